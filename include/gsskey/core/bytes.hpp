@@ -1,0 +1,151 @@
+// gsskey/core/bytes: ByteView, bytes that somebody else owns, and SecretBytes, owned bytes that are wiped.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gsskey/core/error.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+namespace detail {
+template <class T>
+concept ByteLike = std::same_as<std::remove_cv_t<T>, char> || std::same_as<std::remove_cv_t<T>, unsigned char> ||
+                   std::same_as<std::remove_cv_t<T>, std::byte>;
+
+template <class R>
+concept ByteRange = requires(const R& range) {
+  { *range.data() } -> std::convertible_to<const std::remove_reference_t<decltype(*range.data())>&>;
+  requires ByteLike<std::remove_reference_t<decltype(*range.data())>>;
+  { range.size() } -> std::convertible_to<std::size_t>;
+};
+}  // namespace detail
+
+/// A read-only view of bytes, two words, passed by value. Converts from what holds char, unsigned char or std::byte
+/// contiguously (string, string_view, vector, span, array, Buffer, SecretBytes), from arrays of unsigned char and
+/// std::byte whole, and from a string literal without its NUL. An array of char at run time does not convert: whether
+/// its NUL counts is for the caller to say.
+class ByteView {
+ public:
+  constexpr ByteView() noexcept = default;
+  constexpr ByteView(const void* data, std::size_t size) noexcept : data_{data}, size_{size} {}
+
+  template <detail::ByteRange R>
+  constexpr ByteView(const R& range) noexcept : data_{range.data()}, size_{range.size()} {}
+
+  template <detail::ByteLike T, std::size_t N>
+    requires(!std::same_as<std::remove_cv_t<T>, char>)
+  constexpr ByteView(const T (&array)[N]) noexcept : data_{array}, size_{N} {}
+
+  template <std::size_t N>
+  consteval ByteView(const char (&literal)[N]) noexcept : data_{literal}, size_{N - 1} {}
+
+  [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(data_); }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept { return data() + size_; }
+  [[nodiscard]] unsigned char operator[](std::size_t index) const noexcept { return data()[index]; }
+
+  /// From `offset`, at most `count` bytes; empty past the end.
+  [[nodiscard]] ByteView subview(std::size_t offset, std::size_t count = static_cast<std::size_t>(-1)) const noexcept {
+    if (offset >= size_) return {};
+    const std::size_t rest = size_ - offset;
+    return {data() + offset, count < rest ? count : rest};
+  }
+  [[nodiscard]] std::string_view text() const noexcept { return {static_cast<const char*>(data_), size_}; }
+
+  [[nodiscard]] friend bool operator==(ByteView a, ByteView b) noexcept {
+    return a.size_ == b.size_ && (a.size_ == 0 || std::memcmp(a.data_, b.data_, a.size_) == 0);
+  }
+
+ private:
+  const void* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+/// Bytes that must not outlive their use: keys, plaintext, exported contexts. Wiped (explicit_bzero) before the memory
+/// goes back, whoever it came from; a move hands the memory over, so nothing stays behind. No copy, no formatter.
+class SecretBytes {
+ public:
+  /// How the memory goes back after it was wiped; gss/ passes its own for what a gss_* call allocated.
+  using Release = void (*)(void* data, std::size_t size) noexcept;
+
+  SecretBytes() noexcept = default;
+
+  /// `size` zero bytes from malloc. ENOMEM.
+  [[nodiscard]] static Result<SecretBytes> with_size(std::size_t size) noexcept {
+    void* data = std::calloc(size == 0 ? 1 : size, 1);
+    if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    return adopt(data, size, &to_malloc);
+  }
+  /// ENOMEM.
+  [[nodiscard]] static Result<SecretBytes> copy_of(ByteView bytes) noexcept {
+    auto copy = with_size(bytes.size());
+    if (copy && !bytes.empty()) std::memcpy(copy->data(), bytes.data(), bytes.size());
+    return copy;
+  }
+  /// Takes ownership of memory that `release` knows how to free.
+  [[nodiscard]] static SecretBytes adopt(void* data, std::size_t size, Release release) noexcept {
+    SecretBytes bytes;
+    bytes.data_ = data;
+    bytes.size_ = size;
+    bytes.release_ = release;
+    return bytes;
+  }
+
+  SecretBytes(SecretBytes&& other) noexcept
+      : data_{std::exchange(other.data_, nullptr)},
+        size_{std::exchange(other.size_, 0)},
+        release_{std::exchange(other.release_, nullptr)} {}
+  SecretBytes& operator=(SecretBytes&& other) noexcept {
+    if (this != &other) {
+      wipe();
+      data_ = std::exchange(other.data_, nullptr);
+      size_ = std::exchange(other.size_, 0);
+      release_ = std::exchange(other.release_, nullptr);
+    }
+    return *this;
+  }
+  ~SecretBytes() { wipe(); }
+
+  [[nodiscard]] unsigned char* data() noexcept { return static_cast<unsigned char*>(data_); }
+  [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(data_); }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept { return data() + size_; }
+  [[nodiscard]] std::string_view text() const noexcept { return ByteView{*this}.text(); }
+
+  /// Another size; the bytes up to the smaller of both stay, new ones are zero. The old memory is wiped. ENOMEM leaves
+  /// everything as it was.
+  [[nodiscard]] Result<void> resize(std::size_t size) noexcept {
+    auto other = with_size(size);
+    if (!other) return unexpected(other.error());
+    if (const std::size_t kept = size < size_ ? size : size_; kept != 0) std::memcpy(other->data_, data_, kept);
+    *this = std::move(*other);
+    return {};
+  }
+  /// Wipes and frees now.
+  void wipe() noexcept {
+    if (release_ == nullptr) return;
+    if (size_ != 0) explicit_bzero(data_, size_);
+    std::exchange(release_, nullptr)(std::exchange(data_, nullptr), std::exchange(size_, 0));
+  }
+
+ private:
+  static void to_malloc(void* data, std::size_t) noexcept { std::free(data); }
+
+  void* data_ = nullptr;
+  std::size_t size_ = 0;
+  Release release_ = nullptr;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

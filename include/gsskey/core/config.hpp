@@ -1,0 +1,26 @@
+// gsskey/core/config: the one file that asks the compiler what it can do, and the first inline namespace.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <version>  // first, always: without it the answer below would depend on the order of includes
+
+/// Version of these headers. Three numbers, semantic versioning.
+#define GSSKEY_VERSION_MAJOR 0
+#define GSSKEY_VERSION_MINOR 1
+#define GSSKEY_VERSION_PATCH 0
+
+/// GSSKEY_ABI is the inline namespace that all of gsskey lives in. It names the type behind `gsskey::expected`, so that
+/// two translation units that disagree about it (-std=c++20 and -std=c++23 on g++ 12, say) fail to link.
+#if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202202L
+#define GSSKEY_STD_EXPECTED 1
+#define GSSKEY_ABI v0_std
+#else
+#define GSSKEY_STD_EXPECTED 0
+#define GSSKEY_ABI v0_tl
+#endif
+
+namespace gsskey {
+/// abi_tag reaches what the namespace alone does not: a function of the user's that only *returns* a `Result<T>`, whose
+/// mangled name would otherwise be the same in both modes. Declared here once; reopened without the attribute.
+inline namespace GSSKEY_ABI __attribute__((abi_tag)) {}
+}  // namespace gsskey

@@ -1,0 +1,161 @@
+// gsskey/core/error: the one error type of the library, and Result<T>.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/core/expected.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Who refused. It decides what the numbers of an Error mean.
+enum class Domain : std::uint8_t {
+  gss,          ///< a gss_* call: major and minor status
+  keyring,      ///< add_key, request_key or keyctl: minor status is errno
+  system,       ///< another call of the operating system: minor status is errno
+  transport,    ///< the caller's transport or our framing: minor status is errno
+  usage,        ///< the caller: a call that the object's state or the arguments do not allow
+  policy,       ///< what was demanded was not granted; minor status holds the missing ContextFlag bits, if flags
+  unavailable,  ///< the GSS implementation that this was built for lacks the call
+};
+
+namespace detail {
+
+/// Text in one malloc'd block, shared by counting, or none. The count is atomic because copies of an Error cross
+/// threads.
+class SharedText {
+ public:
+  SharedText() = default;
+  SharedText(const SharedText& other) noexcept : block_{other.block_} {
+    if (block_ != nullptr) __atomic_fetch_add(&block_->count, 1, __ATOMIC_RELAXED);
+  }
+  SharedText(SharedText&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
+  SharedText& operator=(SharedText other) noexcept {
+    std::swap(block_, other.block_);
+    return *this;
+  }
+  ~SharedText() {
+    if (block_ != nullptr && __atomic_fetch_sub(&block_->count, 1, __ATOMIC_ACQ_REL) == 1) std::free(block_);
+  }
+
+  /// None when memory is short: an error without its text is still an error.
+  template <class... Parts>
+  [[nodiscard]] static SharedText joined(Parts... parts) noexcept {
+    const std::size_t size = (std::size_t{0} + ... + parts.size());
+    SharedText text;
+    text.block_ = static_cast<Block*>(std::malloc(sizeof(Block) + size));
+    if (text.block_ == nullptr) return text;
+    *text.block_ = {1, size};
+    char* out = text.chars();
+    ((out = static_cast<char*>(mempcpy(out, parts.data(), parts.size()))), ...);
+    return text;
+  }
+
+  [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
+  [[nodiscard]] std::string_view view() const noexcept { return {chars(), block_->size}; }
+
+ private:
+  struct Block {
+    int count;
+    std::size_t size;
+  };
+  [[nodiscard]] char* chars() const noexcept { return reinterpret_cast<char*>(block_ + 1); }
+
+  Block* block_ = nullptr;
+};
+
+}  // namespace detail
+
+/// What failed, where and why, complete at the moment of the failure: the text of a GSS minor status is lost on the next
+/// gss call and on other threads, so it is captured here (gss/status.hpp). A value: copies share the text, nothing
+/// throws. Success and errors from errno allocate nothing; a gss error allocates its text once.
+class [[nodiscard]] Error {
+ public:
+  /// A misuse by the caller. `text` must be a literal.
+  static Error usage(const char* operation, const char* text) noexcept {
+    return {Domain::usage, operation, 0, 0, text};
+  }
+  /// `flags`: the ContextFlag bits that are missing, 0 if it is not about flags. `text` must be a literal.
+  static Error policy(const char* operation, std::uint32_t flags, const char* text) noexcept {
+    return {Domain::policy, operation, 0, flags, text};
+  }
+  /// `text` must be a literal that names the implementation.
+  static Error unavailable(const char* operation, const char* text) noexcept {
+    return {Domain::unavailable, operation, 0, 0, text};
+  }
+  /// A failed system call. Pass errno.
+  static Error system(const char* operation, int error_number) noexcept {
+    return {Domain::system, operation, 0, static_cast<std::uint32_t>(error_number), nullptr};
+  }
+  /// A failed send or receive; `text`, a literal, where errno alone does not say enough.
+  static Error transport(const char* operation, int error_number, const char* text = nullptr) noexcept {
+    return {Domain::transport, operation, 0, static_cast<std::uint32_t>(error_number), text};
+  }
+  /// A failed key operation on `serial` (0: none). Pass errno.
+  static Error keyring(const char* operation, int error_number, std::int32_t serial) noexcept {
+    Error error{Domain::keyring, operation, 0, static_cast<std::uint32_t>(error_number), nullptr};
+    error.serial_ = serial;
+    return error;
+  }
+  /// A failed gss call; use gss_error() of gss/status.hpp, which captures the text. `mechanism` must be static.
+  static Error gss(const char* operation, std::uint32_t major, std::uint32_t minor, const char* mechanism) noexcept {
+    Error error{Domain::gss, operation, major, minor, nullptr};
+    error.mechanism_ = mechanism;
+    return error;
+  }
+
+  [[nodiscard]] Domain domain() const noexcept { return domain_; }
+  /// The C call that failed ("gss_init_sec_context"), or ours that refused. Static, NUL-terminated.
+  [[nodiscard]] const char* operation() const noexcept { return operation_; }
+  /// RFC 2744 section 3.9.1; 0 outside Domain::gss. gss/status.hpp takes it apart.
+  [[nodiscard]] std::uint32_t major_status() const noexcept { return major_; }
+  /// The mechanism's own code, good in this process only; or errno; see Domain.
+  [[nodiscard]] std::uint32_t minor_status() const noexcept { return minor_; }
+  /// The mechanism of a gss error ("krb5"), "" elsewhere.
+  [[nodiscard]] const char* mechanism() const noexcept {
+    return domain_ == Domain::gss && mechanism_ != nullptr ? mechanism_ : "";
+  }
+  /// The key of a keyring error, 0 elsewhere.
+  [[nodiscard]] std::int32_t serial() const noexcept { return domain_ == Domain::keyring ? serial_ : 0; }
+  /// Why, in words; without operation and mechanism. Valid as long as this object lives unchanged.
+  [[nodiscard]] std::string_view text() const noexcept {
+    if (text_) return text_.view();
+    if (domain_ == Domain::gss) return {};
+    if (domain_ != Domain::keyring && literal_ != nullptr) return literal_;
+    return std::strerror(static_cast<int>(minor_));
+  }
+
+  /// The same error with a text made of `parts` (string_views), for what is known only at run time. Unchanged when
+  /// memory is short.
+  template <class... Parts>
+  Error with_text(Parts... parts) && noexcept {
+    if (auto text = detail::SharedText::joined(std::string_view{parts}...)) text_ = std::move(text);
+    return std::move(*this);
+  }
+
+ private:
+  Error(Domain domain, const char* operation, std::uint32_t major, std::uint32_t minor, const char* text) noexcept
+      : operation_{operation}, literal_{text}, major_{major}, minor_{minor}, domain_{domain} {}
+
+  const char* operation_;
+  detail::SharedText text_;
+  union {
+    const char* literal_;    // static text; every domain but the next two
+    const char* mechanism_;  // Domain::gss
+    std::int32_t serial_;    // Domain::keyring
+  };
+  std::uint32_t major_;
+  std::uint32_t minor_;
+  Domain domain_;
+};
+static_assert(sizeof(Error) <= 40);
+
+/// A value or an Error.
+template <class T>
+using Result = expected<T, Error>;
+
+}  // namespace gsskey::inline GSSKEY_ABI

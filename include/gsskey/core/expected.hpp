@@ -1,0 +1,27 @@
+// gsskey/core/expected: std::expected where the standard library has it, else tl::expected with the same interface.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/core/config.hpp>
+
+#if GSSKEY_STD_EXPECTED
+#include <expected>
+#else
+#include <tl/expected.hpp>
+#endif
+
+namespace gsskey::inline GSSKEY_ABI {
+
+// Using-declarations, not alias templates: clang before 19 cannot deduce `unexpected(e)` through an alias. Code that
+// is to compile in both modes uses neither the monadic members nor `unexpected::error()`.
+#if GSSKEY_STD_EXPECTED
+using std::bad_expected_access;
+using std::expected;
+using std::unexpected;
+#else
+using tl::bad_expected_access;
+using tl::expected;
+using tl::unexpected;
+#endif
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,41 @@
+// gsskey/core/flag_set: a set of bits of one enum, which keeps the bits that the enum has no name for.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+
+#include <gsskey/core/config.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Enum: an enum class over std::uint32_t whose enumerators are single bits. Bits that a newer library or kernel sets are
+/// carried along and compared like the others.
+template <class Enum>
+class FlagSet {
+ public:
+  constexpr FlagSet() noexcept = default;
+  constexpr FlagSet(Enum flag) noexcept : bits_{static_cast<std::uint32_t>(flag)} {}
+  constexpr FlagSet(std::initializer_list<Enum> flags) noexcept {
+    for (Enum flag : flags) bits_ |= static_cast<std::uint32_t>(flag);
+  }
+  [[nodiscard]] static constexpr FlagSet from_bits(std::uint32_t bits) noexcept {
+    FlagSet flags;
+    flags.bits_ = bits;
+    return flags;
+  }
+
+  [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return bits_ == 0; }
+  /// All of `flags`.
+  [[nodiscard]] constexpr bool contains(FlagSet flags) const noexcept { return (bits_ & flags.bits_) == flags.bits_; }
+  [[nodiscard]] constexpr FlagSet without(FlagSet flags) const noexcept { return from_bits(bits_ & ~flags.bits_); }
+
+  [[nodiscard]] friend constexpr FlagSet operator|(FlagSet a, FlagSet b) noexcept { return from_bits(a.bits_ | b.bits_); }
+  [[nodiscard]] friend constexpr bool operator==(FlagSet, FlagSet) noexcept = default;
+
+ private:
+  std::uint32_t bits_ = 0;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI
