@@ -70,8 +70,8 @@ class SharedText {
 
 }  // namespace detail
 
-/// What failed, where and why, complete at the moment of the failure: the text of a GSS minor status is lost on the next
-/// gss call and on other threads, so it is captured here (gss/status.hpp). A value: copies share the text, nothing
+/// What failed, where and why, complete at the moment of the failure: the text of a GSS minor status is lost on the
+/// next gss call and on other threads, so it is captured here (gss/status.hpp). A value: copies share the text, nothing
 /// throws. Success and errors from errno allocate nothing; a gss error allocates its text once.
 class [[nodiscard]] Error {
  public:

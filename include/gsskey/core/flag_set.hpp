@@ -9,8 +9,8 @@
 
 namespace gsskey::inline GSSKEY_ABI {
 
-/// Enum: an enum class over std::uint32_t whose enumerators are single bits. Bits that a newer library or kernel sets are
-/// carried along and compared like the others.
+/// Enum: an enum class over std::uint32_t whose enumerators are single bits. Bits that a newer library or kernel sets
+/// are carried along and compared like the others.
 template <class Enum>
 class FlagSet {
  public:
@@ -31,7 +31,9 @@ class FlagSet {
   [[nodiscard]] constexpr bool contains(FlagSet flags) const noexcept { return (bits_ & flags.bits_) == flags.bits_; }
   [[nodiscard]] constexpr FlagSet without(FlagSet flags) const noexcept { return from_bits(bits_ & ~flags.bits_); }
 
-  [[nodiscard]] friend constexpr FlagSet operator|(FlagSet a, FlagSet b) noexcept { return from_bits(a.bits_ | b.bits_); }
+  [[nodiscard]] friend constexpr FlagSet operator|(FlagSet a, FlagSet b) noexcept {
+    return from_bits(a.bits_ | b.bits_);
+  }
   [[nodiscard]] friend constexpr bool operator==(FlagSet, FlagSet) noexcept = default;
 
  private:

@@ -1,0 +1,28 @@
+// gsskey/gss: the GSS-API half in one include: names, credentials, handshakes, contexts and the blocking loop. Left
+// out: gss/krb5.hpp, which drags krb5.h, and everything that needs a library beyond the GSS-API.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/core/bytes.hpp>            // IWYU pragma: export
+#include <gsskey/core/config.hpp>           // IWYU pragma: export
+#include <gsskey/core/error.hpp>            // IWYU pragma: export
+#include <gsskey/core/expected.hpp>         // IWYU pragma: export
+#include <gsskey/core/flag_set.hpp>         // IWYU pragma: export
+#include <gsskey/core/seconds.hpp>          // IWYU pragma: export
+#include <gsskey/core/unique_handle.hpp>    // IWYU pragma: export
+#include <gsskey/gss/api.hpp>               // IWYU pragma: export
+#include <gsskey/gss/buffer.hpp>            // IWYU pragma: export
+#include <gsskey/gss/context_flags.hpp>     // IWYU pragma: export
+#include <gsskey/gss/credential.hpp>        // IWYU pragma: export
+#include <gsskey/gss/credential_store.hpp>  // IWYU pragma: export
+#include <gsskey/gss/handshake.hpp>         // IWYU pragma: export
+#include <gsskey/gss/inquiry.hpp>           // IWYU pragma: export
+#include <gsskey/gss/mechanism.hpp>         // IWYU pragma: export
+#include <gsskey/gss/name.hpp>              // IWYU pragma: export
+#include <gsskey/gss/oid.hpp>               // IWYU pragma: export
+#include <gsskey/gss/security_context.hpp>  // IWYU pragma: export
+#include <gsskey/gss/status.hpp>            // IWYU pragma: export
+#include <gsskey/io/drive.hpp>              // IWYU pragma: export
+#include <gsskey/io/fd_stream.hpp>          // IWYU pragma: export
+#include <gsskey/io/framing.hpp>            // IWYU pragma: export
+#include <gsskey/io/transport.hpp>          // IWYU pragma: export

@@ -1,0 +1,80 @@
+// gsskey/gss/buffer: the owner of bytes that a gss_* call allocated, and the C view of bytes that somebody else owns.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// Owns a gss_buffer_desc and gives it back with gss_release_buffer, never with free (another heap on some systems).
+/// Move-only, as large as the descriptor. For tokens and names, which are not secret; plaintext comes in SecretBytes.
+class Buffer {
+ public:
+  Buffer() noexcept = default;
+  /// Takes ownership of what a gss_* call allocated.
+  [[nodiscard]] static Buffer adopt(gss_buffer_desc raw) noexcept {
+    Buffer buffer;
+    buffer.raw_ = raw;
+    return buffer;
+  }
+
+  Buffer(Buffer&& other) noexcept : raw_{other.release()} {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    if (this != &other) {
+      reset();
+      raw_ = other.release();
+    }
+    return *this;
+  }
+  ~Buffer() { reset(); }
+
+  [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(raw_.value); }
+  [[nodiscard]] std::size_t size() const noexcept { return raw_.length; }
+  [[nodiscard]] bool empty() const noexcept { return raw_.length == 0; }
+  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept { return data() + raw_.length; }
+  /// Counted, not terminated.
+  [[nodiscard]] std::string_view text() const noexcept { return {static_cast<const char*>(raw_.value), raw_.length}; }
+
+  [[nodiscard]] gss_buffer_desc release() noexcept { return std::exchange(raw_, gss_buffer_desc{0, nullptr}); }
+  /// Also where the length is 0: an implementation may have allocated all the same.
+  void reset() noexcept {
+    if (raw_.value == nullptr) return;
+    OM_uint32 minor = 0;
+    (void)gss_release_buffer(&minor, &raw_);
+    raw_ = {0, nullptr};
+  }
+  /// For a C call that overwrites: what was owned dies first.
+  [[nodiscard]] gss_buffer_t put() noexcept {
+    reset();
+    return &raw_;
+  }
+
+ private:
+  gss_buffer_desc raw_{0, nullptr};
+};
+
+namespace gss_detail {
+/// For the input of a C call, which does not write to it. An empty view is {0, NULL} (RFC 2744 section 3.2).
+[[nodiscard]] inline gss_buffer_desc borrow(ByteView bytes) noexcept {
+  return {bytes.size(), bytes.empty() ? nullptr : const_cast<unsigned char*>(bytes.data())};
+}
+
+inline void release_secret(void* data, std::size_t size) noexcept {
+  OM_uint32 minor = 0;
+  gss_buffer_desc raw{size, data};
+  (void)gss_release_buffer(&minor, &raw);
+}
+/// Takes ownership of secret output of a C call: wiped, then released by gss_release_buffer.
+[[nodiscard]] inline SecretBytes adopt_secret(gss_buffer_desc raw) noexcept {
+  if (raw.value == nullptr) return {};
+  return SecretBytes::adopt(raw.value, raw.length, &release_secret);
+}
+}  // namespace gss_detail
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

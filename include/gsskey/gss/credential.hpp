@@ -1,0 +1,196 @@
+// gsskey/gss/credential: what one authenticates with, typed by mechanism and by the side that it is for.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/credential_store.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/gss/oid.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// Which side a credential is for.
+struct Initiate {
+  static constexpr gss_cred_usage_t usage = GSS_C_INITIATE;
+};
+struct Accept {
+  static constexpr gss_cred_usage_t usage = GSS_C_ACCEPT;
+};
+struct Both {
+  static constexpr gss_cred_usage_t usage = GSS_C_BOTH;
+};
+template <class U>
+concept Usage = std::same_as<U, Initiate> || std::same_as<U, Accept> || std::same_as<U, Both>;
+
+namespace gss_detail {
+struct CredentialTraits {
+  using Handle = gss_cred_id_t;
+  static constexpr Handle none = nullptr;
+  static void close(Handle credential) noexcept {
+    OM_uint32 minor = 0;
+    (void)gss_release_cred(&minor, &credential);
+  }
+};
+}  // namespace gss_detail
+
+/// What gss_inquire_cred says of a credential.
+struct CredentialInfo {
+  Name name;         ///< empty for an acceptor credential that is good for every key of its keytab
+  Seconds lifetime;  ///< of the initiating part; 0: expired
+  OidSet mechanisms;
+};
+
+/// Owns a gss_cred_id_t of mechanism M. Move-only; empty by default and after a move, and then it is refused wherever a
+/// credential is needed: empty never means "the default". It is never converted to another mechanism, because MIT krb5
+/// would silently use the default credential instead. May be used by several threads at once. It dies with its ticket.
+///
+/// Acquiring may read files, ask DNS and a KDC: it blocks. Errors: usage (empty name), gss, unavailable.
+template <Mechanism M, Usage U>
+class Credential {
+ public:
+  Credential() noexcept = default;
+
+  /// The default credential for M: initiators, that of the default cache; acceptors, every key of the default keytab.
+  /// gss_acquire_cred.
+  [[nodiscard]] static Result<Credential> acquire_default() noexcept { return acquire_raw(GSS_C_NO_NAME); }
+  /// The credential of `name`. gss_acquire_cred.
+  [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
+    if (!name) return unexpected(no_name("gss_acquire_cred"));
+    return acquire_raw(name.get());
+  }
+  /// gss_acquire_cred_from, where Capabilities::credential_store; the environment is not asked for what `store` names.
+  [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store) noexcept {
+    return from_store_raw(GSS_C_NO_NAME, store);
+  }
+  [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store, const Name& name) noexcept {
+    if (!name) return unexpected(no_name("gss_acquire_cred_from"));
+    return from_store_raw(name.get(), store);
+  }
+  /// Initial authentication. gss_acquire_cred_with_password, where Capabilities::password. Some mechanisms ask the KDC
+  /// only when the credential is first used: a wrong password can show as late as there. Wipe the password yourself.
+  [[nodiscard]] static Result<Credential> with_password(const Name& name, ByteView password) noexcept
+    requires(!std::same_as<U, Accept>)
+  {
+    constexpr const char* operation = "gss_acquire_cred_with_password";
+    if (!name) return unexpected(no_name(operation));
+    if constexpr (!capabilities.password) {
+      return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_with_password"));
+    }
+    gss_buffer_desc raw_password = gss_detail::borrow(password);
+    OM_uint32 minor = 0;
+    Credential credential;
+    const OM_uint32 major = gss_detail::gss_acquire_cred_with_password(
+        &minor, name.get(), &raw_password, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
+        credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
+    return finish(operation, major, minor, std::move(credential));
+  }
+
+  /// Takes ownership of a credential that a gss_* call returned; that it is one of M is the caller's word.
+  [[nodiscard]] static Credential adopt(gss_cred_id_t raw) noexcept {
+    Credential credential;
+    credential.handle_ = decltype(handle_)::adopt(raw);
+    return credential;
+  }
+  [[nodiscard]] gss_cred_id_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_cred_id_t release() noexcept { return handle_.release(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+  /// gss_inquire_cred.
+  [[nodiscard]] Result<CredentialInfo> inquire() const noexcept {
+    if (!handle_) return unexpected(empty("gss_inquire_cred"));
+    OM_uint32 minor = 0;
+    gss_name_t name = GSS_C_NO_NAME;
+    OM_uint32 lifetime = 0;
+    CredentialInfo info;
+    const OM_uint32 major = gss_inquire_cred(&minor, handle_.get(), &name, &lifetime, nullptr, info.mechanisms.put());
+    info.name = Name::adopt(name);
+    info.lifetime = Seconds{lifetime};
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
+    return info;
+  }
+  /// How long it is good for; 0 when it has expired. gss_inquire_cred.
+  [[nodiscard]] Result<Seconds> lifetime() const noexcept {
+    if (!handle_) return unexpected(empty("gss_inquire_cred"));
+    OM_uint32 minor = 0;
+    OM_uint32 lifetime = 0;
+    const OM_uint32 major = gss_inquire_cred(&minor, handle_.get(), nullptr, &lifetime, nullptr, nullptr);
+    if ((major & 0x00ff0000u) == GSS_S_CREDENTIALS_EXPIRED) return Seconds{};
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
+    return Seconds{lifetime};
+  }
+
+ private:
+  [[nodiscard]] static Error no_name(const char* operation) noexcept {
+    return Error::usage(operation, "the name is empty: moved from, or never set");
+  }
+  [[nodiscard]] static Error empty(const char* operation) noexcept {
+    return Error::usage(operation, "the credential is empty: moved from, or never set");
+  }
+  [[nodiscard]] static Result<Credential> acquire_raw(gss_name_t name) noexcept {
+    OM_uint32 minor = 0;
+    Credential credential;
+    const OM_uint32 major = gss_acquire_cred(&minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
+                                             credential.handle_.put(), nullptr, nullptr);
+    return finish("gss_acquire_cred", major, minor, std::move(credential));
+  }
+  [[nodiscard]] static Result<Credential> from_store_raw(gss_name_t name, const CredentialStore& store) noexcept {
+    constexpr const char* operation = "gss_acquire_cred_from";
+    if constexpr (!capabilities.credential_store) {
+      return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_from"));
+    }
+    const gss_detail::KeyValueList options{store};
+    if (options.empty()) return unexpected(Error::usage(operation, "the credential store names nothing"));
+    OM_uint32 minor = 0;
+    Credential credential;
+    const OM_uint32 major = gss_detail::gss_acquire_cred_from(
+        &minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage, options.get(),
+        credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
+    return finish(operation, major, minor, std::move(credential));
+  }
+  /// Checks the call, and limits what a Negotiate credential offers.
+  [[nodiscard]] static Result<Credential> finish(const char* operation, OM_uint32 major, OM_uint32 minor,
+                                                 Credential credential) noexcept {
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+    if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
+    if constexpr (capabilities.neg_mechs && gss_detail::LimitsOffer<M>) {
+      major = gss_detail::gss_set_neg_mechs(&minor, credential.get(), M::offer());
+      if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_set_neg_mechs", major, minor));
+    }
+    return credential;
+  }
+
+  UniqueHandle<gss_detail::CredentialTraits> handle_;
+};
+static_assert(sizeof(Credential<mech::Krb5, Initiate>) == sizeof(gss_cred_id_t));
+
+/// A borrowed credential for a handshake, which must end before the owner does. It takes the same mechanism and the
+/// same usage or Both, and no temporary.
+template <Mechanism M, Usage U>
+class CredentialRef {
+ public:
+  CredentialRef(const Credential<M, U>& owner) noexcept : handle_{owner.get()} {}
+  CredentialRef(const Credential<M, Both>& owner) noexcept
+    requires(!std::same_as<U, Both>)
+      : handle_{owner.get()} {}
+  CredentialRef(const Credential<M, U>&&) = delete;
+  CredentialRef(const Credential<M, Both>&&)
+    requires(!std::same_as<U, Both>)
+  = delete;
+
+  [[nodiscard]] gss_cred_id_t get() const noexcept { return handle_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return handle_ != nullptr; }
+
+ private:
+  gss_cred_id_t handle_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

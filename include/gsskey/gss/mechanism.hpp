@@ -1,0 +1,116 @@
+// gsskey/gss/mechanism: mechanisms as types: which one is asked for, and which ones are accepted in the end.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+
+#include <gsskey/gss/context_flags.hpp>
+#include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/status.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// A mechanism is an empty type. To add one, write its five members like mech::Krb5 does:
+///   name             static text for errors
+///   oid              what is passed to the C calls; the empty Oid passes GSS_C_NO_OID
+///   negotiates       it is SPNEGO or a restriction of it: tokens are framed as SPNEGO
+///   acceptor_demand  what its acceptors ever report of integrity, confidentiality and replay detection
+///   accepts(oid)     whether a context of that mechanism, as gss_inquire_context names it, is one of this type
+template <class M>
+concept Mechanism = requires(const Oid& oid) {
+  { M::name } -> std::convertible_to<const char*>;
+  { M::oid } -> std::convertible_to<const Oid&>;
+  { M::negotiates } -> std::convertible_to<bool>;
+  { M::acceptor_demand } -> std::convertible_to<ContextFlags>;
+  { M::accepts(oid) } -> std::same_as<bool>;
+};
+
+namespace mech {
+
+/// Kerberos 5, RFC 4121.
+struct Krb5 {
+  static constexpr const char* name = "krb5";
+  static constexpr Oid oid{"1.2.840.113554.1.2.2"};
+  static constexpr bool negotiates = false;
+  static constexpr ContextFlags acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality,
+                                                ContextFlag::replay};
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
+};
+
+/// Kerberos with the acceptor as the way to the KDC (draft-ietf-kitten-iakerb); MIT only.
+struct Iakerb {
+  static constexpr const char* name = "iakerb";
+  static constexpr Oid oid{"1.3.6.1.5.2.5"};
+  static constexpr bool negotiates = false;
+  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept {
+    return actual == oid || actual == Krb5::oid;  // an established IAKERB context is a Kerberos context
+  }
+};
+
+/// NTLM, MS-NLMP, by the gss-ntlmssp plugin. Its acceptors report neither replay nor sequence detection.
+struct Ntlmssp {
+  static constexpr const char* name = "ntlmssp";
+  static constexpr Oid oid{"1.3.6.1.4.1.311.2.2.10"};
+  static constexpr bool negotiates = false;
+  static constexpr ContextFlags acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality};
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
+};
+
+/// SPNEGO, RFC 4178: whatever the credential and the peer have in common. To say what may come out, use Negotiate.
+struct Spnego {
+  static constexpr const char* name = "spnego";
+  static constexpr Oid oid{"1.3.6.1.5.5.2"};
+  static constexpr bool negotiates = true;
+  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
+};
+
+/// SPNEGO that ends in one of Ms and in nothing else. The offer is limited where Capabilities::neg_mechs, the result is
+/// checked everywhere.
+template <Mechanism... Ms>
+  requires(sizeof...(Ms) > 0 && !(Ms::negotiates || ...) && !(Ms::oid.empty() || ...))
+struct Negotiate {
+  static constexpr const char* name = "spnego";
+  static constexpr Oid oid = Spnego::oid;
+  static constexpr bool negotiates = true;
+  static constexpr ContextFlags acceptor_demand =
+      ContextFlags::from_bits((Ms::acceptor_demand.bits() & ... & ~std::uint32_t{0}));
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return (Ms::accepts(actual) || ...); }
+  /// For gss_set_neg_mechs.
+  [[nodiscard]] static gss_OID_set offer() noexcept { return raw_oid_set<Ms::oid...>(); }
+};
+
+/// No choice at compile time: the implementation's default as initiator, whatever comes as acceptor.
+struct Any {
+  static constexpr const char* name = "any";
+  static constexpr Oid oid{};
+  static constexpr bool negotiates = false;
+  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
+};
+
+}  // namespace mech
+
+namespace gss_detail {
+template <class M>
+concept LimitsOffer = requires { M::offer(); };
+
+/// desired_mechs of a gss_acquire_cred for M.
+template <Mechanism M>
+[[nodiscard]] gss_OID_set desired_mechs() noexcept {
+  if constexpr (M::oid.empty()) {
+    return GSS_C_NO_OID_SET;
+  } else {
+    return raw_oid_set<M::oid>();
+  }
+}
+
+/// failed_call() for a call that was given M.
+template <Mechanism M>
+[[gnu::cold]] Error failed_call_of(const char* operation, OM_uint32 major, OM_uint32 minor) noexcept {
+  return failed_call(operation, major, minor, raw_oid<M::oid>(), M::name);
+}
+}  // namespace gss_detail
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,208 @@
+// gsskey/gss/name: names of principals and services, before (Name) and after (MechName<M>) a mechanism made them its
+// own. SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/status.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// RFC 2744 section 4, and the Kerberos principal of RFC 1964 section 2.1.1.
+namespace name_type {
+inline constexpr Oid user{"1.2.840.113554.1.2.1.1"};
+inline constexpr Oid machine_uid{"1.2.840.113554.1.2.1.2"};
+inline constexpr Oid string_uid{"1.2.840.113554.1.2.1.3"};
+inline constexpr Oid host_service{"1.2.840.113554.1.2.1.4"};
+inline constexpr Oid host_service_x{"1.3.6.1.5.6.2"};  ///< deprecated form of host_service
+inline constexpr Oid anonymous{"1.3.6.1.5.6.3"};
+inline constexpr Oid exported{"1.3.6.1.5.6.4"};
+inline constexpr Oid krb5_principal{"1.2.840.113554.1.2.2.1"};
+}  // namespace name_type
+
+namespace gss_detail {
+struct NameTraits {
+  using Handle = gss_name_t;
+  static constexpr Handle none = nullptr;
+  static void close(Handle name) noexcept {
+    OM_uint32 minor = 0;
+    (void)gss_release_name(&minor, &name);
+  }
+};
+}  // namespace gss_detail
+
+/// What gss_display_name shows: for people and logs. Decide by comparing Names or exported names, not by this text.
+struct DisplayedName {
+  Buffer buffer;
+  Oid type;  ///< empty where the implementation gives none
+  [[nodiscard]] std::string_view text() const noexcept { return buffer.text(); }
+};
+
+template <Mechanism M>
+class MechName;
+
+/// Owns a gss_name_t. Move-only; empty by default and after a move, and then its calls answer Domain::usage. const
+/// members may be called from several threads.
+class Name {
+ public:
+  Name() noexcept = default;
+
+  /// A service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com"). Errors: usage, if a
+  /// part is empty or contains '@'; gss.
+  [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
+    constexpr auto npos = std::string_view::npos;
+    if (service.empty() || host.empty() || service.find('@') != npos || host.find('@') != npos) {
+      return unexpected(Error::usage("Name::host_service", "service and host are needed, without '@'"));
+    }
+    auto joined = SecretBytes::with_size(service.size() + 1 + host.size());
+    if (!joined) return unexpected(joined.error());
+    std::memcpy(joined->data(), service.data(), service.size());
+    joined->data()[service.size()] = '@';
+    std::memcpy(joined->data() + service.size() + 1, host.data(), host.size());
+    return import_name(*joined, name_type::host_service);
+  }
+  /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
+  [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
+    if (service.empty() || service.find('@') != std::string_view::npos) {
+      return unexpected(Error::usage("Name::service", "a service is needed, without '@'"));
+    }
+    return import_name(service, name_type::host_service);
+  }
+  /// A user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
+  [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name(user, name_type::user); }
+  /// A Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
+  [[nodiscard]] static Result<Name> principal(std::string_view principal) noexcept {
+    return import_name(principal, name_type::krb5_principal);
+  }
+  /// gss_import_name. `type` decides what `bytes` mean; they are copied. Errors: usage, for an empty name or a NUL in
+  /// one of the textual types (implementations would read up to it and take the rest for nothing); gss.
+  [[nodiscard]] static Result<Name> import_name(ByteView bytes, const Oid& type) noexcept {
+    const bool binary = type == name_type::exported || type == name_type::machine_uid;
+    if (bytes.empty() && type != name_type::anonymous) {
+      return unexpected(Error::usage("gss_import_name", "the name is empty"));
+    }
+    if (!binary && bytes.text().find('\0') != std::string_view::npos) {
+      return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
+    }
+    OM_uint32 minor = 0;
+    gss_buffer_desc in = gss_detail::borrow(bytes);
+    gss_OID_desc raw_type{static_cast<OM_uint32>(type.size()), const_cast<unsigned char*>(type.data())};
+    Name name;
+    const OM_uint32 major = gss_import_name(&minor, &in, type.empty() ? GSS_C_NO_OID : &raw_type, name.handle_.put());
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_import_name", major, minor));
+    return name;
+  }
+
+  /// Takes ownership of a name that a gss_* call returned.
+  [[nodiscard]] static Name adopt(gss_name_t raw) noexcept {
+    Name name;
+    name.handle_ = decltype(handle_)::adopt(raw);
+    return name;
+  }
+  [[nodiscard]] gss_name_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_name_t release() noexcept { return handle_.release(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+  /// gss_display_name.
+  [[nodiscard]] Result<DisplayedName> display() const noexcept {
+    if (!handle_) return unexpected(empty("gss_display_name"));
+    OM_uint32 minor = 0;
+    DisplayedName shown;
+    gss_OID type = GSS_C_NO_OID;
+    const OM_uint32 major = gss_display_name(&minor, handle_.get(), shown.buffer.put(), &type);
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_display_name", major, minor));
+    shown.type = Oid::copy_of(type);
+    return shown;
+  }
+  /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3).
+  [[nodiscard]] Result<bool> equals(const Name& other) const noexcept {
+    if (!handle_ || !other.handle_) return unexpected(empty("gss_compare_name"));
+    OM_uint32 minor = 0;
+    int equal = 0;
+    const OM_uint32 major = gss_compare_name(&minor, handle_.get(), other.handle_.get(), &equal);
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_compare_name", major, minor));
+    return equal != 0;
+  }
+  /// gss_duplicate_name.
+  [[nodiscard]] Result<Name> duplicate() const noexcept {
+    if (!handle_) return unexpected(empty("gss_duplicate_name"));
+    OM_uint32 minor = 0;
+    Name copy;
+    const OM_uint32 major = gss_duplicate_name(&minor, handle_.get(), copy.handle_.put());
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_duplicate_name", major, minor));
+    return copy;
+  }
+  /// gss_canonicalize_name: the name as M writes it; the only way to something that can be exported.
+  template <Mechanism M>
+  [[nodiscard]] Result<MechName<M>> canonicalize() const noexcept;
+
+ protected:
+  [[nodiscard]] static Error empty(const char* operation) noexcept {
+    return Error::usage(operation, "the name is empty: moved from, or never set");
+  }
+
+ private:
+  UniqueHandle<gss_detail::NameTraits> handle_;
+};
+static_assert(sizeof(Name) == sizeof(gss_name_t));
+
+/// A name of mechanism M ("MN", RFC 2743 section 1.1.5): one per entity, so its exported form can be stored and
+/// compared as bytes, in access control lists for instance.
+template <Mechanism M>
+class MechName : public Name {
+  static_assert(!M::oid.empty(), "a mechanism name belongs to one mechanism");
+
+ public:
+  MechName() noexcept = default;
+
+  /// From the bytes of export_name() (RFC 2743 section 3.2). Errors: usage, if they are not those of an M name; gss.
+  [[nodiscard]] static Result<MechName> import_exported(ByteView exported) noexcept {
+    // 04 01, two bytes of length, the OID in DER (M::oid is short: one byte of length), four bytes of length, the name
+    constexpr std::size_t header = 6;
+    const std::size_t oid_size = M::oid.size();
+    const bool is_ours = exported.size() > header + oid_size && exported[0] == 4 && exported[1] == 1 &&
+                         exported[2] == 0 && exported[3] == oid_size + 2 && exported[4] == 6 &&
+                         exported[5] == oid_size && exported.subview(header, oid_size) == ByteView{M::oid};
+    if (!is_ours) {
+      return unexpected(Error::usage("MechName::import_exported", "not an exported name of this mechanism"));
+    }
+    auto name = import_name(exported, name_type::exported);
+    if (!name) return unexpected(name.error());
+    return MechName{*std::move(name)};
+  }
+
+  /// gss_export_name.
+  [[nodiscard]] Result<Buffer> export_name() const noexcept {
+    if (!*this) return unexpected(empty("gss_export_name"));
+    OM_uint32 minor = 0;
+    Buffer exported;
+    const OM_uint32 major = gss_export_name(&minor, get(), exported.put());
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_export_name", major, minor));
+    return exported;
+  }
+
+ private:
+  friend class Name;
+  explicit MechName(Name&& name) noexcept : Name{std::move(name)} {}
+};
+
+template <Mechanism M>
+Result<MechName<M>> Name::canonicalize() const noexcept {
+  if (!handle_) return unexpected(empty("gss_canonicalize_name"));
+  OM_uint32 minor = 0;
+  Name canonical;
+  const OM_uint32 major =
+      gss_canonicalize_name(&minor, handle_.get(), gss_detail::raw_oid<M::oid>(), canonical.handle_.put());
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_canonicalize_name", major, minor));
+  return MechName<M>{std::move(canonical)};
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

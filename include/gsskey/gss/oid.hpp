@@ -1,0 +1,217 @@
+// gsskey/gss/oid: object identifiers as values, parsed at compile time, and constant and owned sets of them.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// Dotted text of an Oid: its own storage, no heap.
+struct OidText {
+  char chars[160];
+  std::size_t size = 0;
+  [[nodiscard]] constexpr std::string_view view() const noexcept { return {chars, size}; }
+};
+
+/// An object identifier: the content octets of its DER form (X.690 section 8.19), compared as bytes. A value of 32
+/// bytes, so nothing can dangle when the set or the library that it came from goes. Empty by default: GSS_C_NO_OID.
+class Oid {
+ public:
+  /// GSS mechanisms and name types need 16 at most; an OID made of a UUID needs 20.
+  static constexpr std::size_t max_size = 31;
+
+  constexpr Oid() noexcept = default;
+  /// Dotted text, checked at compile time: Oid{"1.2.840.113554.1.2.2"}.
+  template <std::size_t N>
+  explicit consteval Oid(const char (&dotted)[N]) noexcept {
+    if (encode({dotted, N - 1}) != nullptr) not_an_object_identifier();
+  }
+
+  /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
+  [[nodiscard]] static Result<Oid> parse(std::string_view dotted) noexcept {
+    Oid oid;
+    if (const char* why = oid.encode(dotted)) return unexpected(Error::usage("Oid::parse", why));
+    return oid;
+  }
+  /// Content octets, without tag and length. Error: usage, if they are not those of an OID or are more than max_size.
+  [[nodiscard]] static Result<Oid> from_der(ByteView content) noexcept {
+    if (content.empty() || content.size() > max_size)
+      return unexpected(Error::usage("Oid::from_der", "1 to 31 octets"));
+    Oid oid;
+    bool first_of_arc = true;
+    for (unsigned char octet : content) {
+      if (first_of_arc && octet == 0x80) return unexpected(Error::usage("Oid::from_der", "an arc starts with 0x80"));
+      first_of_arc = (octet & 0x80) == 0;
+      oid.octets_[oid.size_++] = octet;
+    }
+    if (!first_of_arc) return unexpected(Error::usage("Oid::from_der", "the last arc is cut off"));
+    return oid;
+  }
+  /// A copy of what a gss_* call returned; empty for GSS_C_NO_OID and for what is no OID.
+  [[nodiscard]] static Oid copy_of(const gss_OID_desc* oid) noexcept {
+    if (oid == nullptr) return {};
+    auto copy = from_der({oid->elements, oid->length});
+    return copy ? *copy : Oid{};
+  }
+
+  [[nodiscard]] constexpr const unsigned char* data() const noexcept { return octets_; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+
+  /// "1.2.840.113554.1.2.2", whatever the implementation's gss_oid_to_str writes. Error: usage, for an arc of 2^64 or
+  /// more; nothing for the empty OID.
+  [[nodiscard]] Result<OidText> to_text() const noexcept {
+    OidText text;
+    std::uint64_t arc = 0;
+    for (std::size_t i = 0; i < size_; ++i) {
+      if (arc >> 57 != 0) return unexpected(Error::usage("Oid::to_text", "an arc needs more than 64 bits"));
+      arc = arc << 7 | (octets_[i] & 0x7f);
+      if ((octets_[i] & 0x80) != 0) continue;
+      if (text.size == 0) {
+        const std::uint64_t top = arc < 80 ? arc / 40 : 2;
+        append(text, top);
+        arc -= top * 40;
+      }
+      append(text, arc);
+      arc = 0;
+    }
+    return text;
+  }
+
+  [[nodiscard]] friend constexpr bool operator==(const Oid& a, const Oid& b) noexcept {
+    if (a.size_ != b.size_) return false;
+    for (std::size_t i = 0; i < a.size_; ++i) {
+      if (a.octets_[i] != b.octets_[i]) return false;
+    }
+    return true;
+  }
+
+ private:
+  // Called where a constant expression must fail: it is not constexpr and not defined, so its name is in the
+  // diagnostic.
+  static void not_an_object_identifier();
+
+  /// nullptr, or what is wrong.
+  constexpr const char* encode(std::string_view dotted) noexcept {
+    std::uint64_t top = 0;
+    std::size_t arcs = 0;
+    for (std::size_t at = 0; at <= dotted.size(); ++arcs) {
+      std::uint64_t arc = 0;
+      const std::size_t start = at;
+      for (; at < dotted.size() && dotted[at] != '.'; ++at) {
+        if (dotted[at] < '0' || dotted[at] > '9') return "digits and dots only";
+        const auto digit = static_cast<std::uint64_t>(dotted[at] - '0');
+        if (arc > (~std::uint64_t{0} - digit) / 10) return "an arc needs more than 64 bits";
+        arc = arc * 10 + digit;
+      }
+      if (at == start) return "an arc is empty";
+      if (dotted[start] == '0' && at - start > 1) return "an arc starts with 0";
+      ++at;
+      if (arcs == 0) {
+        if (arc > 2) return "the first arc is 0, 1 or 2";
+        top = arc;
+        continue;
+      }
+      if (arcs == 1) {
+        if (top < 2 && arc > 39) return "below 0 and 1 the second arc is at most 39";
+        if (arc > ~std::uint64_t{0} - 80) return "an arc needs more than 64 bits";
+        arc += top * 40;
+      }
+      std::size_t length = 1;
+      for (std::uint64_t rest = arc >> 7; rest != 0; rest >>= 7) ++length;
+      if (size_ + length > max_size) return "more than 31 octets";
+      for (std::size_t i = length; i-- > 0;) {
+        octets_[size_++] = static_cast<unsigned char>((arc >> (7 * i) & 0x7f) | (i != 0 ? 0x80 : 0));
+      }
+    }
+    return arcs < 2 ? "at least two arcs" : nullptr;
+  }
+
+  static void append(OidText& text, std::uint64_t arc) noexcept {
+    char digits[20];
+    std::size_t count = 0;
+    do {
+      digits[count++] = static_cast<char>('0' + arc % 10);
+      arc /= 10;
+    } while (arc != 0);
+    if (text.size != 0) text.chars[text.size++] = '.';
+    while (count > 0) text.chars[text.size++] = digits[--count];
+  }
+
+  unsigned char octets_[max_size] = {};
+  unsigned char size_ = 0;
+};
+
+namespace gss_detail {
+/// The C form of an Oid constant, in read-only memory. The C API takes non-const pointers and does not write to them.
+template <const Oid& O>
+inline constexpr gss_OID_desc oid_desc{static_cast<OM_uint32>(O.size()),
+                                       const_cast<void*>(static_cast<const void*>(O.data()))};
+
+template <const Oid& O>
+[[nodiscard]] gss_OID raw_oid() noexcept {
+  if constexpr (O.empty()) {
+    return GSS_C_NO_OID;
+  } else {
+    return const_cast<gss_OID>(&oid_desc<O>);
+  }
+}
+
+template <const Oid&... Os>
+struct OidSetDesc {
+  static constexpr gss_OID_desc elements[] = {oid_desc<Os>...};
+  static constexpr gss_OID_set_desc set{sizeof...(Os), const_cast<gss_OID>(elements)};
+};
+
+struct OidSetTraits {
+  using Handle = gss_OID_set;
+  static constexpr Handle none = nullptr;
+  static void close(Handle set) noexcept {
+    OM_uint32 minor = 0;
+    (void)gss_release_oid_set(&minor, &set);
+  }
+};
+}  // namespace gss_detail
+
+/// A constant set for the C API: raw_oid_set<mech::Krb5::oid, mech::Spnego::oid>(). No allocation; never pass it to
+/// gss_add_oid_set_member or gss_release_oid_set.
+template <const Oid&... Os>
+[[nodiscard]] gss_OID_set raw_oid_set() noexcept {
+  return const_cast<gss_OID_set>(&gss_detail::OidSetDesc<Os...>::set);
+}
+
+/// A set that a gss_* call allocated (gss_release_oid_set). Elements are handed out as values.
+class OidSet {
+ public:
+  OidSet() noexcept = default;
+  [[nodiscard]] static OidSet adopt(gss_OID_set set) noexcept {
+    OidSet owner;
+    owner.set_ = decltype(set_)::adopt(set);
+    return owner;
+  }
+  [[nodiscard]] gss_OID_set get() const noexcept { return set_.get(); }
+  [[nodiscard]] gss_OID_set release() noexcept { return set_.release(); }
+  /// For a C call that fills it.
+  [[nodiscard]] gss_OID_set* put() noexcept { return set_.put(); }
+
+  [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
+  [[nodiscard]] Oid operator[](std::size_t index) const noexcept { return Oid::copy_of(&set_.get()->elements[index]); }
+  [[nodiscard]] bool contains(const Oid& oid) const noexcept {
+    for (std::size_t i = 0; i < size(); ++i) {
+      if ((*this)[i] == oid) return true;
+    }
+    return false;
+  }
+
+ private:
+  UniqueHandle<gss_detail::OidSetTraits> set_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,262 @@
+// gsskey/gss/security_context: an established security context: protects messages, can be asked, can move to another
+// process.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/context_flags.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/gss/status.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+namespace gss_detail {
+struct ContextTraits {
+  using Handle = gss_ctx_id_t;
+  static constexpr Handle none = nullptr;
+  /// Deletion tokens are dead (RFC 2743 section 2.2.5): none is asked for.
+  static void close(Handle context) noexcept {
+    OM_uint32 minor = 0;
+    (void)gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+  }
+};
+using ContextHandle = UniqueHandle<ContextTraits>;
+}  // namespace gss_detail
+
+/// What gss_inquire_context says of an established context.
+struct ContextInfo {
+  Name initiator;  ///< empty if anonymous or not told
+  Name acceptor;
+  Seconds lifetime;  ///< advisory: MIT krb5 and Heimdal go on protecting messages after it, MIT's acceptor adds 300 s
+  Oid mechanism;     ///< the one that was negotiated
+  ContextFlags flags;
+  bool is_initiator = false;
+};
+
+/// What unwrap_unencrypted() found.
+struct Unwrapped {
+  SecretBytes message;
+  bool confidential = false;
+};
+
+/// Owns an established gss_ctx_id_t of mechanism M: Initiator<M> and Acceptor<M> make it, import_context() too.
+/// Move-only, as large as the handle; after a move its calls answer Domain::usage. The destructor calls
+/// gss_delete_sec_context.
+///
+/// One thread at a time: each message moves the sequence numbers. Different contexts are independent.
+template <Mechanism M>
+class SecurityContext {
+ public:
+  using Mechanism = M;
+
+  /// Takes ownership of an established context; that it is one of M is the caller's word.
+  [[nodiscard]] static SecurityContext adopt(gss_ctx_id_t raw) noexcept {
+    SecurityContext context;
+    context.handle_ = decltype(handle_)::adopt(raw);
+    return context;
+  }
+  [[nodiscard]] gss_ctx_id_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_ctx_id_t release() noexcept { return handle_.release(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+  /// Encrypts and authenticates. gss_wrap, which may grant less than it was asked: that is an Error here. The token is
+  /// gss memory. Errors: usage, policy (not encrypted), gss.
+  [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept {
+    int encrypted = 0;
+    auto token = wrap_raw(1, message, &encrypted);
+    if (token && encrypted == 0) [[unlikely]] {
+      return unexpected(Error::policy("gss_wrap", not_confidential, "the message was not encrypted"));
+    }
+    return token;
+  }
+  /// Authenticates only: everybody on the way can read the message.
+  [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept { return wrap_raw(0, message, nullptr); }
+
+  /// The plaintext of a token from the peer's wrap. Success is GSS_S_COMPLETE and encrypted, nothing else: a token that
+  /// is a duplicate, old, out of order or behind a gap is an Error (Supplementary tells which), as is one that was only
+  /// authenticated. gss_unwrap. Errors: usage, policy (not encrypted), gss.
+  [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
+    auto unwrapped = unwrap_unencrypted(token);
+    if (!unwrapped) return unexpected(std::move(unwrapped).error());
+    if (!unwrapped->confidential) [[unlikely]] {
+      return unexpected(Error::policy("gss_unwrap", not_confidential, "the peer did not encrypt the message"));
+    }
+    return std::move(unwrapped->message);
+  }
+  /// The same without the demand that the message was encrypted; `confidential` says whether it was.
+  [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
+    if (!handle_) [[unlikely]] {
+      return unexpected(empty("gss_unwrap"));
+    }
+    SecretBytes copy;
+    if constexpr (known_faults.unwrap_rotates_input) {
+      // RFC 4121 section 4.2.6.2: octets 6 and 7 are the rotation count
+      if (token.size() >= 16 && token[0] == 5 && token[1] == 4 && (token[6] != 0 || token[7] != 0)) {
+        auto copied = SecretBytes::copy_of(token);
+        if (!copied) return unexpected(copied.error());
+        copy = *std::move(copied);
+        token = copy;
+      }
+    }
+    OM_uint32 minor = 0;
+    int encrypted = 0;
+    gss_buffer_desc in = gss_detail::borrow(token);
+    gss_buffer_desc out{0, nullptr};
+    const OM_uint32 major = gss_unwrap(&minor, handle_.get(), &in, &out, &encrypted, nullptr);
+    Result<Unwrapped> unwrapped{Unwrapped{gss_detail::adopt_secret(out), encrypted != 0}};
+    if (major != GSS_S_COMPLETE) [[unlikely]] {
+      return unexpected(failed("gss_unwrap", major, minor));
+    }
+    return unwrapped;
+  }
+
+  /// A checksum over `message`, to be sent beside it. gss_get_mic.
+  [[nodiscard]] Result<Buffer> get_mic(ByteView message) noexcept {
+    if (!handle_) [[unlikely]] {
+      return unexpected(empty("gss_get_mic"));
+    }
+    Result<Buffer> mic;
+    OM_uint32 minor = 0;
+    gss_buffer_desc in = gss_detail::borrow(message);
+    const OM_uint32 major = gss_get_mic(&minor, handle_.get(), GSS_C_QOP_DEFAULT, &in, mic->put());
+    if (major != GSS_S_COMPLETE) [[unlikely]] {
+      return unexpected(failed("gss_get_mic", major, minor));
+    }
+    return mic;
+  }
+  /// Checks what the peer's get_mic made of `message`. Success is GSS_S_COMPLETE and nothing else: Heimdal 7.8 reports
+  /// a gap before it has looked at the checksum. gss_verify_mic.
+  [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
+    if (!handle_) [[unlikely]] {
+      return unexpected(empty("gss_verify_mic"));
+    }
+    OM_uint32 minor = 0;
+    gss_buffer_desc raw_message = gss_detail::borrow(message);
+    gss_buffer_desc raw_mic = gss_detail::borrow(mic);
+    const OM_uint32 major = gss_verify_mic(&minor, handle_.get(), &raw_message, &raw_mic, nullptr);
+    if (major != GSS_S_COMPLETE) [[unlikely]] {
+      return unexpected(failed("gss_verify_mic", major, minor));
+    }
+    return {};
+  }
+
+  /// The longest message, in bytes, whose wrap() token has at most `token_size` bytes. gss_wrap_size_limit. A limit of
+  /// 0 is an Error (policy): who cuts messages by it would never end.
+  [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
+    if (!handle_) return unexpected(empty("gss_wrap_size_limit"));
+    OM_uint32 minor = 0;
+    OM_uint32 size = 0;
+    const OM_uint32 major = gss_wrap_size_limit(&minor, handle_.get(), 1, GSS_C_QOP_DEFAULT, token_size, &size);
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_wrap_size_limit", major, minor));
+    if (size == 0)
+      return unexpected(Error::policy("gss_wrap_size_limit", 0, "no message fits into a token that small"));
+    return size;
+  }
+
+  /// gss_inquire_context.
+  [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
+    if (!handle_) return unexpected(empty("gss_inquire_context"));
+    OM_uint32 minor = 0;
+    gss_name_t initiator = GSS_C_NO_NAME;
+    gss_name_t acceptor = GSS_C_NO_NAME;
+    OM_uint32 lifetime = 0;
+    OM_uint32 flags = 0;
+    gss_OID mechanism = GSS_C_NO_OID;
+    int is_initiator = 0;
+    int is_open = 0;
+    const OM_uint32 major = gss_inquire_context(&minor, handle_.get(), &initiator, &acceptor, &lifetime, &mechanism,
+                                                &flags, &is_initiator, &is_open);
+    ContextInfo info{Name::adopt(initiator),  Name::adopt(acceptor),          Seconds{lifetime},
+                     Oid::copy_of(mechanism), ContextFlags::from_bits(flags), is_initiator != 0};
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
+    return info;
+  }
+  /// How long the context is meant to be used, 0 when that is over; see ContextInfo::lifetime. gss_context_time.
+  [[nodiscard]] Result<Seconds> lifetime() const noexcept {
+    if (!handle_) return unexpected(empty("gss_context_time"));
+    OM_uint32 minor = 0;
+    OM_uint32 lifetime = 0;
+    const OM_uint32 major = gss_context_time(&minor, handle_.get(), &lifetime);
+    if ((major & 0x00ff0000u) == GSS_S_CONTEXT_EXPIRED) return Seconds{};
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_context_time", major, minor));
+    return Seconds{lifetime};
+  }
+
+  /// Turns the context into a token for import_context() in another process. On success this object is empty: only one
+  /// instance may be active (RFC 2744 section 5.14). On failure it still holds the context, unless the implementation
+  /// deleted it. The token holds keys, is not protected against change, opens as often as it is imported, and only with
+  /// the implementation that made it: never store or send it as it is. gss_export_sec_context.
+  [[nodiscard]] Result<SecretBytes> export_context() && noexcept {
+    if (!handle_) return unexpected(empty("gss_export_sec_context"));
+    OM_uint32 minor = 0;
+    gss_buffer_desc out{0, nullptr};
+    const OM_uint32 major = gss_export_sec_context(&minor, handle_.inout(), &out);
+    SecretBytes token = gss_detail::adopt_secret(out);
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_export_sec_context", major, minor));
+    handle_.reset();
+    return token;
+  }
+  /// The other end. Errors: gss; policy, if the context is one of another mechanism. gss_import_sec_context.
+  [[nodiscard]] static Result<SecurityContext> import_context(ByteView token) noexcept {
+    if (token.empty()) return unexpected(Error::usage("gss_import_sec_context", "the token is empty"));
+    OM_uint32 minor = 0;
+    gss_buffer_desc in = gss_detail::borrow(token);
+    SecurityContext context;
+    const OM_uint32 major = gss_import_sec_context(&minor, &in, context.handle_.put());
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_import_sec_context", major, minor));
+    const auto info = context.inquire();
+    if (!info) return unexpected(info.error());
+    if (!M::accepts(info->mechanism)) {
+      return unexpected(Error::policy("gss_import_sec_context", 0, "the context is one of another mechanism"));
+    }
+    return context;
+  }
+
+ private:
+  static constexpr auto not_confidential = static_cast<std::uint32_t>(ContextFlag::confidentiality);
+
+  SecurityContext() noexcept = default;
+
+  [[nodiscard]] static Error empty(const char* operation) noexcept {
+    return Error::usage(operation, "the context is empty: moved from or exported");
+  }
+  [[nodiscard, gnu::cold, gnu::noinline]] static Error failed(const char* operation, OM_uint32 major,
+                                                              OM_uint32 minor) noexcept {
+    auto error = gss_detail::failed_call_of<M>(operation, major, minor);
+    if constexpr (!capabilities.aes_messages) {
+      if (routine_error(error) == RoutineError::failure && minor == 0) {
+        return Error::gss(operation, major, minor, M::name)
+            .with_text(error.text(), "; " GSSKEY_GSS_NAME " protects messages with DES3 and RC4 keys only");
+      }
+    }
+    return error;
+  }
+  [[nodiscard]] Result<Buffer> wrap_raw(int confidential, ByteView message, int* encrypted) noexcept {
+    if (!handle_) [[unlikely]] {
+      return unexpected(empty("gss_wrap"));
+    }
+    Result<Buffer> token;
+    OM_uint32 minor = 0;
+    gss_buffer_desc in = gss_detail::borrow(message);
+    const OM_uint32 major =
+        gss_wrap(&minor, handle_.get(), confidential, GSS_C_QOP_DEFAULT, &in, encrypted, token->put());
+    if (major != GSS_S_COMPLETE) [[unlikely]] {
+      return unexpected(failed("gss_wrap", major, minor));
+    }
+    return token;
+  }
+
+  gss_detail::ContextHandle handle_;
+};
+static_assert(sizeof(SecurityContext<mech::Krb5>) == sizeof(gss_ctx_id_t));
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,157 @@
+// gsskey/gss/status: major and minor status, taken apart and put into words at the moment of the failure.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// RFC 2744 section 3.9.1: what went wrong, one of these per major status.
+enum class RoutineError : std::uint32_t {
+  none = 0,
+  bad_mech = 1u << 16,
+  bad_name = 2u << 16,
+  bad_nametype = 3u << 16,
+  bad_bindings = 4u << 16,
+  bad_status = 5u << 16,
+  bad_mic = 6u << 16,
+  no_cred = 7u << 16,
+  no_context = 8u << 16,
+  defective_token = 9u << 16,
+  defective_credential = 10u << 16,
+  credentials_expired = 11u << 16,
+  context_expired = 12u << 16,
+  failure = 13u << 16,
+  bad_qop = 14u << 16,
+  unauthorized = 15u << 16,
+  unavailable = 16u << 16,
+  duplicate_element = 17u << 16,
+  name_not_mn = 18u << 16,
+  bad_mech_attr = 19u << 16,
+};
+
+/// Which parameter was unusable.
+enum class CallingError : std::uint32_t {
+  none = 0,
+  inaccessible_read = 1u << 24,
+  inaccessible_write = 2u << 24,
+  bad_structure = 3u << 24,
+};
+
+/// Supplementary bits: what a per-message call says about order.
+enum class Supplementary : std::uint32_t {
+  continue_needed = 1,
+  duplicate_token = 2,
+  old_token = 4,
+  unsequenced_token = 8,
+  gap_token = 16,
+};
+
+/// The parts of an Error of Domain::gss; none for any other.
+[[nodiscard]] inline RoutineError routine_error(const Error& error) noexcept {
+  return static_cast<RoutineError>(error.major_status() & 0x00ff0000u);
+}
+[[nodiscard]] inline CallingError calling_error(const Error& error) noexcept {
+  return static_cast<CallingError>(error.major_status() & 0xff000000u);
+}
+[[nodiscard]] inline bool has(const Error& error, Supplementary bit) noexcept {
+  return (error.major_status() & static_cast<std::uint32_t>(bit)) != 0;
+}
+
+namespace gss_detail {
+
+/// Text under construction. Cut off when full: no status has more to say.
+class StatusText {
+ public:
+  void append(std::string_view part) noexcept {
+    while (!part.empty() && (part.back() == '\0' || part.back() == '\n')) part.remove_suffix(1);
+    if (part.empty()) return;
+    if (size_ != 0) put("; ");
+    put(part);
+  }
+  [[nodiscard]] std::string_view view() const noexcept { return {chars_, size_}; }
+
+ private:
+  void put(std::string_view part) noexcept {
+    const std::size_t room = sizeof chars_ - size_;
+    const std::size_t count = part.size() < room ? part.size() : room;
+    std::memcpy(chars_ + size_, part.data(), count);
+    size_ += count;
+  }
+  char chars_[1024];
+  std::size_t size_ = 0;
+};
+
+/// Our own table: Heimdal 7.8 prints OLD as "reordered", does not know UNSEQ and GAP, and hides a routine error behind
+/// a supplementary bit.
+inline void append_major(StatusText& text, std::uint32_t major) noexcept {
+  constexpr std::string_view routine[] = {
+      "the mechanism is not supported",
+      "the name is invalid",
+      "the name type is not supported",
+      "the channel bindings differ",
+      "the status code is invalid",
+      "the MIC does not match",
+      "no credentials, or they cannot be used",
+      "there is no context",
+      "the token is invalid",
+      "the credential is invalid",
+      "the credentials have expired",
+      "the context has expired",
+      "failure",
+      "the quality of protection is not supported",
+      "forbidden by local policy",
+      "the operation is not available",
+      "the element exists already",
+      "the name is not a mechanism name",
+      "the mechanism attribute is not known",
+  };
+  constexpr std::string_view calling[] = {"a required input is missing", "a required output is missing",
+                                          "a parameter is malformed"};
+  constexpr std::string_view supplementary[] = {"another token is needed", "the token is a duplicate",
+                                                "the token is too old to judge", "the token is out of order",
+                                                "a token before it is missing"};
+  if (const std::uint32_t code = major >> 16 & 0xff; code != 0) {
+    text.append(code <= std::size(routine) ? routine[code - 1] : "unknown routine error");
+  }
+  if (const std::uint32_t code = major >> 24; code != 0) {
+    text.append(code <= std::size(calling) ? calling[code - 1] : "unknown calling error");
+  }
+  for (std::uint32_t bit = 0; bit < std::size(supplementary); ++bit) {
+    if ((major >> bit & 1) != 0) text.append(supplementary[bit]);
+  }
+}
+
+/// gss_display_status for a minor status. message_context is kept across turns and the turns are bounded: more than one
+/// implementation has never set it back to 0.
+inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanism) noexcept {
+  OM_uint32 more = 0;
+  for (int turn = 0; turn < 8; ++turn) {
+    OM_uint32 ignored = 0;
+    gss_buffer_desc part{0, nullptr};
+    const OM_uint32 major = gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &part);
+    if (GSS_ERROR(major) == 0) text.append({static_cast<const char*>(part.value), part.length});
+    (void)gss_release_buffer(&ignored, &part);
+    if (GSS_ERROR(major) != 0 || more == 0) return;
+  }
+}
+
+/// The Error of a gss_* call that just failed. Call it before any other gss_* call of the thread, cleanup included: the
+/// text of `minor` is kept per thread and for the last failure only.
+[[gnu::cold, gnu::noinline]] inline Error failed_call(const char* operation, OM_uint32 major, OM_uint32 minor,
+                                                      gss_OID mechanism = GSS_C_NO_OID,
+                                                      const char* mechanism_name = "") noexcept {
+  StatusText text;
+  append_major(text, major);
+  if (minor != 0) append_minor(text, minor, mechanism);
+  return Error::gss(operation, major, minor, mechanism_name).with_text(text.view());
+}
+
+}  // namespace gss_detail
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,50 @@
+// gsskey/gss/token_framing: what the first bytes of a context token say about its mechanism. Internal to handshakes.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/gss/mechanism.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
+
+/// The content of a DER element with this tag that fills `token` exactly; a view of size 0 at nullptr if it is not one.
+[[nodiscard]] inline ByteView der_content(ByteView token, unsigned char tag) noexcept {
+  if (token.size() < 2 || token[0] != tag) return {};
+  std::size_t header = 2;
+  std::size_t length = token[1];
+  if (length >= 0x80) {
+    const std::size_t octets = length & 0x7f;
+    if (octets == 0 || octets > 4 || token.size() < 2 + octets) return {};
+    length = 0;
+    for (std::size_t i = 0; i < octets; ++i) length = length << 8 | token[2 + i];
+    header += octets;
+  }
+  if (token.size() - header != length) return {};
+  return token.subview(header);
+}
+
+/// RFC 2743 section 3.1: 0x60, length, OID, and then what the mechanism likes. NTLM has its own signature instead.
+[[nodiscard]] inline bool is_initial_token_of(ByteView token, const Oid& mechanism) noexcept {
+  if (mechanism == mech::Ntlmssp::oid) return token.text().substr(0, 8) == std::string_view{"NTLMSSP\0", 8};
+  const ByteView content = der_content(token, 0x60);
+  return content.size() > 2 + mechanism.size() && content[0] == 0x06 && content[1] == mechanism.size() &&
+         content.subview(2, mechanism.size()) == ByteView{mechanism};
+}
+
+/// Whether an acceptor's token can be one of M.
+template <Mechanism M>
+[[nodiscard]] bool is_reply_of(ByteView token) noexcept {
+  if constexpr (M::negotiates) {
+    return !der_content(token, 0xa1).empty();  // NegTokenResp, RFC 4178 section 4.2
+  } else if constexpr (M::oid.empty()) {
+    return !der_content(token, 0xa1).empty() || is_initial_token_of(token, mech::Ntlmssp::oid) ||
+           is_initial_token_of(token, mech::Krb5::oid);
+  } else {
+    return is_initial_token_of(token, M::oid);
+  }
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail

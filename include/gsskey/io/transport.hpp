@@ -1,0 +1,35 @@
+// gsskey/io/transport: what a handshake loop needs of the wire: whole tokens, out and in.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Carries tokens whole and in order, empty ones too.
+///   send(token)        returns Result<void> when all of it is on its way
+///   receive(max_size)  returns Result<T>, T being or holding the bytes of the next token: ByteView (good until the
+///   next
+///                      call), std::string, std::vector<std::byte>, … A token of more than max_size bytes is an Error
+///                      (transport, EMSGSIZE) before memory is taken for it; so is the end of the stream (transport).
+template <class T>
+concept BlockingTransport = requires(T& transport, ByteView token, std::size_t max_size) {
+  { transport.send(token) } -> std::same_as<Result<void>>;
+  { ByteView{*transport.receive(max_size)} };
+  { transport.receive(max_size).error() } -> std::convertible_to<const Error&>;
+};
+
+/// A connected byte stream, for FramedTransport.
+///   write(bytes)       returns Result<void> when all of them are written
+///   read(data, size)   returns Result<void> when `size` bytes have come; the end of the stream before that is an Error
+template <class S>
+concept BlockingStream = requires(S& stream, ByteView bytes, void* data, std::size_t size) {
+  { stream.write(bytes) } -> std::same_as<Result<void>>;
+  { stream.read(data, size) } -> std::same_as<Result<void>>;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI
