@@ -22,6 +22,7 @@
 #include <gsskey/gss/oid.hpp>               // IWYU pragma: export
 #include <gsskey/gss/security_context.hpp>  // IWYU pragma: export
 #include <gsskey/gss/status.hpp>            // IWYU pragma: export
+#include <gsskey/gss/usage.hpp>             // IWYU pragma: export
 #include <gsskey/io/drive.hpp>              // IWYU pragma: export
 #include <gsskey/io/fd_stream.hpp>          // IWYU pragma: export
 #include <gsskey/io/framing.hpp>            // IWYU pragma: export

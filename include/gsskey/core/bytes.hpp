@@ -45,7 +45,9 @@ class ByteView {
   constexpr ByteView(const T (&array)[N]) noexcept : data_{array}, size_{N} {}
 
   template <std::size_t N>
-  consteval ByteView(const char (&literal)[N]) noexcept : data_{literal}, size_{N - 1} {}
+  consteval ByteView(const char (&literal)[N]) noexcept : data_{literal}, size_{N - 1} {
+    if (literal[N - 1] != '\0') not_a_literal();
+  }
 
   [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(data_); }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
@@ -67,6 +69,9 @@ class ByteView {
   }
 
  private:
+  // Called where a constant expression must fail: it is not constexpr and not defined, so its name is in the diagnostic.
+  static void not_a_literal();
+
   const void* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -62,6 +62,10 @@ struct KnownFaults {
   /// gss_init_sec_context reads uninitialised memory when the reply is not a token of its mechanism. Guard: Initiator
   /// looks at the framing first.
   bool crashes_on_foreign_reply;
+  /// gss_init_sec_context for SPNEGO refuses a credential that was delegated or made with a password: it looks for a
+  /// SPNEGO part that these lack. Guard: with_password() says so; Credential<mech::Krb5, Initiate>::adopt() of a
+  /// delegated one's handle works.
+  bool spnego_refuses_derived_credentials;
   /// gss_unwrap turns a token with a rotation count back in the caller's memory. Guard: unwrap works on a copy of
   /// those.
   bool unwrap_rotates_input;
@@ -81,6 +85,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
                                           .crashes_on_foreign_reply = false,
+                                          .spnego_refuses_derived_credentials = false,
                                           .unwrap_rotates_input = true};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -96,12 +101,14 @@ inline constexpr Capabilities capabilities{.credential_store = false,
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
                                           .crashes_on_foreign_reply = true,
-                                          .unwrap_rotates_input = false};
+                                          .spnego_refuses_derived_credentials = true,
+                                          .unwrap_rotates_input = true};
 #else
 inline constexpr Capabilities capabilities{};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
                                           .crashes_on_foreign_reply = false,
+                                          .spnego_refuses_derived_credentials = false,
                                           .unwrap_rotates_input = false};
 #endif
 
@@ -122,17 +129,17 @@ struct gss_key_value_set_desc {
   gss_key_value_element_desc* elements;
 };
 template <class... Arguments>
-OM_uint32 gss_acquire_cred_from(Arguments...) noexcept {
+[[nodiscard]] OM_uint32 gss_acquire_cred_from(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
 template <class... Arguments>
-OM_uint32 gss_set_neg_mechs(Arguments...) noexcept {
+[[nodiscard]] OM_uint32 gss_set_neg_mechs(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
 #endif
 #if defined(GSSKEY_GSS_GNU)
 template <class... Arguments>
-OM_uint32 gss_acquire_cred_with_password(Arguments...) noexcept {
+[[nodiscard]] OM_uint32 gss_acquire_cred_with_password(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
 #else

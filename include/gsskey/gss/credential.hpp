@@ -15,21 +15,9 @@
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/usage.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
-
-/// Which side a credential is for.
-struct Initiate {
-  static constexpr gss_cred_usage_t usage = GSS_C_INITIATE;
-};
-struct Accept {
-  static constexpr gss_cred_usage_t usage = GSS_C_ACCEPT;
-};
-struct Both {
-  static constexpr gss_cred_usage_t usage = GSS_C_BOTH;
-};
-template <class U>
-concept Usage = std::same_as<U, Initiate> || std::same_as<U, Accept> || std::same_as<U, Both>;
 
 namespace gss_detail {
 struct CredentialTraits {
@@ -84,6 +72,9 @@ class Credential {
     if (!name) return unexpected(no_name(operation));
     if constexpr (!capabilities.password) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_with_password"));
+    }
+    if constexpr (known_faults.spnego_refuses_derived_credentials && M::negotiates) {
+      return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " negotiates with no password: use mech::Krb5"));
     }
     gss_buffer_desc raw_password = gss_detail::borrow(password);
     OM_uint32 minor = 0;
@@ -159,7 +150,15 @@ class Credential {
   /// Checks the call, and limits what a Negotiate credential offers.
   [[nodiscard]] static Result<Credential> finish(const char* operation, OM_uint32 major, OM_uint32 minor,
                                                  Credential credential) noexcept {
-    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+    if (major != GSS_S_COMPLETE) {
+      auto error = gss_detail::failed_call_of<M>(operation, major, minor);
+      if (minor != 0) return unexpected(std::move(error));
+      // Heimdal 7.8 drops the reason on the way.
+      return unexpected(Error::gss(operation, major, minor, M::name)
+                            .with_text(error.text(), std::same_as<U, Accept>
+                                                         ? "; look at the keytab (KRB5_KTNAME) and its entries"
+                                                         : "; look at the credential cache (KRB5CCNAME, klist)"));
+    }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if constexpr (capabilities.neg_mechs && gss_detail::LimitsOffer<M>) {
       major = gss_detail::gss_set_neg_mechs(&minor, credential.get(), M::offer());

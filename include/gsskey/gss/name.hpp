@@ -1,5 +1,5 @@
-// gsskey/gss/name: names of principals and services, before (Name) and after (MechName<M>) a mechanism made them its
-// own. SPDX-License-Identifier: MIT
+// gsskey/gss/name: names of principals and services: as given (Name), and as a mechanism writes them (MechName<M>).
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <cstring>
@@ -96,7 +96,9 @@ class Name {
     gss_buffer_desc in = gss_detail::borrow(bytes);
     gss_OID_desc raw_type{static_cast<OM_uint32>(type.size()), const_cast<unsigned char*>(type.data())};
     Name name;
-    const OM_uint32 major = gss_import_name(&minor, &in, type.empty() ? GSS_C_NO_OID : &raw_type, name.handle_.put());
+    OM_uint32 major = gss_import_name(&minor, &in, type.empty() ? GSS_C_NO_OID : &raw_type, name.handle_.put());
+    // What Heimdal 7.8 says of a type that it does not know would send the reader the wrong way.
+    if (major == GSS_S_NAME_NOT_MN) major = GSS_S_BAD_NAMETYPE;
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_import_name", major, minor));
     return name;
   }

@@ -99,7 +99,7 @@ class Oid {
   static void not_an_object_identifier();
 
   /// nullptr, or what is wrong.
-  constexpr const char* encode(std::string_view dotted) noexcept {
+  [[nodiscard]] constexpr const char* encode(std::string_view dotted) noexcept {
     std::uint64_t top = 0;
     std::size_t arcs = 0;
     for (std::size_t at = 0; at <= dotted.size(); ++arcs) {

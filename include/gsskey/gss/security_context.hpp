@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -30,12 +31,48 @@ struct ContextTraits {
   }
 };
 using ContextHandle = UniqueHandle<ContextTraits>;
+
+/// What goes before an exported context: who made it, and a checksum that tells a token which was cut or mixed up,
+/// before gss_import_sec_context sees it (Heimdal 7.8 crashes on a cut one, MIT krb5 takes some). No protection against
+/// an attacker: who can write an exported context owns it anyway.
+class ExportHeader {
+ public:
+  static constexpr std::size_t size = 16;
+
+  [[nodiscard]] static Result<SecretBytes> prepended_to(ByteView body) noexcept {
+    auto token = SecretBytes::with_size(size + body.size());
+    if (!token) return token;
+    fill(token->data(), body);
+    if (!body.empty()) std::memcpy(token->data() + size, body.data(), body.size());
+    return token;
+  }
+  [[nodiscard]] static Result<ByteView> checked_body(ByteView token) noexcept {
+    const ByteView body = token.subview(size);
+    unsigned char expected_header[size];
+    fill(expected_header, body);
+    if (body.empty() || token.subview(0, size) != ByteView{expected_header}) {
+      return unexpected(Error::usage("gss_import_sec_context",
+                                     "not a whole context that export_context() made with " GSSKEY_GSS_NAME));
+    }
+    return body;
+  }
+
+ private:
+  /// "gssk", the implementation's initial, the version of this format, two zeros, FNV-1a of the body.
+  static void fill(unsigned char* header, ByteView body) noexcept {
+    const unsigned char start[8] = {'g', 's', 's', 'k', static_cast<unsigned char>(GSSKEY_GSS_NAME[0]), 1, 0, 0};
+    std::uint64_t sum = 0xcbf29ce484222325u;
+    for (unsigned char byte : body) sum = (sum ^ byte) * 0x100000001b3u;
+    std::memcpy(header, start, sizeof start);
+    for (unsigned i = 0; i < 8; ++i) header[8 + i] = static_cast<unsigned char>(sum >> (8 * i));
+  }
+};
 }  // namespace gss_detail
 
 /// What gss_inquire_context says of an established context.
 struct ContextInfo {
-  Name initiator;  ///< empty if anonymous or not told
-  Name acceptor;
+  Name initiator;    ///< empty if anonymous or not told
+  Name acceptor;     ///< empty where the mechanism does not tell its own acceptor (NTLM)
   Seconds lifetime;  ///< advisory: MIT krb5 and Heimdal go on protecting messages after it, MIT's acceptor adds 300 s
   Oid mechanism;     ///< the one that was negotiated
   ContextFlags flags;
@@ -167,16 +204,20 @@ class SecurityContext {
     if (!handle_) return unexpected(empty("gss_inquire_context"));
     OM_uint32 minor = 0;
     gss_name_t initiator = GSS_C_NO_NAME;
-    gss_name_t acceptor = GSS_C_NO_NAME;
     OM_uint32 lifetime = 0;
     OM_uint32 flags = 0;
     gss_OID mechanism = GSS_C_NO_OID;
     int is_initiator = 0;
-    int is_open = 0;
-    const OM_uint32 major = gss_inquire_context(&minor, handle_.get(), &initiator, &acceptor, &lifetime, &mechanism,
-                                                &flags, &is_initiator, &is_open);
-    ContextInfo info{Name::adopt(initiator),  Name::adopt(acceptor),          Seconds{lifetime},
-                     Oid::copy_of(mechanism), ContextFlags::from_bits(flags), is_initiator != 0};
+    OM_uint32 major = gss_inquire_context(&minor, handle_.get(), &initiator, nullptr, &lifetime, &mechanism, &flags,
+                                          &is_initiator, nullptr);
+    ContextInfo info{Name::adopt(initiator),         Name{},           Seconds{lifetime}, Oid::copy_of(mechanism),
+                     ContextFlags::from_bits(flags), is_initiator != 0};
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
+    // gss-ntlmssp 1.2 dereferences NULL when its acceptor is asked for its name.
+    if (info.mechanism == mech::Ntlmssp::oid && !info.is_initiator) return info;
+    gss_name_t acceptor = GSS_C_NO_NAME;
+    major = gss_inquire_context(&minor, handle_.get(), nullptr, &acceptor, nullptr, nullptr, nullptr, nullptr, nullptr);
+    info.acceptor = Name::adopt(acceptor);
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
     return info;
   }
@@ -193,23 +234,28 @@ class SecurityContext {
 
   /// Turns the context into a token for import_context() in another process. On success this object is empty: only one
   /// instance may be active (RFC 2744 section 5.14). On failure it still holds the context, unless the implementation
-  /// deleted it. The token holds keys, is not protected against change, opens as often as it is imported, and only with
-  /// the implementation that made it: never store or send it as it is. gss_export_sec_context.
+  /// deleted it. The token holds keys, is not protected against those who can write to it, opens as often as it is
+  /// imported, and only with the implementation that made it: never store or send it as it is. Our ExportHeader goes
+  /// before the implementation's bytes. gss_export_sec_context.
   [[nodiscard]] Result<SecretBytes> export_context() && noexcept {
     if (!handle_) return unexpected(empty("gss_export_sec_context"));
     OM_uint32 minor = 0;
     gss_buffer_desc out{0, nullptr};
     const OM_uint32 major = gss_export_sec_context(&minor, handle_.inout(), &out);
-    SecretBytes token = gss_detail::adopt_secret(out);
+    const SecretBytes body = gss_detail::adopt_secret(out);
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_export_sec_context", major, minor));
     handle_.reset();
+    auto token = gss_detail::ExportHeader::prepended_to(body);
+    if (!token) static_cast<void>(gss_import_sec_context(&minor, &out, handle_.put()));  // nothing is lost
     return token;
   }
-  /// The other end. Errors: gss; policy, if the context is one of another mechanism. gss_import_sec_context.
+  /// The other end. Errors: usage, if the token is not whole or another implementation's (those crash on such tokens);
+  /// gss; policy, if the context is one of another mechanism. gss_import_sec_context.
   [[nodiscard]] static Result<SecurityContext> import_context(ByteView token) noexcept {
-    if (token.empty()) return unexpected(Error::usage("gss_import_sec_context", "the token is empty"));
+    const auto body = gss_detail::ExportHeader::checked_body(token);
+    if (!body) return unexpected(body.error());
     OM_uint32 minor = 0;
-    gss_buffer_desc in = gss_detail::borrow(token);
+    gss_buffer_desc in = gss_detail::borrow(*body);
     SecurityContext context;
     const OM_uint32 major = gss_import_sec_context(&minor, &in, context.handle_.put());
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_import_sec_context", major, minor));

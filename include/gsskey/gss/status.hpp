@@ -135,7 +135,9 @@ inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanis
     OM_uint32 ignored = 0;
     gss_buffer_desc part{0, nullptr};
     const OM_uint32 major = gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &part);
-    if (GSS_ERROR(major) == 0) text.append({static_cast<const char*>(part.value), part.length});
+    const std::string_view words{static_cast<const char*>(part.value), part.length};
+    // MIT krb5 gives supplementary statuses a minor of which it has nothing else to say.
+    if (GSS_ERROR(major) == 0 && words != "Success") text.append(words);
     (void)gss_release_buffer(&ignored, &part);
     if (GSS_ERROR(major) != 0 || more == 0) return;
   }

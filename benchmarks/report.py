@@ -1,0 +1,134 @@
+"""Runs what benchmarks/run has built, and prints `name  ours  reference  ratio  bar`. Runs inside bench_realm.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+
+BUILD, GSS = sys.argv[1:]
+OVER = []
+
+
+def title(text):
+    print(f"\n{text}\n{'':40}{'ours':>13}{'reference':>13}{'ratio':>10}{'bar':>9}")
+
+
+def figure(name, ours, reference, digits=0, bar=None, exact=True, absolute=False):
+    """`bar` is for ratios, or, if absolute, for `ours`."""
+    ratio = ours / reference
+    columns = f"{name:40}{ours:13.{digits}f}{reference:13.{digits}f}{ratio:10.4f}"
+    over = bar is not None and (ours if absolute else ratio) > bar
+    print((columns + (f"{bar:9g}" if bar is not None else "") + ("  OVER" if over else "")).rstrip(), flush=True)
+    if over and exact:
+        OVER.append(name)
+
+
+def program(name):
+    return os.path.join(BUILD, "benchmarks", "bench_" + name)
+
+
+def output(*command, **options):
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
+
+
+def table(*command, **options):
+    return [line.split("\t") for line in output(*command, **options).splitlines()]
+
+
+def times():
+    title("time per operation, µs (medians of interleaved rounds)")
+    for name, ours, reference in table(program("time")):
+        figure(name, float(ours), float(reference), digits=2)
+
+
+def instructions():
+    def count(way, folder):
+        """Name of case -> instructions per operation. callgrind writes one numbered file per call of measured()."""
+        parts = os.path.join(folder, way)
+        # What malloc costs depends on what happened to the heap before, by more than what is looked for here. With a
+        # large cache per thread it is nearly constant.
+        cache = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"
+        cases = table("valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + parts,
+                      "--toggle-collect=measured", "--dump-after=measured", program("instructions"), way,
+                      env={**os.environ, "GLIBC_TUNABLES": cache})
+        counts = {}
+        for number, (name, turns) in enumerate(cases, 1):
+            with open(f"{parts}.{number}", encoding="utf-8") as part:
+                counts[name] = int(re.search(r"^totals: (\d+)", part.read(), re.M)[1]) / int(turns)
+        return counts
+
+    title("instructions per operation (callgrind; glibc.malloc.tcache_count=65535)")
+    with tempfile.TemporaryDirectory() as folder:
+        ours, reference = count("gsskey", folder), count("plainc", folder)
+    for name in ours:
+        figure(name, ours[name], reference[name], bar={"handshake": 1.002, "wrap 64 B": 1.01}.get(name))
+
+
+def allocations():
+    title("heap allocations per operation")
+    for name, ours, reference in table(program("allocations")):
+        figure(name, float(ours), float(reference), digits=1, bar=1)
+
+
+def sizes():
+    title("sizeof, bytes")
+    for name, ours, reference in table(program("sizes")):
+        figure(name, float(ours), float(reference), bar=None if name == "SecretBytes" else 1)
+
+
+def umbrella():
+    modules = {"mit": "mit-krb5-gssapi", "heimdal": "heimdal-gssapi"}
+    flags = ["-Iinclude", f"-DGSSKEY_GSS_{GSS.upper()}"] + output("pkg-config", "--cflags", modules[GSS]).split()
+
+    def write(path, *headers):
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(f"#include <{header}>\n" for header in headers)
+        return path
+
+    def seconds(command):
+        def spent():
+            usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+            return usage.ru_utime + usage.ru_stime
+        before = spent()
+        subprocess.run(command, check=True)
+        return spent() - before
+
+    with tempfile.TemporaryDirectory() as folder:
+        ours = write(folder + "/ours.cpp", "gsskey/gss.hpp")
+        gss_headers = ["gssapi/gssapi.h"] + (["gssapi/gssapi_ext.h"] if GSS == "mit" else [])
+
+        title("#include <gsskey/gss.hpp>: non-blank lines of gsskey (reference: the limit)")
+        headers = re.findall(r"include/gsskey/\S+", output("g++", "-std=c++20", *flags, "-M", ours))
+        lines = sum(bool(line.strip()) for header in headers for line in open(header, encoding="utf-8"))
+        figure(f"lines in {len(headers)} headers", lines, 5000, bar=5000, absolute=True)
+
+        title("#include <gsskey/gss.hpp>: CPU ms of -fsyntax-only (medians; reference: expected, span, string_view, GSS)")
+        for compiler in ["g++", "clang++-19"]:
+            for standard in ["-std=c++20", "-std=c++23"]:
+                if not shutil.which(compiler):
+                    continue
+                command = [compiler, standard, *flags, "-fsyntax-only"]
+                has_expected = "__cpp_lib_expected" in output(compiler, standard, "-E", "-dM", "-include", "version",
+                                                              "-xc++", "/dev/null")
+                reference = write(folder + "/reference.cpp", "expected" if has_expected else "tl/expected.hpp", "span",
+                                  "string_view", *gss_headers)
+                rounds = [(seconds(command + [ours]), seconds(command + [reference])) for _ in range(13)]
+                figure(f"{compiler} {standard}", *(1000 * statistics.median(column) for column in zip(*rounds)),
+                       digits=0, bar=1.6, exact=False)
+
+
+print(f"{GSS}, {output(os.environ.get('CXX', 'g++'), '--version').splitlines()[0]}, -O2, krb5, KRB5RCACHENAME=none:")
+times()
+instructions()
+allocations()
+sizes()
+umbrella()
+if OVER:
+    print("\nover the bar:", ", ".join(OVER))
+    sys.exit(1)

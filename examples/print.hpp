@@ -1,0 +1,82 @@
+// examples/print: errors, contexts and messages in words.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <iostream>
+#include <string>
+#include <string_view>
+
+#include <gsskey/gss.hpp>
+
+namespace example {
+
+inline std::string names_of(gsskey::ContextFlags flags) {
+  using gsskey::ContextFlag;
+  constexpr struct {
+    ContextFlag flag;
+    const char* name;
+  } table[] = {
+      {ContextFlag::delegate, "delegate"},
+      {ContextFlag::mutual, "mutual"},
+      {ContextFlag::replay, "replay"},
+      {ContextFlag::sequence, "sequence"},
+      {ContextFlag::confidentiality, "confidentiality"},
+      {ContextFlag::integrity, "integrity"},
+      {ContextFlag::anonymous, "anonymous"},
+      {ContextFlag::prot_ready, "prot_ready"},
+      {ContextFlag::transferable, "transferable"},
+  };
+  std::string names;
+  for (const auto& [flag, name] : table) {
+    if (flags.contains(flag)) names += (names.empty() ? "" : " ") + std::string{name};
+  }
+  return names;
+}
+
+/// "gss_init_sec_context (krb5): no credentials, or they cannot be used; …"
+inline std::string in_words(const gsskey::Error& error) {
+  std::string words = error.operation();
+  if (const std::string mechanism = error.mechanism(); !mechanism.empty()) words += " (" + mechanism + ")";
+  words += ": ";
+  words += error.text();
+  if (error.domain() == gsskey::Domain::policy) {
+    const auto missing = gsskey::ContextFlags::from_bits(error.minor_status());
+    if (!missing.empty()) words += ": " + names_of(missing);
+  }
+  return words;
+}
+
+/// What a peer sent, safe for a terminal.
+inline std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) out += c >= ' ' && c != '\x7f' ? c : '?';
+  return out + "\"";
+}
+
+inline std::string name_or(const gsskey::Name& name, const char* otherwise) {
+  if (!name) return otherwise;
+  const auto shown = name.display();
+  return shown ? std::string{shown->text()} : otherwise;
+}
+
+/// Who authenticated as whom, and what the context can do.
+template <gsskey::Mechanism M>
+void print(const gsskey::SecurityContext<M>& context) {
+  const auto info = context.inquire();
+  if (!info) {  // GNU GSS cannot say
+    std::cout << "authenticated; more is not known: " << in_words(info.error()) << '\n';
+    return;
+  }
+  std::cout << name_or(info->initiator, "somebody") << " authenticated to " << name_or(info->acceptor, "this service")
+            << "\n  mechanism  " << (info->mechanism == gsskey::mech::Krb5::oid ? "krb5 " : "");
+  if (const auto oid = info->mechanism.to_text()) std::cout << oid->view();
+  std::cout << (M::negotiates ? ", negotiated by SPNEGO" : "") << "\n  flags      " << names_of(info->flags)
+            << "\n  lifetime   ";
+  if (info->lifetime.is_indefinite()) {
+    std::cout << "indefinite\n";
+  } else {
+    std::cout << info->lifetime.count() << " s\n";
+  }
+}
+
+}  // namespace example

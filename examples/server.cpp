@@ -1,0 +1,140 @@
+// examples/server: who authenticates to it, how, and what they say. Its clients are examples/client and MIT's
+// gss-client.
+//
+//   server [--spnego] [--once] [--port NUMBER] SERVICE HOST
+//
+// The key of SERVICE/HOST must be in the keytab (KRB5_KTNAME). It listens on the loopback interface.
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/gss.hpp>
+
+#include "print.hpp"
+#include "sample_wire.hpp"
+#include "socket.hpp"
+
+using namespace gsskey;
+using namespace example;
+
+namespace {
+
+struct Options {
+  bool spnego = false;
+  bool once = false;
+  std::uint16_t port = 4444;
+  const char* service = nullptr;
+  const char* host = nullptr;
+};
+
+/// Takes one message apart, says what protected it, and answers.
+template <Mechanism M>
+Result<void> answer(SecurityContext<M>& context, SampleWire& wire, Frame frame) {
+  const char* protection = "not protected";
+  SecretBytes message = std::move(frame.bytes);
+  if (frame.flags.contains(FrameFlag::wrapped)) {
+    auto unwrapped = context.unwrap_unencrypted(message);  // clients may choose; unwrap() would insist on encryption
+    if (!unwrapped) return unexpected(unwrapped.error());
+    protection = unwrapped->confidential ? "encrypted" : "authenticated, not encrypted";
+    message = std::move(unwrapped->message);
+  }
+  std::cout << "message " << quoted(message.text()) << ": " << protection << '\n';
+
+  if (!frame.flags.contains(FrameFlag::send_mic)) return wire.send_frame(FrameFlag::noop, {});
+  auto mic = context.get_mic(message);
+  if (!mic) return unexpected(mic.error());
+  return wire.send_frame(FrameFlag::mic, *mic);
+}
+
+/// One connection: a handshake, then messages until the client says goodbye.
+template <Mechanism M>
+Result<void> serve(const Socket& socket, const Credential<M, Accept>& credential) {
+  SampleWire wire{socket.get()};
+  auto hello = wire.receive_frame();
+  if (!hello) return unexpected(hello.error());
+  if (!hello->flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
+    return unexpected(Error::transport("receive", EPROTO, "the client does not want to authenticate"));
+  }
+
+  auto context = drive(Acceptor<M>{credential}, wire);
+  if (!context) return unexpected(context.error());
+  print(*context);
+
+  while (true) {
+    auto frame = wire.receive_frame();
+    if (!frame) return unexpected(frame.error());
+    if (frame->flags.contains(FrameFlag::noop)) return {};
+    if (auto answered = answer(*context, wire, *std::move(frame)); !answered) return answered;
+  }
+}
+
+template <Mechanism M>
+Result<void> serve_all(const Options& options) {
+  auto name = Name::host_service(options.service, options.host);
+  if (!name) return unexpected(name.error());
+  // Acquired once: with the default credential every handshake would read the keytab again.
+  auto credential = Credential<M, Accept>::acquire(*name);
+  if (!credential) return unexpected(credential.error());
+
+  auto listener = listen_on_loopback(options.port);
+  if (!listener) return unexpected(listener.error());
+  auto port = port_of(*listener);
+  if (!port) return unexpected(port.error());
+  std::cout << "listening on 127.0.0.1:" << *port << '\n';
+
+  while (true) {
+    auto socket = accept_from(*listener);
+    if (!socket) return unexpected(socket.error());
+    auto served = serve(*socket, *credential);
+    if (options.once) return served;
+    if (!served) std::cerr << "server: " << in_words(served.error()) << '\n';  // the next client may do better
+  }
+}
+
+template <Mechanism M>
+Result<void> run(const Options& options) {
+  if constexpr (M::negotiates && !capabilities.spnego) {
+    return unexpected(Error::unavailable("--spnego", GSSKEY_GSS_NAME " has no SPNEGO"));
+  } else {
+    return serve_all<M>(options);
+  }
+}
+
+int usage() {
+  std::cerr << "usage: server [--spnego] [--once] [--port NUMBER] SERVICE HOST\n";
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::cout << std::unitbuf;  // whoever waits for our first line shall see it
+  Options options;
+  int at = 1;
+  for (; at < argc && argv[at][0] == '-'; ++at) {
+    const std::string_view option = argv[at];
+    if (option == "--spnego") {
+      options.spnego = true;
+    } else if (option == "--once") {
+      options.once = true;
+    } else if (option == "--port" && at + 1 < argc) {
+      options.port = static_cast<std::uint16_t>(std::atoi(argv[++at]));
+    } else {
+      return usage();
+    }
+  }
+  if (argc - at != 2) return usage();
+  options.service = argv[at];
+  options.host = argv[at + 1];
+
+  const auto done = options.spnego ? run<mech::Spnego>(options) : run<mech::Krb5>(options);
+  if (!done) {
+    std::cerr << "server: " << in_words(done.error()) << '\n';
+    return 1;
+  }
+  return 0;
+}

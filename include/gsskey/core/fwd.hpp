@@ -1,0 +1,20 @@
+// gsskey/core/fwd: declarations without definitions, for headers that only name our types.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/core/expected.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+class ByteView;
+class Error;
+class SecretBytes;
+class Seconds;
+template <class Enum>
+class FlagSet;
+template <class Traits>
+class UniqueHandle;
+template <class T>
+using Result = expected<T, Error>;
+
+}  // namespace gsskey::inline GSSKEY_ABI

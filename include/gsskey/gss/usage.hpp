@@ -1,0 +1,24 @@
+// gsskey/gss/usage: which side a credential is for, as types.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+struct Initiate {
+  static constexpr gss_cred_usage_t usage = GSS_C_INITIATE;
+};
+struct Accept {
+  static constexpr gss_cred_usage_t usage = GSS_C_ACCEPT;
+};
+/// Wanted rarely: such a credential exists only if both a ticket and a key are there.
+struct Both {
+  static constexpr gss_cred_usage_t usage = GSS_C_BOTH;
+};
+template <class U>
+concept Usage = std::same_as<U, Initiate> || std::same_as<U, Accept> || std::same_as<U, Both>;
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

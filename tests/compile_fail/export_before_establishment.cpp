@@ -1,0 +1,15 @@
+// A context that is half open is not exported (Heimdal 7.8 would crash).
+// expect: export_context
+#include <gsskey/gss.hpp>
+
+#include <utility>
+
+using namespace gsskey;
+
+void early(Acceptor<mech::Krb5> handshake, SecurityContext<mech::Krb5> context) {
+#ifdef MUST_FAIL
+  static_cast<void>(std::move(handshake).export_context());
+#else
+  static_cast<void>(std::move(context).export_context());
+#endif
+}

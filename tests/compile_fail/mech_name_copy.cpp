@@ -1,0 +1,18 @@
+// One handle, one owner. The twin moves.
+// expect: deleted
+#include <gsskey/gss.hpp>
+
+#include <utility>
+
+using namespace gsskey;
+
+using Owner = MechName<mech::Krb5>;
+
+Owner twin(Owner owner) {
+#ifdef MUST_FAIL
+  Owner other = owner;
+#else
+  Owner other = std::move(owner);
+#endif
+  return other;
+}

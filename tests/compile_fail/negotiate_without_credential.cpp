@@ -1,0 +1,18 @@
+// What may be negotiated is the credential to say: there is none by default.
+// expect: (no matching|constraints not satisfied)
+#include <gsskey/gss.hpp>
+
+#include <utility>
+
+using namespace gsskey;
+
+using Corporate = mech::Negotiate<mech::Krb5, mech::Ntlmssp>;
+
+Acceptor<Corporate> anybody(const Credential<Corporate, Accept>& credential) {
+#ifdef MUST_FAIL
+  static_cast<void>(credential);
+  return Acceptor<Corporate>{};
+#else
+  return Acceptor<Corporate>{credential};
+#endif
+}

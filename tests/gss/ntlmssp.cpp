@@ -1,0 +1,160 @@
+// A second mechanism in the same process: gss-ntlmssp from Debian, raw and inside SPNEGO. MIT krb5 loads it as a
+// plugin.
+#include <gsskey/gss.hpp>
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "support/catch.hpp"
+#include "support/realm.hpp"
+#include "support/skip.hpp"
+
+using namespace gsskey;
+using support::must;
+
+namespace {
+
+constexpr const char* plugin_configuration = "/etc/gss/mech.d/mech.ntlmssp.conf";
+
+/// The realm, with the plugin, and a file of NTLM users. False: the plugin is not installed.
+bool has_ntlm() {
+  if (::access(plugin_configuration, R_OK) != 0) {
+    support::skip("gss-ntlmssp is not installed");
+    return false;
+  }
+  ::setenv("GSS_MECH_CONFIG", plugin_configuration, 1);  // before the first gss call
+  static const bool ready = [] {
+    const std::string users = support::realm().realm.folder() + "/ntlm-users";
+    std::ofstream{users} << "GSSKEY:carol:secret\n";
+    ::setenv("NTLM_USER_FILE", users.c_str(), 1);
+    return true;
+  }();
+  return ready;
+}
+
+template <Mechanism M>
+Credential<M, Initiate> carol() {
+  return must(Credential<M, Initiate>::with_password(must(Name::user("GSSKEY\\carol")), "secret"));
+}
+
+/// A raw first token of NTLM.
+Buffer ntlm_token(Initiator<mech::Ntlmssp>& initiator) { return std::move(must(initiator.step()).token); }
+
+constexpr ContextFlags protection = ContextFlag::confidentiality | ContextFlag::integrity;
+
+using Corporate = mech::Negotiate<mech::Krb5, mech::Ntlmssp>;
+
+}  // namespace
+
+TEST_CASE("the plugin is there") {
+  if (!has_ntlm()) return;
+  CHECK(must(indicate_mechanisms()).contains(mech::Ntlmssp::oid));
+}
+
+TEST_CASE("two ends over NTLM; the acceptor reports integrity and confidentiality, that is all") {
+  if (!has_ntlm()) return;
+  const auto client = carol<mech::Ntlmssp>();
+  const auto server = must(Credential<mech::Ntlmssp, Accept>::acquire_default());
+  auto ends = must(support::establish(Initiator<mech::Ntlmssp>{support::target(), client, {.demand = protection}},
+                                      Acceptor<mech::Ntlmssp>{server}));
+  CHECK(must(ends.acceptor.inquire()).mechanism == mech::Ntlmssp::oid);
+  CHECK(must(ends.acceptor.unwrap(must(ends.initiator.wrap("over NTLM")))).text() == "over NTLM");
+}
+
+TEST_CASE("an acceptor for Kerberos with no credential of its own does not take NTLM, though the library would") {
+  if (!has_ntlm()) return;
+  const auto client = carol<mech::Ntlmssp>();
+
+  // The library, given GSS_C_NO_CREDENTIAL, establishes a context of NTLM.
+  {
+    Initiator<mech::Ntlmssp> initiator{support::target(), client, {.demand = protection}};
+    gss_ctx_id_t context = GSS_C_NO_CONTEXT;
+    gss_OID mechanism = GSS_C_NO_OID;
+    OM_uint32 minor = 0;
+    OM_uint32 major = GSS_S_CONTINUE_NEEDED;
+    Buffer answer;
+    while (major == GSS_S_CONTINUE_NEEDED) {
+      const Buffer token = std::move(must(initiator.step(answer)).token);
+      gss_buffer_desc in = gss_detail::borrow(token);
+      major = gss_accept_sec_context(&minor, &context, GSS_C_NO_CREDENTIAL, &in, GSS_C_NO_CHANNEL_BINDINGS, nullptr,
+                                     &mechanism, answer.put(), nullptr, nullptr, nullptr);
+    }
+    CHECK(major == GSS_S_COMPLETE);
+    CHECK(Oid::copy_of(mechanism) == mech::Ntlmssp::oid);
+    (void)gss_delete_sec_context(&minor, &context, GSS_C_NO_BUFFER);
+  }
+  // We do not, in any of the three ways to say Kerberos.
+  const auto refuses = [&](auto acceptor) {
+    Initiator<mech::Ntlmssp> initiator{support::target(), client};
+    const auto step = acceptor.step(ntlm_token(initiator));
+    REQUIRE_FALSE(step);
+    CHECK(step.error().error.domain() == Domain::gss);
+    CHECK_FALSE(step.error().error.text().empty());
+  };
+  refuses(Acceptor<mech::Krb5>{});
+  refuses(support::acceptor<mech::Krb5>());
+  refuses(Acceptor<mech::Spnego>{});  // raw, so not negotiated
+  const auto krb5_only = must(Credential<mech::Negotiate<mech::Krb5>, Accept>::acquire_default());
+  refuses(Acceptor<mech::Negotiate<mech::Krb5>>{krb5_only});
+}
+
+TEST_CASE("Negotiate<Krb5, Ntlmssp> takes either, Negotiate<Krb5> only Kerberos") {
+  if (!has_ntlm()) return;
+  const auto server = must(Credential<Corporate, Accept>::acquire_default());
+  const auto outcome = [&](const auto& client, const auto& credential, auto initiates, auto accepts) {
+    using Initiating = decltype(initiates);
+    using Accepting = decltype(accepts);
+    Initiator<Initiating> initiator{support::target(), client, {.demand = protection}};
+    Acceptor<Accepting> acceptor{credential, {.demand = protection}};
+    Buffer token;
+    while (true) {
+      auto ours = initiator.step(token);
+      if (!ours) return Oid{};
+      if (acceptor.is_complete()) break;
+      auto theirs = acceptor.step(ours->token);
+      if (!theirs) return Oid{};
+      token = std::move(theirs->token);
+      if (initiator.is_complete()) break;
+    }
+    auto context = std::move(acceptor).establish();
+    return context ? must(context->inquire()).mechanism : Oid{};
+  };
+  const auto kerberos_client = must(Credential<mech::Negotiate<mech::Krb5>, Initiate>::acquire_default());
+  const auto ntlm_client = carol<mech::Negotiate<mech::Ntlmssp>>();
+  const auto strict = must(Credential<mech::Negotiate<mech::Krb5>, Accept>::acquire_default());
+
+  CHECK(outcome(kerberos_client, server, mech::Negotiate<mech::Krb5>{}, Corporate{}) == mech::Krb5::oid);
+  CHECK(outcome(ntlm_client, server, mech::Negotiate<mech::Ntlmssp>{}, Corporate{}) == mech::Ntlmssp::oid);
+  CHECK(outcome(ntlm_client, strict, mech::Negotiate<mech::Ntlmssp>{}, mech::Negotiate<mech::Krb5>{}).empty());
+  CHECK(outcome(kerberos_client, strict, mech::Negotiate<mech::Krb5>{}, mech::Negotiate<mech::Krb5>{}) ==
+        mech::Krb5::oid);
+}
+
+TEST_CASE("what was negotiated is checked against the list, whatever the credential allowed") {
+  if (!has_ntlm()) return;
+  // A credential whose offer was not limited, in the place of one that was.
+  auto wide = must(Credential<mech::Spnego, Accept>::acquire_default());
+  const auto pretender = Credential<mech::Negotiate<mech::Krb5>, Accept>::adopt(wide.release());
+  const auto ntlm_client = carol<mech::Negotiate<mech::Ntlmssp>>();
+  Initiator<mech::Negotiate<mech::Ntlmssp>> initiator{support::target(), ntlm_client, {.demand = protection}};
+  Acceptor<mech::Negotiate<mech::Krb5>> acceptor{pretender, {.demand = protection}};
+  Buffer token;
+  while (!initiator.is_complete() || !acceptor.is_complete()) {
+    if (!initiator.is_complete()) token = std::move(must(initiator.step(token)).token);
+    if (!acceptor.is_complete()) token = std::move(must(acceptor.step(token)).token);
+  }
+  const auto refused = std::move(acceptor).establish();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().domain() == Domain::policy);
+  CHECK(refused.error().text() == "the context is one of another mechanism");
+}
+
+TEST_CASE("a Kerberos acceptor demands replay detection, one that may end in NTLM cannot") {
+  STATIC_REQUIRE(AcceptorOptions<mech::Krb5>{}.demand.contains(ContextFlag::replay));
+  STATIC_REQUIRE_FALSE(AcceptorOptions<mech::Ntlmssp>{}.demand.contains(ContextFlag::replay));
+  STATIC_REQUIRE_FALSE(AcceptorOptions<Corporate>{}.demand.contains(ContextFlag::replay));
+  STATIC_REQUIRE(AcceptorOptions<Corporate>{}.demand.contains(ContextFlag::confidentiality | ContextFlag::integrity));
+}

@@ -1,0 +1,160 @@
+"""What the interop tests share: a realm around the test, programs that run beside each other, a table of cases.
+
+Nothing here sleeps to synchronise: a server is ready when it says so, and every wait has a deadline.
+"""
+# SPDX-License-Identifier: MIT
+
+import argparse
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+
+SECONDS = 30
+HOST, SERVICE = "localhost", "host"
+
+
+def arguments():
+    """The programs under test. --realm: the test runs again, inside a new realm."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
+    for program in ["realm", "client", "server", "first", "first-peer"]:
+        parser.add_argument("--" + program, required=True)
+    return parser.parse_args()
+
+
+def skip(reason):
+    """Exit code 77 is Meson's "skipped"; a machine for CI can run everything."""
+    print("skipped:", reason)
+    sys.exit(1 if os.environ.get("CI") == "true" else 77)
+
+
+def skip_without(*programs):
+    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
+    for program in programs:
+        if shutil.which(program, path=path) is None:
+            skip(f"{program} is not installed")
+
+
+def enter_realm(realm, *options):
+    """Runs this test again in a realm of its own, unless it is inside already."""
+    inside = "GSSKEY_INTEROP_REALM"
+    if inside not in os.environ:
+        skip_without("krb5kdc", "kadmin.local", "kinit", "gss-client", "gss-server")
+        os.environ[inside] = "yes"
+        os.environ["LC_ALL"] = "C"
+        os.execv(realm, [realm, *options, "--", sys.executable, *sys.argv])
+
+
+class Program:
+    """A running program. Its stdout and stderr are one stream, as on a terminal."""
+
+    def __init__(self, command, **environment):
+        self.process = subprocess.Popen(
+            command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT)
+        self.output = ""
+        self.deadline = time.monotonic() + SECONDS
+
+    def _read(self):
+        """Some more output; False at its end or at the deadline."""
+        pipe = self.process.stdout
+        ready, _, _ = select.select([pipe], [], [], max(0, self.deadline - time.monotonic()))
+        more = os.read(pipe.fileno(), 65536) if ready else b""
+        self.output += more.decode(errors="replace")
+        return bool(more)
+
+    def wait_for(self, pattern):
+        """The match, or None when the program ends or the time is over before it says so."""
+        while not (match := re.search(pattern, self.output)):
+            if not self._read():
+                return None
+        return match
+
+    def finish(self):
+        """Its exit code, negative for a signal; it is killed when its time is over."""
+        while self._read():
+            pass
+        try:
+            self.process.wait(max(0.1, self.deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self.output += "\n(killed: it did not end in time)\n"
+            self.process.kill()
+        return self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        return self.finish()
+
+
+def run(command, **environment):
+    program = Program(command, **environment)
+    return program.finish(), program.output
+
+
+def start_server(command, *options, service=SERVICE, once=True, **environment):
+    """examples/server, or another program that says "listening on …", and its port; None if it refuses to start."""
+    program = Program([command, *options, *(["--once"] if once else []), "--port", "0", service, HOST], **environment)
+    ready = program.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
+    return program, int(ready.group(1)) if ready else None
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_gss_server(*options, service=SERVICE):
+    """MIT's gss-server for one connection. It takes no port 0 and can be too late for a free one, and it listens on
+    all interfaces: it has no option for that."""
+    for _ in range(10):
+        port = free_port()
+        program = Program(["gss-server", "-once", "-port", str(port), *options, f"{service}@{HOST}"])
+        if program.wait_for(r"starting\.\.\.\n"):
+            return program, port
+        program.finish()
+        if "Address already in use" not in program.output:
+            break
+    return program, None
+
+
+def gss_client(port, *options, service=SERVICE, message="hello"):
+    # Without stdbuf its words are lost when it dies of SIGPIPE.
+    return ["stdbuf", "-oL", "gss-client", "-port", str(port), *options, HOST, f"{service}@{HOST}", message]
+
+
+class Cases:
+    """Counts and prints the cases; what failed shows the output of all its programs."""
+
+    def __init__(self):
+        self.count = 0
+        self.failed = 0
+
+    def check(self, name, *sides):
+        """A side is (what it is, exit code, output, wanted exit code, patterns). "!" before a pattern: not there.
+        Wanted "fails": any exit code but 0."""
+        problems = []
+        for side, code, output, wanted, patterns in sides:
+            if code == 0 if wanted == "fails" else code != wanted:
+                problems.append(f"{side}: exit code {code}, not {wanted}")
+            for pattern in patterns:
+                absent = pattern.startswith("!")
+                if bool(re.search(pattern.lstrip("!"), output, re.MULTILINE)) == absent:
+                    problems.append(f"{side}: {'says' if absent else 'does not say'} {pattern.lstrip('!')}")
+        self.count += 1
+        print("ok  " if not problems else "FAIL", name)
+        if problems:
+            self.failed += 1
+            print(*("     " + problem for problem in problems), sep="\n")
+            for side, code, output, _, _ in sides:
+                lines = [line for line in output.splitlines() if not re.fullmatch(r"([0-9a-f]{2} ?){4,}|", line)]
+                print(*(f"     | {side}: {line}" for line in lines), sep="\n")  # without hex dumps
+
+    def end(self):
+        print(f"{self.count} cases, {self.failed} failed")
+        sys.exit(1 if self.failed or not self.count else 0)

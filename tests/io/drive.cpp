@@ -1,0 +1,284 @@
+// The handshake loop: what is sent and when, what is refused and why; on real contexts, and on a scripted handshake for
+// what no library does on demand.
+#include <gsskey/io/drive.hpp>
+#include <gsskey/io/fd_stream.hpp>
+#include <gsskey/io/framing.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <deque>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using support::must;
+
+namespace {
+
+/// A token in gss memory.
+Buffer token_of(const std::string& text) {
+  if (text.empty()) return {};
+  support::realm();  // before the first gss call of the program: Heimdal reads its configuration once
+  auto name = must(Name::import_name(text, name_type::user));
+  return std::move(must(name.display()).buffer);
+}
+
+/// One leg of a script.
+struct Leg {
+  std::string expected_input;
+  std::string token;
+  bool complete = false;
+  bool fails = false;
+};
+
+template <bool Starts>
+struct Scripted {
+  using Context = std::string;
+  static constexpr bool starts = Starts;
+  std::deque<Leg> legs;
+  bool establishes = true;
+
+  expected<Step, StepFailure> step(ByteView input) {
+    if (legs.empty()) return unexpected(StepFailure{Error::usage("step", "no leg left"), {}});
+    const Leg leg = legs.front();
+    legs.pop_front();
+    CHECK(input.text() == leg.expected_input);
+    if (leg.fails) return unexpected(StepFailure{Error::usage("step", "scripted failure"), token_of(leg.token)});
+    return Step{token_of(leg.token), leg.complete};
+  }
+  Result<std::string> establish() && {
+    if (!establishes) return unexpected(Error::policy("establish", 0, "scripted refusal"));
+    return "established";
+  }
+};
+
+/// A peer that has answered already; records what it is sent.
+struct Wire {
+  std::deque<std::string> incoming;
+  std::vector<std::string> sent{};
+  bool send_fails = false;
+
+  Result<void> send(ByteView token) {
+    if (send_fails) return unexpected(Error::transport("send", EPIPE));
+    sent.emplace_back(token.text());
+    return {};
+  }
+  Result<std::string> receive(std::size_t max_size) {
+    if (incoming.empty()) return unexpected(Error::transport("receive", ECONNRESET));
+    std::string token = incoming.front();
+    incoming.pop_front();
+    if (token.size() > max_size && ignores_cap == false) return unexpected(Error::transport("receive", EMSGSIZE));
+    return token;
+  }
+  bool ignores_cap = false;
+};
+static_assert(BlockingTransport<Wire>);
+static_assert(BlockingTransport<FramedTransport<FdStream>>);
+static_assert(!BlockingTransport<FdStream>);
+static_assert(SteppedHandshake<Initiator<mech::Krb5>>);
+static_assert(SteppedHandshake<Acceptor<mech::Spnego>>);
+
+using Sent = std::vector<std::string>;
+
+/// Two connected sockets, closed at the end.
+struct Sockets {
+  int ends[2];
+  Sockets() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0); }
+  Sockets(const Sockets&) = delete;
+  ~Sockets() {
+    close(0);
+    close(1);
+  }
+  void close(int end) {
+    if (ends[end] >= 0) ::close(std::exchange(ends[end], -1));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the initiator sends first, and establishes after the last token") {
+  Wire wire{{"b"}};
+  CHECK(drive(Scripted<true>{{{"", "a"}, {"b", "", true}}}, wire).value() == "established");
+  CHECK(wire.sent == Sent{"a"});  // COMPLETE without a token: nothing to send
+}
+
+TEST_CASE("a token that comes with completion is sent before the context is used") {
+  Wire wire{{"a"}};
+  CHECK(drive(Scripted<false>{{{"a", "b", true}}}, wire));
+  CHECK(wire.sent == Sent{"b"});
+
+  Wire one_way{};
+  CHECK(drive(Scripted<true>{{{"", "a", true}}}, one_way));
+  CHECK(one_way.sent == Sent{"a"});
+}
+
+TEST_CASE("an empty token in the middle is sent, and taken") {
+  Wire wire{{"", "c"}};
+  CHECK(drive(Scripted<true>{{{"", "a"}, {"", ""}, {"c", "", true}}}, wire));
+  CHECK(wire.sent == Sent{"a", ""});
+}
+
+TEST_CASE("an error token goes out before the error comes back") {
+  Wire wire{{"b"}};
+  const auto failed = drive(Scripted<true>{{{"", "a"}, {"b", "why", false, true}}}, wire);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().text() == "scripted failure");
+  CHECK(wire.sent == Sent{"a", "why"});
+}
+
+TEST_CASE("an error without a token sends nothing") {
+  Wire wire{{"a"}};
+  CHECK_FALSE(drive(Scripted<false>{{{"a", "", false, true}}}, wire));
+  CHECK(wire.sent.empty());
+}
+
+TEST_CASE("the failure counts, not that the peer could not be told of it") {
+  Wire wire{{"a"}};
+  wire.send_fails = true;
+  const auto failed = drive(Scripted<false>{{{"a", "why", false, true}}}, wire);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().text() == "scripted failure");
+}
+
+TEST_CASE("what the transport reports comes back as it is") {
+  Wire closed{};
+  const auto no_answer = drive(Scripted<true>{{{"", "a"}}}, closed);
+  REQUIRE_FALSE(no_answer);
+  CHECK(no_answer.error().domain() == Domain::transport);
+  CHECK(no_answer.error().minor_status() == ECONNRESET);
+
+  Wire broken{};
+  broken.send_fails = true;
+  CHECK(drive(Scripted<true>{{{"", "a"}}}, broken).error().minor_status() == EPIPE);
+}
+
+TEST_CASE("the last token that cannot be sent is no established context") {
+  Wire wire{{"a"}};
+  wire.send_fails = true;
+  CHECK_FALSE(drive(Scripted<false>{{{"a", "b", true}}}, wire));
+}
+
+TEST_CASE("a refusal to establish is an error after the last token") {
+  Wire wire{{"a"}};
+  const auto refused = drive(Scripted<false>{{{"a", "b", true}}, false}, wire);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().domain() == Domain::policy);
+  CHECK(wire.sent == Sent{"b"});
+}
+
+TEST_CASE("tokens longer than the cap are refused, by the transport or after it") {
+  for (const bool ignores_cap : {false, true}) {
+    Wire wire{{std::string(65537, 'x')}};
+    wire.ignores_cap = ignores_cap;
+    const auto refused = drive(Scripted<false>{{}}, wire);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().minor_status() == EMSGSIZE);
+  }
+  const std::string longest(65536, 'x');
+  Wire wire{{longest}};
+  CHECK(drive(Scripted<false>{{{longest, "", true}}}, wire));
+  Wire small{{"12345"}};
+  CHECK(drive(Scripted<false>{{}}, small, {.max_token_size = 4}).error().minor_status() == EMSGSIZE);
+}
+
+TEST_CASE("rounds are capped") {
+  Wire wire{};
+  Scripted<true> endless{{{"", "x"}}};
+  for (int i = 0; i < 100; ++i) {
+    wire.incoming.push_back("y");
+    endless.legs.push_back({"y", "x"});
+  }
+  const auto refused = drive(std::move(endless), wire);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().domain() == Domain::transport);
+  CHECK(refused.error().minor_status() == EPROTO);
+  CHECK(wire.sent.size() == 17);  // the first token, and one for each of 16 rounds
+}
+
+TEMPLATE_TEST_CASE("two real ends over sockets", "", mech::Krb5, mech::Spnego, mech::Negotiate<mech::Krb5>) {
+  support::initiator_credential<TestType>();
+  Sockets sockets;
+  Result<SecurityContext<TestType>> accepted = unexpected(Error::usage("", "not run"));
+  std::thread server{[&, acceptor = support::acceptor<TestType>()]() mutable {
+    FdStream stream{sockets.ends[1]};
+    FramedTransport wire{stream};
+    accepted = drive(std::move(acceptor), wire);
+    sockets.close(1);
+  }};
+  FdStream stream{sockets.ends[0]};
+  FramedTransport wire{stream};
+  auto connected = drive(support::initiator<TestType>(), wire);
+  sockets.close(0);
+  server.join();
+  REQUIRE(connected);
+  REQUIRE(accepted);
+  CHECK(must(accepted->unwrap(must(connected->wrap("hello")))).text() == "hello");
+}
+
+#if defined(GSSKEY_GSS_MIT)
+TEST_CASE("over a wire the initiator learns from the error token why it was refused") {
+  support::initiator_credential<mech::Krb5>();
+  // The first server takes the token; it is sent again to a second one.
+  auto initiator = support::initiator<mech::Krb5>();
+  const Buffer token = std::move(must(initiator.step()).token);
+  auto first = support::acceptor<mech::Krb5>();
+  REQUIRE(first.step(token));
+
+  Sockets sockets;
+  Result<SecurityContext<mech::Krb5>> accepted = unexpected(Error::usage("", "not run"));
+  std::thread server{[&, acceptor = support::acceptor<mech::Krb5>()]() mutable {
+    FdStream stream{sockets.ends[1]};
+    FramedTransport wire{stream};
+    accepted = drive(std::move(acceptor), wire);
+  }};
+  FdStream stream{sockets.ends[0]};
+  FramedTransport wire{stream};
+  must(wire.send(token));
+  const auto reason = must(wire.receive(65536));
+  const auto told = initiator.step(reason);
+  server.join();
+  REQUIRE_FALSE(accepted);
+  CHECK(accepted.error().text().find("replay") != std::string_view::npos);
+  REQUIRE_FALSE(told);
+  CHECK(told.error().error.text().find("replay") != std::string_view::npos);
+}
+#endif
+
+TEST_CASE("a user with a very long name who delegates makes a long token, and the cap decides") {
+  auto& realm = support::realm().realm;
+  const std::string user(1800, 'u');  // about the longest that the KDC's database takes
+  must(realm.kadmin("addprinc -clearpolicy -pw long \"" + user + "\""));
+  const auto cache = must(realm.login(user, {.password = "long"}));
+  const auto environment = must(realm.enter(cache));
+  const auto credential = must(Credential<mech::Krb5, Initiate>::acquire_default());
+  auto& acceptor_credential = support::acceptor_credential<mech::Krb5>();
+  const auto is_accepted = [&](std::size_t cap) {
+    Initiator<mech::Krb5> initiator{support::target(), credential, {.request = ContextFlag::delegate}};
+    const auto first = must(initiator.step());
+    CHECK(first.token.size() > 8000);
+    Sockets sockets;
+    Result<SecurityContext<mech::Krb5>> accepted = unexpected(Error::usage("", "not run"));
+    std::thread server{[&] {
+      FdStream stream{sockets.ends[1]};
+      FramedTransport wire{stream};
+      accepted = drive(Acceptor<mech::Krb5>{acceptor_credential}, wire, {.max_token_size = cap});
+      sockets.close(1);
+    }};
+    FdStream stream{sockets.ends[0]};
+    FramedTransport wire{stream};
+    static_cast<void>(wire.send(first.token));  // the server may have hung up after the length
+    static_cast<void>(wire.receive(65536));
+    server.join();
+    if (!accepted) CHECK(accepted.error().minor_status() == EMSGSIZE);
+    return accepted.has_value();
+  };
+  CHECK(is_accepted(65536));
+  CHECK_FALSE(is_accepted(8000));
+}

@@ -1,0 +1,152 @@
+// Frames on a byte stream: four bytes of length, then the token; whatever the peer makes of that.
+#include <gsskey/io/fd_stream.hpp>
+#include <gsskey/io/framing.hpp>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "support/catch.hpp"
+
+using namespace gsskey;
+
+namespace {
+
+/// A stream in memory; reads past the end fail like a closed connection.
+struct Memory {
+  std::string bytes;
+  std::size_t at = 0;
+  Result<void> write(ByteView more) {
+    bytes += more.text();
+    return {};
+  }
+  Result<void> read(void* data, std::size_t size) {
+    if (bytes.size() - at < size) return unexpected(Error::transport("read", ECONNRESET));
+    std::memcpy(data, bytes.data() + at, size);
+    at += size;
+    return {};
+  }
+};
+
+struct Sockets {
+  int ends[2];
+  Sockets() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0); }
+  Sockets(const Sockets&) = delete;
+  ~Sockets() {
+    close(0);
+    close(1);
+  }
+  void close(int end) {
+    if (ends[end] >= 0) ::close(std::exchange(ends[end], -1));
+  }
+};
+
+Error error_of(const std::string& bytes, std::size_t max_size = 65536) {
+  Memory memory{bytes};
+  FramedTransport wire{memory};
+  const auto token = wire.receive(max_size);
+  REQUIRE_FALSE(token);
+  return token.error();
+}
+
+}  // namespace
+
+TEST_CASE("frames come back as they were sent, empty ones and bytes of every value too") {
+  Memory memory;
+  FramedTransport wire{memory};
+  std::string all(256, '\0');
+  for (int i = 0; i < 256; ++i) all[static_cast<std::size_t>(i)] = static_cast<char>(i);
+  const std::string tokens[] = {"first", "", all, std::string{"ends in zero\0", 13}, std::string(65536, 'x')};
+  for (const auto& token : tokens) REQUIRE(wire.send(token));
+  for (const auto& token : tokens) {
+    const auto received = wire.receive(65536);
+    REQUIRE(received);
+    CHECK(received->text() == token);
+  }
+}
+
+TEST_CASE("the header is four bytes, big-endian") {
+  Memory memory;
+  FramedTransport wire{memory};
+  REQUIRE(wire.send(std::string(0x0102, 'x')));
+  CHECK(memory.bytes.substr(0, 5) == std::string{"\0\0\1\2x", 5});
+  CHECK_FALSE(FrameHeader::of(std::size_t{1} << 32));
+  CHECK(FrameHeader::of(0xffffffff)->length() == 0xffffffff);
+}
+
+TEST_CASE("truncated frames are transport errors") {
+  const std::string whole{"\0\0\0\5token", 9};
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    CAPTURE(size);
+    const Error error = error_of(whole.substr(0, size));
+    CHECK(error.domain() == Domain::transport);
+    CHECK(error.minor_status() == ECONNRESET);
+  }
+}
+
+TEST_CASE("a longer frame than allowed is refused before memory is taken for it") {
+  const Error error = error_of("\xff\xff\xff\xff");  // 4 GiB announced, nothing there
+  CHECK(error.domain() == Domain::transport);
+  CHECK(error.minor_status() == EMSGSIZE);
+  CHECK(std::string{error.operation()} == "receive");
+  CHECK(error_of(std::string{"\0\1\0\1", 4}).minor_status() == EMSGSIZE);
+  CHECK(error_of(std::string{"\0\0\0\5token", 9}, 4).minor_status() == EMSGSIZE);
+}
+
+TEST_CASE("a socket that delivers byte by byte delivers whole frames") {
+  Sockets sockets;
+  std::thread peer{[&] {
+    const std::string bytes{"\0\0\0\5token", 9};
+    for (char byte : bytes) {
+      if (::send(sockets.ends[1], &byte, 1, 0) != 1) return;
+    }
+  }};
+  FdStream stream{sockets.ends[0]};
+  FramedTransport wire{stream};
+  const auto token = wire.receive(100);
+  peer.join();
+  REQUIRE(token);
+  CHECK(token->text() == "token");
+}
+
+TEST_CASE("a frame larger than the socket's buffer passes whole") {
+  Sockets sockets;
+  const std::string large(4 << 20, 'x');
+  std::thread peer{[&] {
+    FdStream stream{sockets.ends[1]};
+    FramedTransport wire{stream};
+    static_cast<void>(wire.send(large));
+  }};
+  FdStream stream{sockets.ends[0]};
+  FramedTransport wire{stream};
+  const auto token = wire.receive(large.size());
+  peer.join();
+  REQUIRE(token);
+  CHECK(token->size() == large.size());
+}
+
+TEST_CASE("a peer that is gone is an error on both sides, not a signal") {
+  Sockets sockets;
+  sockets.close(1);
+  FdStream stream{sockets.ends[0]};
+  char byte;
+  const auto read = stream.read(&byte, 1);
+  REQUIRE_FALSE(read);
+  CHECK(read.error().minor_status() == ECONNRESET);
+  CHECK(read.error().text() == "the peer closed the connection");
+  const auto written = stream.write("x");
+  REQUIRE_FALSE(written);
+  CHECK(written.error().minor_status() == EPIPE);
+  CHECK(std::string{written.error().operation()} == "send");
+}
+
+TEST_CASE("a descriptor that is none is an error") {
+  FdStream stream{-1};
+  CHECK(stream.write("x").error().minor_status() == EBADF);
+}

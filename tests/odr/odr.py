@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+"""Translation units that disagree about the types of gsskey do not link; those that agree do.
+
+odr.py standards STD20,STD23 COMPILER...   one unit at each standard: a link error where `Result` is another type,
+                                           otherwise a program that runs
+odr.py duplicates LIBRARIES COMPILER...    two units that include every header
+odr.py implementations COMPILER...         one unit for MIT and one for Heimdal: a link error
+"""
+# SPDX-License-Identifier: MIT
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+INCLUDE = Path(__file__).resolve().parents[2] / "include"
+
+# A plain function of the user's: nothing but the return type can tell the linker that the two units disagree.
+RESULT = "#include <gsskey/core/error.hpp>\ngsskey::Result<int> made(int);\n"
+RESULT_CALLEE = RESULT + "gsskey::Result<int> made(int value) { return value; }\n"
+RESULT_CALLER = RESULT + "int main() { const auto result = made(7); return result && *result == 7 ? 0 : 1; }\n"
+
+NAME = "#include <gsskey/gss/name.hpp>\ngsskey::Name made();\n"
+NAME_CALLEE = NAME + "gsskey::Name made() { return gsskey::Name{}; }\n"
+NAME_CALLER = NAME + "int main() { const gsskey::Name name = made(); return 0; }\n"
+
+
+class Failure(Exception):
+    pass
+
+
+def run(command, source=None):
+    return subprocess.run([str(word) for word in command], input=source, capture_output=True, text=True)
+
+
+class Program:
+    """Units compiled with their own arguments into one program."""
+
+    def __init__(self, folder, compiler):
+        self.folder, self.compiler, self.objects = Path(folder), compiler, []
+
+    def add(self, source, *arguments):
+        unit = self.folder / f"unit{len(self.objects)}.o"
+        compiled = run([*self.compiler, *arguments, "-x", "c++", "-c", "-o", unit, "-"], source)
+        if compiled.returncode != 0:
+            raise Failure(f"does not compile with {arguments}:\n{compiled.stderr}")
+        self.objects.append(unit)
+
+    def link(self, *arguments):
+        return run([*self.compiler, *self.objects, *arguments, "-o", self.folder / "program"])
+
+    def must_run(self, *arguments):
+        linked = self.link(*arguments)
+        if linked.returncode != 0:
+            raise Failure(f"does not link:\n{linked.stderr}")
+        if (ran := run([self.folder / "program"])).returncode != 0:
+            raise Failure(f"the program returns {ran.returncode}: {ran.stdout}{ran.stderr}")
+
+    def must_not_link(self, tag, *arguments):
+        linked = self.link(*arguments)
+        if linked.returncode == 0:
+            raise Failure("links, but the two units do not agree")
+        if not re.search(rf"undefined reference to .*made.*{tag}|undefined symbol: .*made.*{tag}", linked.stderr):
+            raise Failure(f"does not link, but for another reason:\n{linked.stderr}")
+
+
+def in_program(compiler, check):
+    with tempfile.TemporaryDirectory() as folder:
+        check(Program(folder, compiler))
+
+
+def expected_of(compiler, standard):
+    """Which namespace the headers choose: v0_std or v0_tl."""
+    macros = run([*compiler, standard, "-x", "c++", "-dM", "-E", "-"], "#include <gsskey/core/config.hpp>\n").stdout
+    return re.search(r"^#define GSSKEY_ABI (\w+)", macros, re.MULTILINE)[1]
+
+
+def standards(both, *compiler):
+    chosen = {standard: expected_of(compiler, standard) for standard in both.split(",")}
+    for callee in chosen:
+        for caller in chosen:
+
+            def check(program):
+                program.add(RESULT_CALLEE, callee)
+                program.add(RESULT_CALLER, caller)
+                if chosen[callee] == chosen[caller]:
+                    program.must_run()
+                    print(f"{callee} and {caller}, both {chosen[callee]}: links and runs")
+                else:
+                    program.must_not_link(chosen[caller])
+                    print(f"{callee} ({chosen[callee]}) and {caller} ({chosen[caller]}): does not link")
+
+            in_program(compiler, check)
+
+
+def duplicates(libraries, *compiler):
+    headers = sorted(path.relative_to(INCLUDE) for path in (INCLUDE / "gsskey").rglob("*.hpp"))
+    everything = "".join(f"#include <{header}>\n" for header in headers)
+
+    def check(program):
+        program.add(everything)
+        program.add(everything + "int main() {}\n")
+        program.must_run(*shlex.split(libraries))
+        print(f"two units with all {len(headers)} headers link")
+
+    in_program(compiler, check)
+
+
+def implementations(*compiler):
+    def flags(kind, module):
+        return shlex.split(run(["pkg-config", kind, module]).stdout)
+
+    units = {  # tag in the mangled name: compile arguments, libraries
+        "mit": (["-DGSSKEY_GSS_MIT", *flags("--cflags", "mit-krb5-gssapi")], flags("--libs", "mit-krb5-gssapi")),
+        "heimdal": (["-DGSSKEY_GSS_HEIMDAL", *flags("--cflags", "heimdal-gssapi")], flags("--libs", "heimdal-gssapi")),
+    }
+    for callee, (callee_arguments, callee_libraries) in units.items():
+        for caller, (caller_arguments, caller_libraries) in units.items():
+
+            def check(program):
+                program.add(NAME_CALLEE, *callee_arguments)
+                program.add(NAME_CALLER, *caller_arguments)
+                if callee == caller:
+                    program.must_run(*callee_libraries)
+                    print(f"{callee} and {caller}: links and runs")
+                else:
+                    program.must_not_link(caller, *callee_libraries, *caller_libraries)
+                    print(f"{callee} and {caller}: does not link")
+
+            in_program(compiler, check)
+
+
+def main(mode, *arguments):
+    try:
+        {"standards": standards, "duplicates": duplicates, "implementations": implementations}[mode](*arguments)
+    except Failure as failure:
+        print(f"FAIL: {failure}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

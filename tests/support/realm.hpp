@@ -1,0 +1,120 @@
+// tests/support/realm: one throwaway realm per test program, and contexts established in it without any wire.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/gss.hpp>
+#include <gsskey/testing/test_realm.hpp>
+
+#include <cstdlib>
+#include <ostream>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include "support/catch.hpp"
+
+namespace support {
+
+using namespace gsskey;
+
+inline std::ostream& operator<<(std::ostream& out, const Error& error) {
+  out << error.operation() << ' ' << error.mechanism() << ": " << error.text();
+  return out << " [" << std::hex << error.major_status() << ' ' << error.minor_status() << std::dec << ']';
+}
+
+/// The value, or the end of the test case with what went wrong.
+template <class T, class E>
+T must(expected<T, E> result) {
+  if (!result) {
+    std::ostringstream text;
+    if constexpr (std::is_same_v<E, Error>) {
+      text << result.error();
+    } else {
+      text << result.error().error;
+    }
+    throw std::runtime_error{text.str()};
+  }
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// Started at the first use. This process's environment points to it, and its default credential is alice's.
+struct Realm {
+  TestRealm realm = must(TestRealm::start(
+      {.users = {{"alice", "secret"}, {"bob", "hunter2"}}, .services = {"host/localhost", "other/localhost"}}));
+  std::string alice = must(realm.login("alice"));
+  RealmEnvironment environment = must(realm.enter(alice));
+
+  /// No plugins: an installed gss-ntlmssp would take part in SPNEGO. MIT reads it at the first gss call.
+  Realm() { ::setenv("GSS_MECH_CONFIG", "/dev/null", 0); }
+};
+
+inline Realm& realm() {
+  static Realm realm;
+  return realm;
+}
+
+/// alice's, acquired once.
+template <Mechanism M>
+Credential<M, Initiate>& initiator_credential() {
+  realm();
+  static auto credential = must(Credential<M, Initiate>::acquire_default());
+  return credential;
+}
+template <Mechanism M>
+Credential<M, Accept>& acceptor_credential() {
+  realm();
+  static auto credential = must(Credential<M, Accept>::acquire_default());
+  return credential;
+}
+
+inline Name target() { return must(Name::host_service("host", "localhost")); }
+
+template <Mechanism M>
+Initiator<M> initiator(InitiatorOptions options = {}) {
+  return Initiator<M>{target(), initiator_credential<M>(), options};
+}
+template <Mechanism M>
+Acceptor<M> acceptor(AcceptorOptions<M> options = {}) {
+  return Acceptor<M>{acceptor_credential<M>(), options};
+}
+
+template <Mechanism M>
+struct Ends {
+  SecurityContext<M> initiator;
+  SecurityContext<M> acceptor;
+};
+
+/// Steps both until they are complete. The first failure of either is the answer.
+template <Mechanism M>
+Result<void> step_all(Initiator<M>& initiator, Acceptor<M>& acceptor) {
+  Buffer token;
+  while (true) {
+    auto ours = initiator.step(token);
+    if (!ours) return unexpected(ours.error().error);
+    if (acceptor.is_complete()) return {};
+    auto theirs = acceptor.step(ours->token);
+    if (!theirs) return unexpected(theirs.error().error);
+    token = std::move(theirs->token);
+    if (initiator.is_complete()) return {};
+  }
+}
+
+template <Mechanism M>
+Result<Ends<M>> establish(Initiator<M> initiator, Acceptor<M> acceptor) {
+  if (auto stepped = step_all(initiator, acceptor); !stepped) return unexpected(stepped.error());
+  auto ours = std::move(initiator).establish();
+  if (!ours) return unexpected(ours.error());
+  auto theirs = std::move(acceptor).establish();
+  if (!theirs) return unexpected(theirs.error());
+  return Ends<M>{*std::move(ours), *std::move(theirs)};
+}
+
+/// An established pair with everything at its default.
+template <Mechanism M>
+Ends<M> pair(InitiatorOptions initiator_options = {}, AcceptorOptions<M> acceptor_options = {}) {
+  return must(establish(initiator<M>(initiator_options), acceptor<M>(acceptor_options)));
+}
+
+}  // namespace support
