@@ -43,7 +43,7 @@ std::pair<Context, Context> establish(Initiator<Krb5> initiating, Acceptor<Krb5>
   return {value(std::move(initiating).establish()), value(std::move(accepting).establish())};
 }
 
-Name target() { return value(Name::import_name("host@localhost", name_type::host_service)); }
+Name target() { return value(Name::import_name<name_type::host_service>("host@localhost")); }
 
 void connect_both() {
   initiator_credential = value(Credential<Krb5, Initiate>::acquire_default());

@@ -106,8 +106,8 @@ Result<void> run(const Options& options) {
 }
 
 int usage() {
-  std::cerr
-      << "usage: client [--spnego] [--no-mutual] [--unencrypted | --plain] [--no-mic] HOST PORT SERVICE MESSAGE\n";
+  std::cerr << "usage: client [--spnego] [--no-mutual] [--default-credential] [--unencrypted | --plain] [--no-mic]\n"
+               "              HOST PORT SERVICE MESSAGE\n";
   return 2;
 }
 

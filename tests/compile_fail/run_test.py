@@ -9,7 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-GOOD = '// expect: not_declared_here\nint f(int x) { return x; }\n#ifdef MUST_FAIL\nint y = not_declared_here;\n#endif\n'
+GOOD = """// expect: not_declared_here
+int f(int x) { return x; }
+#ifdef MUST_FAIL
+int y = not_declared_here;
+#endif
+"""
 BAD = {
     "compiles": GOOD.replace("not_declared_here;", "f(1);"),
     "twin does not compile": GOOD.replace("return x;", "return z;"),

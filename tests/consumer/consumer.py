@@ -49,7 +49,8 @@ def cmake(folder, meson, gss, compiler):
         sys.exit(1 if os.environ.get("CI") == "true" else 77)
     prefix = install(folder, meson)
     build = folder / "cmake"
-    run("cmake", "-G", "Ninja", "-S", PROGRAM, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}", f"-DIMPLEMENTATION={gss}")
+    options = [f"-DCMAKE_PREFIX_PATH={prefix}", f"-DIMPLEMENTATION={gss}"]
+    run("cmake", "-G", "Ninja", "-S", PROGRAM, "-B", build, *options)
     run("cmake", "--build", build)
     run(build / "consumer")
 

@@ -30,7 +30,7 @@ namespace {
 gss_buffer_desc from_library(const char* text) {
   gss_buffer_desc raw{0, nullptr};
   {
-    auto name = Name::import_name(std::string{text}, name_type::host_service);
+    auto name = Name::import_name<name_type::host_service>(std::string{text});
     REQUIRE(name);
     OM_uint32 minor = 0;
     REQUIRE(gss_display_name(&minor, name->get(), &raw, nullptr) == GSS_S_COMPLETE);

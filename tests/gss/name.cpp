@@ -42,24 +42,24 @@ TEST_CASE("every name type is imported and shown with its text and type") {
 #if defined(GSSKEY_GSS_HEIMDAL)
 TEST_CASE("Heimdal 7.8 knows no local users and no anonymous name, and says that it is the type") {
   const ::uid_t uid = 0;
-  for (const Error& error : {Name::import_name({&uid, sizeof uid}, name_type::machine_uid).error(),
-                             Name::import_name("0", name_type::string_uid).error(),
-                             Name::import_name("imap@mail.example.com", name_type::host_service_x).error()}) {
+  for (const Error& error : {Name::import_name<name_type::machine_uid>({&uid, sizeof uid}).error(),
+                             Name::import_name<name_type::string_uid>("0").error(),
+                             Name::import_name<name_type::host_service_x>("imap@mail.example.com").error()}) {
     CHECK(routine_error(error) == RoutineError::bad_nametype);
   }
-  CHECK(routine_error(Name::import_name({}, name_type::anonymous).error()) == RoutineError::bad_name);
+  CHECK(routine_error(Name::import_name<name_type::anonymous>({}).error()) == RoutineError::bad_name);
 }
 #else
 TEST_CASE("uids and anonymous are names too") {
   const ::uid_t uid = 0;
-  CHECK(must(must(Name::import_name({&uid, sizeof uid}, name_type::machine_uid)).display()).type ==
+  CHECK(must(must(Name::import_name<name_type::machine_uid>({&uid, sizeof uid})).display()).type ==
         name_type::machine_uid);
-  const auto text = must(must(Name::import_name("0", name_type::string_uid)).display());
+  const auto text = must(must(Name::import_name<name_type::string_uid>("0")).display());
   CHECK(text.text() == "0");
   CHECK(text.type == name_type::string_uid);
-  const auto deprecated = must(must(Name::import_name("imap@mail.example.com", name_type::host_service_x)).display());
+  const auto deprecated = must(must(Name::import_name<name_type::host_service_x>("imap@mail.example.com")).display());
   CHECK(deprecated.text() == "imap@mail.example.com");
-  CHECK(must(must(Name::import_name({}, name_type::anonymous)).display()).type == name_type::anonymous);
+  CHECK(must(must(Name::import_name<name_type::anonymous>({})).display()).type == name_type::anonymous);
 }
 #endif
 
@@ -83,7 +83,7 @@ TEST_CASE("names that would mean something else to C are refused") {
 
 TEST_CASE("an unknown name type is refused by the library") {
   static constexpr Oid unknown{"1.2.3.4.5"};
-  const auto name = Name::import_name("x", unknown);
+  const auto name = Name::import_name<unknown>("x");
   if (!name) {
     CHECK(routine_error(name.error()) == RoutineError::bad_nametype);
     CHECK(std::string{name.error().operation()} == "gss_import_name");

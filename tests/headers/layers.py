@@ -27,7 +27,7 @@ UMBRELLAS = {
                 "io/fd_stream.hpp"],
     "keyring.hpp": ["core/*", "keyring/*"],
 }
-# These stay cheap to include: no heavy standard header, no third party but C headers and the fallback for std::expected.
+# These stay cheap to include: no heavy standard header, no third party but C headers and tl/expected.hpp.
 LEAN = {"core", "gss", "keyring"}
 HEAVY = {"string", "memory", "chrono", "system_error", "functional", "vector", "optional", "iostream", "atomic"}
 MAX_LINES = 400

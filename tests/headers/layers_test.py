@@ -24,7 +24,7 @@ BAD = [  # file, text, what layers.py must say
     ("keyring.hpp", TOP + "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
     ("core/a.hpp", TOP + "#include <string>\n", "<string> is not for core/"),
     ("gss/a.hpp", TOP + "  #  include <atomic>\n", "<atomic> is not for gss/"),
-    ("keyring/a.hpp", TOP + "#include <fmt/core.h>\n#include <boost/asio.hpp>\n", "<boost/asio.hpp> is not for keyring/"),
+    ("keyring/a.hpp", TOP + "#include <keyutils.h>\n#include <asio.hpp>\n", "<asio.hpp> is not for keyring/"),
     ("core/a.hpp", TOP + '#include "b.hpp"\n', "our own headers are included as"),
     ("core/a.hpp", TOP + "\n" * 398, "401 lines, more than 400"),
     ("core/a.hpp", "#pragma once\n\n\n" + TOP, "does not open with a // comment"),

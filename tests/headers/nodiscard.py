@@ -4,8 +4,8 @@
 nodiscard.py INCLUDE_DIR    prints every function that is not and exits with 1 if there is one.
 
 Not needed: on constructors, conversions, assignment and increment operators, definitions outside of their class, and
-where the class that is returned by value is [[nodiscard]] itself. This reads headers as clang-format leaves them, without macros around functions; it is
-no C++ parser.
+where the class that is returned by value is [[nodiscard]] itself. This reads headers as clang-format leaves them,
+without macros around functions; it is no C++ parser.
 """
 # SPDX-License-Identifier: MIT
 import re

@@ -19,12 +19,15 @@ HOST, SERVICE = "localhost", "host"
 
 
 def arguments():
-    """The programs under test. --realm: the test runs again, inside a new realm."""
+    """The programs under test."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
     for program in ["realm", "client", "server", "first", "first-peer"]:
         parser.add_argument("--" + program, required=True)
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.implementation != "mit":  # Heimdal and Shishi leak, once per process; that is not our subject
+        os.environ["ASAN_OPTIONS"] = os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
+    return options
 
 
 def skip(reason):

@@ -26,7 +26,7 @@ namespace {
 Buffer token_of(const std::string& text) {
   if (text.empty()) return {};
   support::realm();  // before the first gss call of the program: Heimdal reads its configuration once
-  auto name = must(Name::import_name(text, name_type::user));
+  auto name = must(Name::import_name<name_type::user>(text));
   return std::move(must(name.display()).buffer);
 }
 

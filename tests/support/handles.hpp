@@ -11,6 +11,8 @@
 #include <mutex>
 #include <string>
 
+#include "support/library_types.hpp"
+
 namespace support {
 
 /// Counts from its construction on.
@@ -52,16 +54,6 @@ class Handles {
 
   int before_;
 };
-
-#if defined(GSSKEY_GSS_HEIMDAL)
-using ConstName = gss_const_name_t;
-using ConstCredential = gss_const_cred_id_t;
-using ConstContext = gss_const_ctx_id_t;
-#else
-using ConstName = gss_name_t;
-using ConstCredential = gss_cred_id_t;
-using ConstContext = gss_ctx_id_t;
-#endif
 
 template <class Function>
 Function* original(const char* name) {

@@ -6,38 +6,14 @@
 #include <gsskey/testing/test_realm.hpp>
 
 #include <cstdlib>
-#include <ostream>
-#include <sstream>
-#include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <utility>
 
-#include "support/catch.hpp"
+#include "support/must.hpp"
 
 namespace support {
 
 using namespace gsskey;
-
-inline std::ostream& operator<<(std::ostream& out, const Error& error) {
-  out << error.operation() << ' ' << error.mechanism() << ": " << error.text();
-  return out << " [" << std::hex << error.major_status() << ' ' << error.minor_status() << std::dec << ']';
-}
-
-/// The value, or the end of the test case with what went wrong.
-template <class T, class E>
-T must(expected<T, E> result) {
-  if (!result) {
-    std::ostringstream text;
-    if constexpr (std::is_same_v<E, Error>) {
-      text << result.error();
-    } else {
-      text << result.error().error;
-    }
-    throw std::runtime_error{text.str()};
-  }
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 /// Started at the first use. This process's environment points to it, and its default credential is alice's.
 struct Realm {

@@ -40,16 +40,17 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 /// What an implementation has. A call that needs what is missing answers Domain::unavailable; nothing falls back
 /// silently. Tests link, and where linking says nothing run, every line of it.
 struct Capabilities {
-  bool credential_store;  ///< gss_acquire_cred_from: Credential::from_store
-  bool neg_mechs;         ///< gss_set_neg_mechs: the offer of mech::Negotiate is limited, not only its result
-  bool password;          ///< gss_acquire_cred_with_password: Credential::with_password
-  bool str_to_oid;        ///< gss_str_to_oid; Oid::parse is our own and is there everywhere
-  bool spnego;            ///< mech::Spnego, mech::Negotiate
-  bool iakerb;            ///< mech::Iakerb
-  bool context_export;    ///< SecurityContext::export_context
-  bool aes_messages;      ///< wrap and get_mic with the AES keys that every realm uses
-  bool replay_cache;      ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
-  bool name_not_mn;       ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
+  bool credential_store;       ///< gss_acquire_cred_from: Credential::from_store
+  bool neg_mechs;              ///< gss_set_neg_mechs: the offer of mech::Negotiate is limited, not only its result
+  bool password;               ///< gss_acquire_cred_with_password: Credential::with_password
+  bool initiator_credentials;  ///< gss_acquire_cred for initiators; without it there is one default, and no other
+  bool str_to_oid;             ///< gss_str_to_oid; Oid::parse is our own and is there everywhere
+  bool spnego;                 ///< mech::Spnego, mech::Negotiate
+  bool iakerb;                 ///< mech::Iakerb
+  bool context_export;         ///< SecurityContext::export_context
+  bool aes_messages;           ///< wrap and get_mic with the AES keys that every realm uses
+  bool replay_cache;           ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
+  bool name_not_mn;  ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
 };
 
 /// Faults of released versions, each with the guard that this library has against it.
@@ -59,6 +60,8 @@ struct KnownFaults {
   /// verify_mic and unwrap judge the sequence number before the checksum, so a forged token can come back with
   /// GSS_ERROR() == 0. Guard: nothing but GSS_S_COMPLETE is success.
   bool order_before_integrity;
+  /// gss_acquire_cred frees the caller's name when it answers GSS_S_BAD_NAME. Guard: it gets a copy.
+  bool acquire_releases_bad_name;
   /// gss_init_sec_context reads uninitialised memory when the reply is not a token of its mechanism. Guard: Initiator
   /// looks at the framing first.
   bool crashes_on_foreign_reply;
@@ -75,6 +78,7 @@ struct KnownFaults {
 inline constexpr Capabilities capabilities{.credential_store = true,
                                            .neg_mechs = true,
                                            .password = true,
+                                           .initiator_credentials = true,
                                            .str_to_oid = true,
                                            .spnego = true,
                                            .iakerb = true,
@@ -84,6 +88,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
                                            .name_not_mn = true};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
+                                          .acquire_releases_bad_name = false,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_rotates_input = true};
@@ -91,6 +96,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
                                            .password = true,
+                                           .initiator_credentials = true,
                                            .str_to_oid = false,
                                            .spnego = true,
                                            .iakerb = false,
@@ -100,13 +106,25 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
+                                          .acquire_releases_bad_name = false,
                                           .crashes_on_foreign_reply = true,
                                           .spnego_refuses_derived_credentials = true,
                                           .unwrap_rotates_input = true};
 #else
-inline constexpr Capabilities capabilities{};
+inline constexpr Capabilities capabilities{.credential_store = false,
+                                           .neg_mechs = false,
+                                           .password = false,
+                                           .initiator_credentials = false,
+                                           .str_to_oid = false,
+                                           .spnego = false,
+                                           .iakerb = false,
+                                           .context_export = false,
+                                           .aes_messages = false,
+                                           .replay_cache = false,
+                                           .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
+                                          .acquire_releases_bad_name = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_rotates_input = false};

@@ -53,6 +53,14 @@ class Credential {
   /// The credential of `name`. gss_acquire_cred.
   [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred"));
+    if constexpr (known_faults.acquire_releases_bad_name) {
+      auto copy = name.duplicate();
+      if (!copy) return unexpected(copy.error());
+      auto credential = acquire_raw(copy->get());
+      if (!credential && routine_error(credential.error()) == RoutineError::bad_name)
+        static_cast<void>(copy->release());
+      return credential;
+    }
     return acquire_raw(name.get());
   }
   /// gss_acquire_cred_from, where Capabilities::credential_store; the environment is not asked for what `store` names.
@@ -127,6 +135,10 @@ class Credential {
     return Error::usage(operation, "the credential is empty: moved from, or never set");
   }
   [[nodiscard]] static Result<Credential> acquire_raw(gss_name_t name) noexcept {
+    if constexpr (!capabilities.initiator_credentials && !std::same_as<U, Accept>) {
+      return unexpected(Error::unavailable(
+          "gss_acquire_cred", GSSKEY_GSS_NAME " has only the default credential: give the Initiator none"));
+    }
     OM_uint32 minor = 0;
     Credential credential;
     const OM_uint32 major = gss_acquire_cred(&minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
@@ -152,12 +164,11 @@ class Credential {
                                                  Credential credential) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
-      if (minor != 0) return unexpected(std::move(error));
+      if (minor != 0 || routine_error(error) != RoutineError::no_cred) return unexpected(std::move(error));
       // Heimdal 7.8 drops the reason on the way.
-      return unexpected(Error::gss(operation, major, minor, M::name)
-                            .with_text(error.text(), std::same_as<U, Accept>
-                                                         ? "; look at the keytab (KRB5_KTNAME) and its entries"
-                                                         : "; look at the credential cache (KRB5CCNAME, klist)"));
+      const char* hint = std::same_as<U, Accept> ? "; look at the keytab (KRB5_KTNAME) and its entries"
+                                                 : "; look at the credential cache (KRB5CCNAME, klist)";
+      return unexpected(Error::gss(operation, major, minor, M::name).with_text(error.text(), hint));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if constexpr (capabilities.neg_mechs && gss_detail::LimitsOffer<M>) {

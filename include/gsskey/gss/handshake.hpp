@@ -165,13 +165,15 @@ class Initiator : public gss_detail::Handshake<M> {
     if (first) {
       if (!input.empty()) return Base::misuse(operation, "the first step of an initiator takes no token");
       if (!target_) return this->refuse(Error::usage(operation, "the target name is empty: moved from, or never set"));
-      if (acquires_) {
+      // GSS_C_NO_CREDENTIAL would be a credential for whatever mechanism comes; it is passed only where there is no
+      // other.
+      if (acquires_ && capabilities.initiator_credentials) {
         auto acquired = Credential<M, Initiate>::acquire_default();
         if (!acquired) return this->refuse(std::move(acquired).error());
         default_ = *std::move(acquired);
         credential_ = default_.get();
       }
-      if (credential_ == GSS_C_NO_CREDENTIAL) {
+      if (credential_ == GSS_C_NO_CREDENTIAL && (!acquires_ || capabilities.initiator_credentials)) {
         return this->refuse(Error::usage(operation, "the credential is empty: moved from, or never set"));
       }
     } else if constexpr (known_faults.crashes_on_foreign_reply) {

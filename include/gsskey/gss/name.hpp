@@ -67,36 +67,37 @@ class Name {
     std::memcpy(joined->data(), service.data(), service.size());
     joined->data()[service.size()] = '@';
     std::memcpy(joined->data() + service.size() + 1, host.data(), host.size());
-    return import_name(*joined, name_type::host_service);
+    return import_name<name_type::host_service>(*joined);
   }
   /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
     if (service.empty() || service.find('@') != std::string_view::npos) {
       return unexpected(Error::usage("Name::service", "a service is needed, without '@'"));
     }
-    return import_name(service, name_type::host_service);
+    return import_name<name_type::host_service>(service);
   }
   /// A user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
-  [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name(user, name_type::user); }
+  [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name<name_type::user>(user); }
   /// A Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
   [[nodiscard]] static Result<Name> principal(std::string_view principal) noexcept {
-    return import_name(principal, name_type::krb5_principal);
+    return import_name<name_type::krb5_principal>(principal);
   }
-  /// gss_import_name. `type` decides what `bytes` mean; they are copied. Errors: usage, for an empty name or a NUL in
-  /// one of the textual types (implementations would read up to it and take the rest for nothing); gss.
-  [[nodiscard]] static Result<Name> import_name(ByteView bytes, const Oid& type) noexcept {
-    const bool binary = type == name_type::exported || type == name_type::machine_uid;
-    if (bytes.empty() && type != name_type::anonymous) {
+  /// gss_import_name, for every other type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
+  /// implementations keep the pointer, decides what `bytes` mean; they are copied. Errors: usage, for an empty name or
+  /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing); gss.
+  template <const Oid& Type>
+  [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
+    constexpr bool is_binary = Type == name_type::exported || Type == name_type::machine_uid;
+    if (bytes.empty() && Type != name_type::anonymous) {
       return unexpected(Error::usage("gss_import_name", "the name is empty"));
     }
-    if (!binary && bytes.text().find('\0') != std::string_view::npos) {
+    if (!is_binary && bytes.text().find('\0') != std::string_view::npos) {
       return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
     }
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(bytes);
-    gss_OID_desc raw_type{static_cast<OM_uint32>(type.size()), const_cast<unsigned char*>(type.data())};
     Name name;
-    OM_uint32 major = gss_import_name(&minor, &in, type.empty() ? GSS_C_NO_OID : &raw_type, name.handle_.put());
+    OM_uint32 major = gss_import_name(&minor, &in, gss_detail::raw_oid<Type>(), name.handle_.put());
     // What Heimdal 7.8 says of a type that it does not know would send the reader the wrong way.
     if (major == GSS_S_NAME_NOT_MN) major = GSS_S_BAD_NAMETYPE;
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_import_name", major, minor));
@@ -176,7 +177,7 @@ class MechName : public Name {
     if (!is_ours) {
       return unexpected(Error::usage("MechName::import_exported", "not an exported name of this mechanism"));
     }
-    auto name = import_name(exported, name_type::exported);
+    auto name = import_name<name_type::exported>(exported);
     if (!name) return unexpected(name.error());
     return MechName{*std::move(name)};
   }

@@ -211,7 +211,7 @@ struct ProgramOutput {
 
 /// A program that runs in the background and never outlives this process: a second child watches both. When this
 /// process dies, by SIGKILL too, the watcher ends the program and removes the folder that nobody else is left to
-/// remove. Neither inherits descriptors. (PR_SET_PDEATHSIG alone would end the program with the *thread* that started
+/// remove. Neither inherits descriptors. (PR_SET_PDEATHSIG alone would end the program with the thread that started
 /// it.)
 class Daemon {
  public:

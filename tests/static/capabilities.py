@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""Proves the table of capabilities in gss/api.hpp by linking: a declared function may still not be exported.
+
+Usage: capabilities.py COMPILER ARG... -- LINK_ARG...
+"""
+# SPDX-License-Identifier: MIT
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+# capability: the function that it stands for
+FUNCTIONS = {
+    'credential_store': 'gss_acquire_cred_from',
+    'neg_mechs': 'gss_set_neg_mechs',
+    'password': 'gss_acquire_cred_with_password',
+    'str_to_oid': 'gss_str_to_oid',
+}
+
+
+def builds(compiler, source, link_args):
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, 'main.cpp')
+        path.write_text(source)
+        command = [*compiler, str(path), '-o', str(Path(folder, 'main')), *link_args]
+        return subprocess.run(command, capture_output=True, text=True)
+
+
+def links(compiler, function, link_args):
+    source = f'extern "C" int {function}();\nint main() {{ return {function}() != 0; }}\n'
+    return builds(compiler, source, link_args).returncode == 0
+
+
+def main():
+    split = sys.argv.index('--')
+    compiler, link_args = sys.argv[1:split], sys.argv[split + 1:]
+    if not links(compiler, 'gss_init_sec_context', link_args) or links(compiler, 'gss_no_such_function', link_args):
+        sys.exit('the link test itself does not tell present from missing')
+    failures = 0
+    for capability, function in FUNCTIONS.items():
+        present = links(compiler, function, link_args)
+        claim = f'static_assert(gsskey::capabilities.{capability} == {str(present).lower()});\n'
+        result = builds(compiler, f'#include <gsskey/gss/api.hpp>\n{claim}int main() {{}}\n', link_args)
+        print(f'{capability}: {function} {"links" if present else "does not link"}')
+        if result.returncode != 0:
+            print(result.stderr)
+            failures += 1
+    sys.exit(failures != 0)
+
+
+main()
