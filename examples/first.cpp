@@ -1,6 +1,6 @@
 // examples/first: authenticate to a service by Kerberos, send it one encrypted message. first HOST PORT SERVICE
-// SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
+#include <gsskey/io/fd_stream.hpp>
 #include <iostream>
 
 #include "socket.hpp"

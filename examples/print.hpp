@@ -69,7 +69,7 @@ void print(const gsskey::SecurityContext<M>& context) {
   }
   std::cout << name_or(info->initiator, "somebody") << " authenticated to " << name_or(info->acceptor, "this service")
             << "\n  mechanism  " << (info->mechanism == gsskey::mech::Krb5::oid ? "krb5 " : "");
-  if (const auto oid = info->mechanism.to_text()) std::cout << oid->view();
+  std::cout << info->mechanism.to_text().view();
   std::cout << (M::negotiates ? ", negotiated by SPNEGO" : "") << "\n  flags      " << names_of(info->flags)
             << "\n  lifetime   ";
   if (info->lifetime.is_indefinite()) {

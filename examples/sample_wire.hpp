@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gsskey/gss.hpp>
+#include <gsskey/io/fd_stream.hpp>
 
 namespace example {
 
@@ -44,30 +45,31 @@ class SampleWire {
   explicit SampleWire(int descriptor) noexcept : stream_{descriptor} {}
 
   [[nodiscard]] gsskey::Result<void> send_frame(FrameFlags flags, gsskey::ByteView bytes) noexcept {
-    const auto length = gsskey::FrameHeader::of(bytes.size());
-    if (!length) return gsskey::unexpected(length.error());
-    const unsigned char kind[] = {static_cast<unsigned char>(flags.bits())};
-    if (auto sent = stream_.write(kind); !sent) return sent;
-    if (auto sent = stream_.write(length->bytes); !sent) return sent;
+    if (bytes.size() > max_size) return gsskey::unexpected(gsskey::Error::transport("send", EMSGSIZE));
+    const std::size_t size = bytes.size();
+    const unsigned char header[] = {static_cast<unsigned char>(flags.bits()), static_cast<unsigned char>(size >> 24),
+                                    static_cast<unsigned char>(size >> 16), static_cast<unsigned char>(size >> 8),
+                                    static_cast<unsigned char>(size)};
+    if (auto sent = stream_.write(header); !sent) return sent;
     return stream_.write(bytes);
   }
 
   [[nodiscard]] gsskey::Result<Frame> receive_frame(std::size_t limit = max_size) noexcept {
-    unsigned char kind = 0;
-    gsskey::FrameHeader length;
-    if (auto read = stream_.read(&kind, 1); !read) return gsskey::unexpected(read.error());
-    if (kind == 0) {  // the first byte of a length
+    unsigned char header[5];
+    if (auto read = stream_.read(header, sizeof header); !read) return gsskey::unexpected(read.error());
+    if (header[0] == 0) {  // the first byte of a length
       return gsskey::unexpected(
           gsskey::Error::transport("receive", EPROTO, "the peer speaks version 1 of the protocol"));
     }
-    if (auto read = stream_.read(length.bytes, length.size); !read) return gsskey::unexpected(read.error());
-    if (length.length() > limit) {
+    const std::size_t size = std::size_t{header[1]} << 24 | std::size_t{header[2]} << 16 | std::size_t{header[3]} << 8 |
+                             std::size_t{header[4]};
+    if (size > limit) {
       return gsskey::unexpected(gsskey::Error::transport("receive", EMSGSIZE, "the peer announces too long a frame"));
     }
-    auto bytes = gsskey::SecretBytes::with_size(length.length());
+    auto bytes = gsskey::SecretBytes::with_size(size);
     if (!bytes) return gsskey::unexpected(bytes.error());
-    if (auto read = stream_.read(bytes->data(), bytes->size()); !read) return gsskey::unexpected(read.error());
-    return Frame{FrameFlags::from_bits(kind), *std::move(bytes)};
+    if (auto read = stream_.read(bytes->data(), size); !read) return gsskey::unexpected(read.error());
+    return Frame{FrameFlags::from_bits(header[0]), *std::move(bytes)};
   }
 
   [[nodiscard]] gsskey::Result<void> send(gsskey::ByteView token) noexcept {

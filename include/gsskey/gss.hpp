@@ -24,6 +24,5 @@
 #include <gsskey/gss/status.hpp>            // IWYU pragma: export
 #include <gsskey/gss/usage.hpp>             // IWYU pragma: export
 #include <gsskey/io/drive.hpp>              // IWYU pragma: export
-#include <gsskey/io/fd_stream.hpp>          // IWYU pragma: export
 #include <gsskey/io/framing.hpp>            // IWYU pragma: export
 #include <gsskey/io/transport.hpp>          // IWYU pragma: export

@@ -17,8 +17,10 @@ PROGRAM = Path(__file__).resolve().parent / "program"
 
 
 def run(*command):
-    print("+", shlex.join(str(word) for word in command), flush=True)
-    subprocess.run(command, check=True, stderr=subprocess.STDOUT)
+    command = [str(word) for word in command]
+    print("+", shlex.join(command), flush=True)
+    if (status := subprocess.run(command, stderr=subprocess.STDOUT).returncode) != 0:
+        sys.exit(f"exit status {status}")
 
 
 def install(folder, meson):
@@ -39,7 +41,7 @@ def pkg_config(folder, meson, gss, compiler):
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", f"gsskey-{gss}"], check=True, capture_output=True,
                            text=True, env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
     program = folder / "consumer"
-    run(*compiler, "-Wall", "-Wextra", "-Werror", PROGRAM / "main.cpp", "-o", program, *shlex.split(flags))
+    run(*compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", PROGRAM / "main.cpp", "-o", program, *shlex.split(flags))
     run(program)
 
 

@@ -90,6 +90,12 @@ TEST_CASE("messages under AES keys are a clear error") {
   CHECK(routine_error(mic.error()) == RoutineError::unavailable);
 }
 
+TEST_CASE("a context that cannot be asked says so") {
+  static_assert(!capabilities.context_inquiry);
+  auto ends = establish();
+  CHECK(ends.acceptor.inquire().error().domain() == Domain::unavailable);
+}
+
 TEST_CASE("a context that cannot be exported is not lost") {
   static_assert(!capabilities.context_export);
   auto ends = establish();

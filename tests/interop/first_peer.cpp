@@ -4,6 +4,7 @@
 #include <utility>
 
 #include <gsskey/gss.hpp>
+#include <gsskey/io/fd_stream.hpp>
 
 #include "print.hpp"
 #include "socket.hpp"

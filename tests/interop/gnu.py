@@ -58,8 +58,8 @@ def clients(cases, programs):
                        [*accepted, 'Received message: "hello"'])
     against_gss_server("no credential for initiators", [], 1, [r"^client: gss_acquire_cred: GNU GSS has "],
                        ["!Accepted"])
-    against_gss_server("a service that does not exist", default, 1, [r"^client: gss_init_sec_context \(krb5\): no cred"],
-                       ["!Accepted"], service="nosuch")
+    against_gss_server("a service that does not exist", default, 1,
+                       [r"^client: gss_init_sec_context \(krb5\): no cred"], ["!Accepted"], service="nosuch")
 
     result, output = run([programs.client, *default, "--spnego", HOST, str(free_port()), "host", "hello"])
     cases.check("our client has no SPNEGO",
@@ -84,11 +84,12 @@ def servers(cases, programs):
     cases.check("GNU's acceptor reports no protection, which is demanded",
                 ("gss-client", code, output, "fails", [f'"{USER}@{REALM}" to "host/localhost@', "GSS_C_MUTUAL_FLAG"]),
                 ("server", server.finish(), server.output, 1,
-                 ["^server: gss_accept_sec_context: a demanded service was not granted: replay confidentiality integrity$"]))
+                 ["^server: gss_accept_sec_context.*: a demanded service was not granted: "
+                  "replay confidentiality integrity$"]))
 
     server, port = start_server(programs.server, service="nosuch")
     cases.check("our server has no key", ("server", server.finish(), server.output, 1,
-                                          [r"^server: gss_acquire_cred \(krb5\): no credentials, or they cannot be used"]))
+                                          [r"^server: gss_acquire_cred \(krb5\): no credentials"]))
     server, port = start_server(programs.server, "--spnego")
     cases.check("our server has no SPNEGO", ("server", server.finish(), server.output, 1,
                                              [r"^server: --spnego: GNU GSS has no SPNEGO$"]))

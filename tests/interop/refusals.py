@@ -8,7 +8,8 @@ gss-server is not asked for its exit code: it is 0 whatever happens.
 import socket
 import threading
 
-from programs import HOST, Cases, arguments, enter_realm, free_port, gss_client, run, start_gss_server, start_server
+from programs import (HOST, Cases, arguments, enter_realm, free_port, gss_client, run, start_gss_server, start_server,
+                      without_leak_check)
 
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
 CLOSED = r"^(server|client): (recv|send): (the peer closed the connection|Connection reset by peer|Broken pipe)$"
@@ -35,6 +36,7 @@ WORDS = {
 def both(cases, programs, mechanism, words):
     name = "spnego" if mechanism else "krb5"
     words = {key: of[1 if mechanism else 0] for key, of in words.items() if len(of) == 2}
+    told_so = rf"^client: gss_init_sec_context \({name}\): .*({words['told so']})" if words["told so"] else CLOSED
     theirs = ["-spnego"] if mechanism else []
     client = [programs.client, *mechanism, HOST]
 
@@ -59,8 +61,7 @@ def both(cases, programs, mechanism, words):
     server, port = start_server(programs.server, *mechanism)
     code, output = run([*client, str(port), "http", "hello"])
     cases.check(f"{name}: our client wants another service than our server is",
-                ("client", code, output, 1,
-                 [rf"^client: gss_init_sec_context \({name}\): .*({words['told so']})" if words["told so"] else CLOSED]),
+                ("client", code, output, 1, [told_so]),
                 ("server", server.finish(), server.output, 1,
                  [rf"^server: gss_accept_sec_context \({name}\): .*({words['not for us']})"]))
 
@@ -160,7 +161,8 @@ if __name__ == "__main__":
     for mechanism in [[], ["--spnego"]]:
         both(cases, programs, mechanism, words)
 
-    server, port = start_server(programs.server, service="ldap")
+    # A gss_acquire_cred of MIT krb5 1.20 that does not find the key leaks the principal.
+    server, port = start_server(programs.server, service="ldap", **without_leak_check())
     cases.check("krb5: our server has no key", ("server", server.finish(), server.output, 1,
                                                 [rf"^server: gss_acquire_cred \(krb5\): .*({words['no key'][0]})"]))
     code, output = run([programs.client, HOST, str(free_port()), "host", "hello"])

@@ -22,8 +22,11 @@ namespace {
 struct Memory {
   std::string bytes;
   std::size_t at = 0;
-  Result<void> write(ByteView more) {
-    bytes += more.text();
+  int writes = 0;
+  Result<void> write(ByteView header, ByteView body) {
+    ++writes;
+    bytes += header.text();
+    bytes += body.text();
     return {};
   }
   Result<void> read(void* data, std::size_t size) {
@@ -76,8 +79,10 @@ TEST_CASE("the header is four bytes, big-endian") {
   FramedTransport wire{memory};
   REQUIRE(wire.send(std::string(0x0102, 'x')));
   CHECK(memory.bytes.substr(0, 5) == std::string{"\0\0\1\2x", 5});
-  CHECK_FALSE(FrameHeader::of(std::size_t{1} << 32));
-  CHECK(FrameHeader::of(0xffffffff)->length() == 0xffffffff);
+  CHECK(memory.writes == 1);  // two packets would cost a delayed acknowledgement
+  CHECK_FALSE(wire.send({memory.bytes.data(), std::size_t{1} << 32}));  // refused before it is read
+  CHECK(FrameHeader::of(0xffffffff).length() == 0xffffffff);
+  CHECK(FrameHeader::of(0x01020304).length() == 0x01020304);
 }
 
 TEST_CASE("truncated frames are transport errors") {

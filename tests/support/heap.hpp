@@ -1,26 +1,22 @@
-// tests/support/heap: this program's malloc and free, counted, watched, or out of memory. One file per program includes
-// it. SPDX-License-Identifier: MIT
+// tests/support/heap: this program's malloc and free, counted, watched, or out of memory. For one file per program.
+// SPDX-License-Identifier: MIT
 #pragma once
 
-#include <dlfcn.h>
-
-#include <algorithm>
-#include <atomic>
 #include <cstddef>
 #include <cstdlib>
 
+#if defined(__SANITIZE_ADDRESS__)  // g++ has the function, but not <sanitizer/allocator_interface.h>
+extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
+                                                         void (*)(const volatile void*));
+#else
+#include <dlfcn.h>
+#endif
+
 namespace support::heap {
 
-inline std::atomic<long> allocations{0};
-inline std::atomic<long> frees{0};
-
-/// While one lives, malloc, calloc and realloc fail.
-struct Exhausted {
-  static inline std::atomic<bool> now{false};
-  Exhausted() noexcept { now = true; }
-  Exhausted(const Exhausted&) = delete;
-  ~Exhausted() { now = false; }
-};
+// Compilers believe that malloc and free change nothing of ours: hence volatile.
+inline volatile long allocations = 0;
+inline volatile long frees = 0;
 
 /// Looks at the bytes of one block at the moment when it is freed. One at a time.
 class FreeWatch {
@@ -30,59 +26,91 @@ class FreeWatch {
     current = this;
   }
   FreeWatch(const FreeWatch&) = delete;
+  FreeWatch& operator=(const FreeWatch&) = delete;
   ~FreeWatch() { current = nullptr; }
 
   [[nodiscard]] bool freed() const noexcept { return freed_; }
   [[nodiscard]] bool was_wiped() const noexcept { return freed_ && wiped_; }
 
   static void on_free(const void* block) noexcept {
-    if (current == nullptr || current->block_ != block) return;
-    current->freed_ = true;
-    current->wiped_ =
-        std::all_of(current->block_, current->block_ + current->size_, [](int byte) { return byte == 0; });
+    FreeWatch* const watch = current;
+    if (watch == nullptr || watch->block_ != block) return;
+    watch->freed_ = true;
+    watch->wiped_ = true;
+    for (std::size_t at = 0; at < watch->size_; ++at)
+      if (watch->block_[at] != 0) watch->wiped_ = false;
   }
 
  private:
-  static inline FreeWatch* current = nullptr;
+  static inline FreeWatch* volatile current = nullptr;
 
   const unsigned char* block_;
   std::size_t size_;
-  bool freed_ = false;
-  bool wiped_ = false;
+  volatile bool freed_ = false;
+  volatile bool wiped_ = false;
 };
+
+inline void on_malloc(const volatile void*, std::size_t) noexcept {
+  __atomic_fetch_add(&allocations, 1, __ATOMIC_RELAXED);
+}
+inline void on_free(const volatile void* block) noexcept {
+  __atomic_fetch_add(&frees, 1, __ATOMIC_RELAXED);
+  FreeWatch::on_free(const_cast<const void*>(block));
+}
+
+/// While one lives, malloc, calloc and realloc fail. Not possible under ASan, whose malloc is not replaced.
+struct Exhausted {
+#if defined(__SANITIZE_ADDRESS__)
+  static constexpr bool possible = false;
+#else
+  static constexpr bool possible = true;
+#endif
+  static inline volatile bool now = false;
+  Exhausted() noexcept { now = true; }
+  Exhausted(const Exhausted&) = delete;
+  Exhausted& operator=(const Exhausted&) = delete;
+  ~Exhausted() { now = false; }
+};
+
+#if defined(__SANITIZE_ADDRESS__)
+
+inline const int hooks = __sanitizer_install_malloc_and_free_hooks(&on_malloc, &on_free);
+
+#else
 
 /// The function that `name` would be without this file.
 template <class Function>
 Function* original(const char* name) noexcept {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
+inline void* counted(void* block) noexcept {
+  on_malloc(block, 0);
+  return block;
+}
+
+#endif
 
 }  // namespace support::heap
 
+#if !defined(__SANITIZE_ADDRESS__)
 extern "C" {
 void* malloc(std::size_t size) noexcept {
-  static auto* const original = support::heap::original<void*(std::size_t)>("malloc");
-  if (support::heap::Exhausted::now) return nullptr;
-  ++support::heap::allocations;
-  return original(size);
+  static auto* const next = support::heap::original<void*(std::size_t)>("malloc");
+  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(size));
 }
 void* calloc(std::size_t count, std::size_t size) noexcept {
-  static auto* const original = support::heap::original<void*(std::size_t, std::size_t)>("calloc");
-  if (support::heap::Exhausted::now) return nullptr;
-  ++support::heap::allocations;
-  return original(count, size);
+  static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("calloc");
+  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(count, size));
 }
 void* realloc(void* block, std::size_t size) noexcept {
-  static auto* const original = support::heap::original<void*(void*, std::size_t)>("realloc");
-  if (support::heap::Exhausted::now) return nullptr;
-  ++support::heap::allocations;
-  return original(block, size);
+  static auto* const next = support::heap::original<void*(void*, std::size_t)>("realloc");
+  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(block, size));
 }
 void free(void* block) noexcept {
-  static auto* const original = support::heap::original<void(void*)>("free");
+  static auto* const next = support::heap::original<void(void*)>("free");
   if (block == nullptr) return;
-  ++support::heap::frees;
-  support::heap::FreeWatch::on_free(block);
-  original(block);
+  support::heap::on_free(block);
+  next(block);
 }
 }
+#endif

@@ -69,7 +69,8 @@ class ByteView {
   }
 
  private:
-  // Called where a constant expression must fail: it is not constexpr and not defined, so its name is in the diagnostic.
+  // Called where a constant expression must fail: it is not constexpr and not defined, so its name is in the
+  // diagnostic.
   static void not_a_literal();
 
   const void* data_ = nullptr;
@@ -106,16 +107,11 @@ class SecretBytes {
     return bytes;
   }
 
-  SecretBytes(SecretBytes&& other) noexcept
-      : data_{std::exchange(other.data_, nullptr)},
-        size_{std::exchange(other.size_, 0)},
-        release_{std::exchange(other.release_, nullptr)} {}
+  SecretBytes(SecretBytes&& other) noexcept { take(other); }
   SecretBytes& operator=(SecretBytes&& other) noexcept {
     if (this != &other) {
       wipe();
-      data_ = std::exchange(other.data_, nullptr);
-      size_ = std::exchange(other.size_, 0);
-      release_ = std::exchange(other.release_, nullptr);
+      take(other);
     }
     return *this;
   }
@@ -142,10 +138,22 @@ class SecretBytes {
   void wipe() noexcept {
     if (release_ == nullptr) return;
     if (size_ != 0) explicit_bzero(data_, size_);
-    std::exchange(release_, nullptr)(std::exchange(data_, nullptr), std::exchange(size_, 0));
+    release_(data_, size_);
+    forget();
   }
 
  private:
+  void forget() noexcept {
+    data_ = nullptr;
+    size_ = 0;
+    release_ = nullptr;
+  }
+  void take(SecretBytes& other) noexcept {
+    data_ = other.data_;
+    size_ = other.size_;
+    release_ = other.release_;
+    other.forget();
+  }
   static void to_malloc(void* data, std::size_t) noexcept { std::free(data); }
 
   void* data_ = nullptr;

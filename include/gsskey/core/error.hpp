@@ -25,6 +25,11 @@ enum class Domain : std::uint8_t {
 
 namespace detail {
 
+// The constructors of std::string_view are dear to compile for every argument type that is not exactly this.
+[[nodiscard]] constexpr std::string_view view_of(const char* chars, std::size_t size) noexcept { return {chars, size}; }
+[[nodiscard]] inline std::string_view view_of(const char* text) noexcept { return {text, std::strlen(text)}; }
+[[nodiscard]] inline std::string_view view_of(std::string_view text) noexcept { return text; }
+
 /// Text in one malloc'd block, shared by counting, or none. The count is atomic because copies of an Error cross
 /// threads.
 class SharedText {
@@ -33,9 +38,11 @@ class SharedText {
   SharedText(const SharedText& other) noexcept : block_{other.block_} {
     if (block_ != nullptr) __atomic_fetch_add(&block_->count, 1, __ATOMIC_RELAXED);
   }
-  SharedText(SharedText&& other) noexcept : block_{std::exchange(other.block_, nullptr)} {}
+  SharedText(SharedText&& other) noexcept : block_{other.block_} { other.block_ = nullptr; }
   SharedText& operator=(SharedText other) noexcept {
-    std::swap(block_, other.block_);
+    Block* const old = block_;
+    block_ = other.block_;
+    other.block_ = old;
     return *this;
   }
   ~SharedText() {
@@ -56,7 +63,7 @@ class SharedText {
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
-  [[nodiscard]] std::string_view view() const noexcept { return {chars(), block_->size}; }
+  [[nodiscard]] std::string_view view() const noexcept { return view_of(chars(), block_->size); }
 
  private:
   struct Block {
@@ -125,15 +132,15 @@ class [[nodiscard]] Error {
   [[nodiscard]] std::string_view text() const noexcept {
     if (text_) return text_.view();
     if (domain_ == Domain::gss) return {};
-    if (domain_ != Domain::keyring && literal_ != nullptr) return literal_;
-    return std::strerror(static_cast<int>(minor_));
+    const bool has_literal = domain_ != Domain::keyring && literal_ != nullptr;
+    return detail::view_of(has_literal ? literal_ : std::strerror(static_cast<int>(minor_)));
   }
 
-  /// The same error with a text made of `parts` (string_views), for what is known only at run time. Unchanged when
-  /// memory is short.
+  /// The same error with a text made of `parts` (string_view or const char*), for what is known only at run time.
+  /// Unchanged when memory is short.
   template <class... Parts>
   Error with_text(Parts... parts) && noexcept {
-    if (auto text = detail::SharedText::joined(std::string_view{parts}...)) text_ = std::move(text);
+    if (auto text = detail::SharedText::joined(detail::view_of(parts)...)) text_ = std::move(text);
     return std::move(*this);
   }
 

@@ -2,8 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <utility>
-
 #include <gsskey/core/config.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
@@ -42,9 +40,13 @@ class UniqueHandle {
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return handle_ != Traits::none; }
 
   /// Gives ownership up.
-  [[nodiscard]] constexpr Handle release() noexcept { return std::exchange(handle_, Traits::none); }
+  [[nodiscard]] constexpr Handle release() noexcept {
+    const Handle handle = handle_;
+    handle_ = Traits::none;
+    return handle;
+  }
   constexpr void reset() noexcept {
-    if (handle_ != Traits::none) Traits::close(std::exchange(handle_, Traits::none));
+    if (handle_ != Traits::none) Traits::close(release());
   }
   /// For a C call that overwrites: what was owned dies first.
   [[nodiscard]] constexpr Handle* put() noexcept {

@@ -47,10 +47,11 @@ struct Capabilities {
   bool str_to_oid;             ///< gss_str_to_oid; Oid::parse is our own and is there everywhere
   bool spnego;                 ///< mech::Spnego, mech::Negotiate
   bool iakerb;                 ///< mech::Iakerb
-  bool context_export;         ///< SecurityContext::export_context
-  bool aes_messages;           ///< wrap and get_mic with the AES keys that every realm uses
-  bool replay_cache;           ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
-  bool name_not_mn;  ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
+  bool context_inquiry;  ///< gss_inquire_context: SecurityContext::inquire; an Acceptor knows the peer's name anyway
+  bool context_export;   ///< SecurityContext::export_context
+  bool aes_messages;     ///< wrap and get_mic with the AES keys that every realm uses
+  bool replay_cache;     ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
+  bool name_not_mn;      ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
 };
 
 /// Faults of released versions, each with the guard that this library has against it.
@@ -69,6 +70,8 @@ struct KnownFaults {
   /// SPNEGO part that these lack. Guard: with_password() says so; Credential<mech::Krb5, Initiate>::adopt() of a
   /// delegated one's handle works.
   bool spnego_refuses_derived_credentials;
+  /// gss_unwrap says "confidential" of what was not encrypted. Guard: unwrap never believes it.
+  bool unwrap_misreports_confidentiality;
   /// gss_unwrap turns a token with a rotation count back in the caller's memory. Guard: unwrap works on a copy of
   /// those.
   bool unwrap_rotates_input;
@@ -82,6 +85,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
                                            .str_to_oid = true,
                                            .spnego = true,
                                            .iakerb = true,
+                                           .context_inquiry = true,
                                            .context_export = true,
                                            .aes_messages = true,
                                            .replay_cache = true,
@@ -91,6 +95,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .acquire_releases_bad_name = false,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
+                                          .unwrap_misreports_confidentiality = false,
                                           .unwrap_rotates_input = true};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -100,6 +105,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .str_to_oid = false,
                                            .spnego = true,
                                            .iakerb = false,
+                                           .context_inquiry = true,
                                            .context_export = true,
                                            .aes_messages = true,
                                            .replay_cache = false,
@@ -109,6 +115,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .acquire_releases_bad_name = false,
                                           .crashes_on_foreign_reply = true,
                                           .spnego_refuses_derived_credentials = true,
+                                          .unwrap_misreports_confidentiality = false,
                                           .unwrap_rotates_input = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -118,6 +125,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .str_to_oid = false,
                                            .spnego = false,
                                            .iakerb = false,
+                                           .context_inquiry = false,
                                            .context_export = false,
                                            .aes_messages = false,
                                            .replay_cache = false,
@@ -127,6 +135,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .acquire_releases_bad_name = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
+                                          .unwrap_misreports_confidentiality = true,
                                           .unwrap_rotates_input = false};
 #endif
 

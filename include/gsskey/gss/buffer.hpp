@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <string_view>
-#include <utility>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/gss/api.hpp>
@@ -41,7 +40,11 @@ class Buffer {
   /// Counted, not terminated.
   [[nodiscard]] std::string_view text() const noexcept { return {static_cast<const char*>(raw_.value), raw_.length}; }
 
-  [[nodiscard]] gss_buffer_desc release() noexcept { return std::exchange(raw_, gss_buffer_desc{0, nullptr}); }
+  [[nodiscard]] gss_buffer_desc release() noexcept {
+    const gss_buffer_desc raw = raw_;
+    raw_ = {0, nullptr};
+    return raw;
+  }
   /// Also where the length is 0: an implementation may have allocated all the same.
   void reset() noexcept {
     if (raw_.value == nullptr) return;

@@ -72,12 +72,15 @@ class Handshake {
       : context_{std::move(other.context_)},
         granted_{other.granted_},
         mechanism_{other.mechanism_},
-        phase_{std::exchange(other.phase_, Phase::over)} {}
+        phase_{other.phase_} {
+    other.phase_ = Phase::over;
+  }
   Handshake& operator=(Handshake&& other) noexcept {
     context_ = std::move(other.context_);
     granted_ = other.granted_;
     mechanism_ = other.mechanism_;
-    if (this != &other) phase_ = std::exchange(other.phase_, Phase::over);
+    phase_ = other.phase_;
+    if (this != &other) other.phase_ = Phase::over;
     return *this;
   }
   ~Handshake() = default;
@@ -159,6 +162,7 @@ class Initiator : public gss_detail::Handshake<M> {
 
   /// One leg: gss_init_sec_context. `input`: the peer's token, whole; nothing on the first leg.
   [[nodiscard]] expected<Step, StepFailure> step(ByteView input = {}) noexcept {
+    static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_init_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
     const bool first = this->phase_ == Phase::fresh;
@@ -235,6 +239,7 @@ class Acceptor : public gss_detail::Handshake<M> {
 
   /// One leg: gss_accept_sec_context. `input`: the peer's token, whole. An empty first token is legal for SPNEGO.
   [[nodiscard]] expected<Step, StepFailure> step(ByteView input) noexcept {
+    static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
     if (this->phase_ == Phase::fresh) {

@@ -87,21 +87,8 @@ class Name {
   /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing); gss.
   template <const Oid& Type>
   [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
-    constexpr bool is_binary = Type == name_type::exported || Type == name_type::machine_uid;
-    if (bytes.empty() && Type != name_type::anonymous) {
-      return unexpected(Error::usage("gss_import_name", "the name is empty"));
-    }
-    if (!is_binary && bytes.text().find('\0') != std::string_view::npos) {
-      return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
-    }
-    OM_uint32 minor = 0;
-    gss_buffer_desc in = gss_detail::borrow(bytes);
-    Name name;
-    OM_uint32 major = gss_import_name(&minor, &in, gss_detail::raw_oid<Type>(), name.handle_.put());
-    // What Heimdal 7.8 says of a type that it does not know would send the reader the wrong way.
-    if (major == GSS_S_NAME_NOT_MN) major = GSS_S_BAD_NAMETYPE;
-    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_import_name", major, minor));
-    return name;
+    constexpr bool is_text = Type != name_type::exported && Type != name_type::machine_uid;
+    return import_raw(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
   }
 
   /// Takes ownership of a name that a gss_* call returned.
@@ -153,6 +140,21 @@ class Name {
   }
 
  private:
+  [[nodiscard]] static Result<Name> import_raw(ByteView bytes, gss_OID type, bool is_text, bool may_be_empty) noexcept {
+    if (bytes.empty() && !may_be_empty) return unexpected(Error::usage("gss_import_name", "the name is empty"));
+    if (is_text && bytes.text().find('\0') != std::string_view::npos) {
+      return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
+    }
+    OM_uint32 minor = 0;
+    gss_buffer_desc in = gss_detail::borrow(bytes);
+    Name name;
+    OM_uint32 major = gss_import_name(&minor, &in, type, name.handle_.put());
+    // What Heimdal 7.8 says of a type that it does not know would send the reader the wrong way.
+    if (major == GSS_S_NAME_NOT_MN) major = GSS_S_BAD_NAMETYPE;
+    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_import_name", major, minor));
+    return name;
+  }
+
   UniqueHandle<gss_detail::NameTraits> handle_;
 };
 static_assert(sizeof(Name) == sizeof(gss_name_t));

@@ -17,7 +17,7 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 struct OidText {
   char chars[160];
   std::size_t size = 0;
-  [[nodiscard]] constexpr std::string_view view() const noexcept { return {chars, size}; }
+  [[nodiscard]] constexpr std::string_view view() const noexcept { return detail::view_of(chars, size); }
 };
 
 /// An object identifier: the content octets of its DER form (X.690 section 8.19), compared as bytes. A value of 32
@@ -31,7 +31,7 @@ class Oid {
   /// Dotted text, checked at compile time: Oid{"1.2.840.113554.1.2.2"}.
   template <std::size_t N>
   explicit consteval Oid(const char (&dotted)[N]) noexcept {
-    if (encode({dotted, N - 1}) != nullptr) not_an_object_identifier();
+    if (encode(detail::view_of(dotted, N - 1)) != nullptr) not_an_object_identifier();
   }
 
   /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
@@ -65,22 +65,21 @@ class Oid {
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
 
-  /// "1.2.840.113554.1.2.2", whatever the implementation's gss_oid_to_str writes. Error: usage, for an arc of 2^64 or
-  /// more; nothing for the empty OID.
-  [[nodiscard]] Result<OidText> to_text() const noexcept {
+  /// "1.2.840.113554.1.2.2", whatever the implementation's gss_oid_to_str writes; nothing for the empty OID.
+  [[nodiscard]] OidText to_text() const noexcept {
     OidText text;
-    std::uint64_t arc = 0;
+    std::size_t start = 0;
     for (std::size_t i = 0; i < size_; ++i) {
-      if (arc >> 57 != 0) return unexpected(Error::usage("Oid::to_text", "an arc needs more than 64 bits"));
-      arc = arc << 7 | (octets_[i] & 0x7f);
       if ((octets_[i] & 0x80) != 0) continue;
-      if (text.size == 0) {
-        const std::uint64_t top = arc < 80 ? arc / 40 : 2;
-        append(text, top);
-        arc -= top * 40;
+      if (start != 0) {
+        append(text, start, i + 1, 0);
+      } else {  // the first two arcs share a number: 40 times the first plus the second, which is below 40 unless after
+                // 2
+        const unsigned char top = i != 0 || octets_[0] >= 80 ? 2 : octets_[0] / 40;
+        text.chars[text.size++] = static_cast<char>('0' + top);
+        append(text, 0, i + 1, static_cast<unsigned char>(top * 40));
       }
-      append(text, arc);
-      arc = 0;
+      start = i + 1;
     }
     return text;
   }
@@ -134,14 +133,31 @@ class Oid {
     return arcs < 2 ? "at least two arcs" : nullptr;
   }
 
-  static void append(OidText& text, std::uint64_t arc) noexcept {
-    char digits[20];
+  /// '.' and the number in octets [start, end), seven bits each, less `minus`. An arc may have any size (2.25.UUID has
+  /// 128 bits), so it is divided as written.
+  void append(OidText& text, std::size_t start, std::size_t end, unsigned char minus) const noexcept {
+    unsigned char septets[max_size];
+    for (std::size_t i = start; i < end; ++i) septets[i] = octets_[i] & 0x7f;
+    for (std::size_t i = end; i-- > start && minus != 0;) {  // borrow from the left where needed
+      const bool borrows = septets[i] < minus;
+      septets[i] = static_cast<unsigned char>(septets[i] + (borrows ? 128 : 0) - minus);
+      minus = borrows ? 1 : 0;
+    }
+    char digits[max_size * 3];
     std::size_t count = 0;
-    do {
-      digits[count++] = static_cast<char>('0' + arc % 10);
-      arc /= 10;
-    } while (arc != 0);
-    if (text.size != 0) text.chars[text.size++] = '.';
+    bool is_zero = false;
+    while (!is_zero) {
+      unsigned remainder = 0;
+      is_zero = true;
+      for (std::size_t i = start; i < end; ++i) {
+        const unsigned value = remainder << 7 | septets[i];
+        septets[i] = static_cast<unsigned char>(value / 10);
+        remainder = value % 10;
+        is_zero = is_zero && septets[i] == 0;
+      }
+      digits[count++] = static_cast<char>('0' + remainder);
+    }
+    text.chars[text.size++] = '.';
     while (count > 0) text.chars[text.size++] = digits[--count];
   }
 

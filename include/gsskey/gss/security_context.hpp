@@ -46,15 +46,12 @@ class ExportHeader {
     if (!body.empty()) std::memcpy(token->data() + size, body.data(), body.size());
     return token;
   }
-  [[nodiscard]] static Result<ByteView> checked_body(ByteView token) noexcept {
+  /// What follows the header; empty if the token is not whole or not ours.
+  [[nodiscard]] static ByteView body_of(ByteView token) noexcept {
     const ByteView body = token.subview(size);
     unsigned char expected_header[size];
     fill(expected_header, body);
-    if (body.empty() || token.subview(0, size) != ByteView{expected_header}) {
-      return unexpected(Error::usage("gss_import_sec_context",
-                                     "not a whole context that export_context() made with " GSSKEY_GSS_NAME));
-    }
-    return body;
+    return token.subview(0, size) == ByteView{expected_header} ? body : ByteView{};
   }
 
  private:
@@ -149,9 +146,10 @@ class SecurityContext {
     gss_buffer_desc in = gss_detail::borrow(token);
     gss_buffer_desc out{0, nullptr};
     const OM_uint32 major = gss_unwrap(&minor, handle_.get(), &in, &out, &encrypted, nullptr);
-    Result<Unwrapped> unwrapped{Unwrapped{gss_detail::adopt_secret(out), encrypted != 0}};
+    Result<Unwrapped> unwrapped{
+        Unwrapped{gss_detail::adopt_secret(out), encrypted != 0 && !known_faults.unwrap_misreports_confidentiality}};
     if (major != GSS_S_COMPLETE) [[unlikely]] {
-      return unexpected(failed("gss_unwrap", major, minor));
+      return unexpected(failed_message("gss_unwrap", major, minor));
     }
     return unwrapped;
   }
@@ -202,6 +200,9 @@ class SecurityContext {
   /// gss_inquire_context.
   [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
     if (!handle_) return unexpected(empty("gss_inquire_context"));
+    if constexpr (!capabilities.context_inquiry) {
+      return unexpected(Error::unavailable("gss_inquire_context", GSSKEY_GSS_NAME " has no gss_inquire_context"));
+    }
     OM_uint32 minor = 0;
     gss_name_t initiator = GSS_C_NO_NAME;
     OM_uint32 lifetime = 0;
@@ -252,10 +253,13 @@ class SecurityContext {
   /// The other end. Errors: usage, if the token is not whole or another implementation's (those crash on such tokens);
   /// gss; policy, if the context is one of another mechanism. gss_import_sec_context.
   [[nodiscard]] static Result<SecurityContext> import_context(ByteView token) noexcept {
-    const auto body = gss_detail::ExportHeader::checked_body(token);
-    if (!body) return unexpected(body.error());
+    const ByteView body = gss_detail::ExportHeader::body_of(token);
+    if (body.empty()) {
+      return unexpected(Error::usage("gss_import_sec_context",
+                                     "not a whole context that export_context() made with " GSSKEY_GSS_NAME));
+    }
     OM_uint32 minor = 0;
-    gss_buffer_desc in = gss_detail::borrow(*body);
+    gss_buffer_desc in = gss_detail::borrow(body);
     SecurityContext context;
     const OM_uint32 major = gss_import_sec_context(&minor, &in, context.handle_.put());
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_import_sec_context", major, minor));
@@ -277,14 +281,15 @@ class SecurityContext {
   }
   [[nodiscard, gnu::cold, gnu::noinline]] static Error failed(const char* operation, OM_uint32 major,
                                                               OM_uint32 minor) noexcept {
-    auto error = gss_detail::failed_call_of<M>(operation, major, minor);
-    if constexpr (!capabilities.aes_messages) {
-      if (routine_error(error) == RoutineError::failure && minor == 0) {
-        return Error::gss(operation, major, minor, M::name)
-            .with_text(error.text(), "; " GSSKEY_GSS_NAME " protects messages with DES3 and RC4 keys only");
-      }
-    }
-    return error;
+    return gss_detail::failed_call_of<M>(operation, major, minor);
+  }
+  /// failed() of wrap and unwrap.
+  [[nodiscard, gnu::cold, gnu::noinline]] static Error failed_message(const char* operation, OM_uint32 major,
+                                                                      OM_uint32 minor) noexcept {
+    auto error = failed(operation, major, minor);
+    if (capabilities.aes_messages || minor != 0 || routine_error(error) != RoutineError::failure) return error;
+    return Error::gss(operation, major, minor, M::name)
+        .with_text(error.text(), "; " GSSKEY_GSS_NAME " protects messages with DES3 and RC4 keys only");
   }
   [[nodiscard]] Result<Buffer> wrap_raw(int confidential, ByteView message, int* encrypted) noexcept {
     if (!handle_) [[unlikely]] {
@@ -296,7 +301,7 @@ class SecurityContext {
     const OM_uint32 major =
         gss_wrap(&minor, handle_.get(), confidential, GSS_C_QOP_DEFAULT, &in, encrypted, token->put());
     if (major != GSS_S_COMPLETE) [[unlikely]] {
-      return unexpected(failed("gss_wrap", major, minor));
+      return unexpected(failed_message("gss_wrap", major, minor));
     }
     return token;
   }

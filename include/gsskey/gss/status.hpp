@@ -68,19 +68,20 @@ namespace gss_detail {
 /// Text under construction. Cut off when full: no status has more to say.
 class StatusText {
  public:
-  void append(std::string_view part) noexcept {
-    while (!part.empty() && (part.back() == '\0' || part.back() == '\n')) part.remove_suffix(1);
-    if (part.empty()) return;
-    if (size_ != 0) put("; ");
-    put(part);
+  void append(const char* part) noexcept { append(part, std::strlen(part)); }
+  void append(const char* chars, std::size_t size) noexcept {
+    while (size != 0 && (chars[size - 1] == '\0' || chars[size - 1] == '\n')) --size;
+    if (size == 0) return;
+    if (size_ != 0) put("; ", 2);
+    put(chars, size);
   }
-  [[nodiscard]] std::string_view view() const noexcept { return {chars_, size_}; }
+  [[nodiscard]] std::string_view view() const noexcept { return detail::view_of(chars_, size_); }
 
  private:
-  void put(std::string_view part) noexcept {
+  void put(const char* chars, std::size_t size) noexcept {
     const std::size_t room = sizeof chars_ - size_;
-    const std::size_t count = part.size() < room ? part.size() : room;
-    std::memcpy(chars_ + size_, part.data(), count);
+    const std::size_t count = size < room ? size : room;
+    std::memcpy(chars_ + size_, chars, count);
     size_ += count;
   }
   char chars_[1024];
@@ -90,7 +91,7 @@ class StatusText {
 /// Our own table: Heimdal 7.8 prints OLD as "reordered", does not know UNSEQ and GAP, and hides a routine error behind
 /// a supplementary bit.
 inline void append_major(StatusText& text, std::uint32_t major) noexcept {
-  constexpr std::string_view routine[] = {
+  constexpr const char* routine[] = {
       "the mechanism is not supported",
       "the name is invalid",
       "the name type is not supported",
@@ -111,11 +112,11 @@ inline void append_major(StatusText& text, std::uint32_t major) noexcept {
       "the name is not a mechanism name",
       "the mechanism attribute is not known",
   };
-  constexpr std::string_view calling[] = {"a required input is missing", "a required output is missing",
-                                          "a parameter is malformed"};
-  constexpr std::string_view supplementary[] = {"another token is needed", "the token is a duplicate",
-                                                "the token is too old to judge", "the token is out of order",
-                                                "a token before it is missing"};
+  constexpr const char* calling[] = {"a required input is missing", "a required output is missing",
+                                     "a parameter is malformed"};
+  constexpr const char* supplementary[] = {"another token is needed", "the token is a duplicate",
+                                           "the token is too old to judge", "the token is out of order",
+                                           "a token before it is missing"};
   if (const std::uint32_t code = major >> 16 & 0xff; code != 0) {
     text.append(code <= std::size(routine) ? routine[code - 1] : "unknown routine error");
   }
@@ -135,9 +136,10 @@ inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanis
     OM_uint32 ignored = 0;
     gss_buffer_desc part{0, nullptr};
     const OM_uint32 major = gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &part);
-    const std::string_view words{static_cast<const char*>(part.value), part.length};
+    const auto* words = static_cast<const char*>(part.value);
     // MIT krb5 gives supplementary statuses a minor of which it has nothing else to say.
-    if (GSS_ERROR(major) == 0 && words != "Success") text.append(words);
+    const bool says_nothing = part.length == 7 && std::memcmp(words, "Success", 7) == 0;
+    if (GSS_ERROR(major) == 0 && !says_nothing) text.append(words, part.length);
     (void)gss_release_buffer(&ignored, &part);
     if (GSS_ERROR(major) != 0 || more == 0) return;
   }

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string_view>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -28,7 +27,7 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
 
 /// RFC 2743 section 3.1: 0x60, length, OID, and then what the mechanism likes. NTLM has its own signature instead.
 [[nodiscard]] inline bool is_initial_token_of(ByteView token, const Oid& mechanism) noexcept {
-  if (mechanism == mech::Ntlmssp::oid) return token.text().substr(0, 8) == std::string_view{"NTLMSSP\0", 8};
+  if (mechanism == mech::Ntlmssp::oid) return token.subview(0, 8) == ByteView{"NTLMSSP\0"};
   const ByteView content = der_content(token, 0x60);
   return content.size() > 2 + mechanism.size() && content[0] == 0x06 && content[1] == mechanism.size() &&
          content.subview(2, mechanism.size()) == ByteView{mechanism};

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include <cstddef>
 
@@ -19,15 +20,22 @@ class FdStream {
  public:
   explicit FdStream(int descriptor) noexcept : descriptor_{descriptor} {}
 
-  /// All of it, or an Error. Never SIGPIPE.
-  [[nodiscard]] Result<void> write(ByteView bytes) noexcept {
-    while (!bytes.empty()) {
-      const ::ssize_t count = ::send(descriptor_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+  /// All of both, or an Error; one system call where the socket takes them at once. Never SIGPIPE.
+  [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {
+    while (!header.empty() || !body.empty()) {
+      ::iovec parts[] = {{const_cast<unsigned char*>(header.data()), header.size()},
+                         {const_cast<unsigned char*>(body.data()), body.size()}};
+      ::msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = 2;
+      const ::ssize_t count = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
       if (count < 0) {
         if (errno == EINTR) continue;
         return unexpected(Error::transport("send", errno));
       }
-      bytes = bytes.subview(static_cast<std::size_t>(count));
+      const auto sent = static_cast<std::size_t>(count);
+      if (sent > header.size()) body = body.subview(sent - header.size());
+      header = header.subview(sent);
     }
     return {};
   }

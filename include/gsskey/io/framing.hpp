@@ -13,16 +13,14 @@
 
 namespace gsskey::inline GSSKEY_ABI {
 
-/// The length that goes before a frame.
+/// The length that goes before a frame, which has less than 4 GiB.
 struct FrameHeader {
   static constexpr std::size_t size = 4;
   unsigned char bytes[size];
 
-  /// Error: transport, EMSGSIZE, for what four bytes cannot say.
-  [[nodiscard]] static Result<FrameHeader> of(std::size_t length) noexcept {
-    if (length > 0xffffffffu) return unexpected(Error::transport("send", EMSGSIZE));
-    return FrameHeader{{static_cast<unsigned char>(length >> 24), static_cast<unsigned char>(length >> 16),
-                        static_cast<unsigned char>(length >> 8), static_cast<unsigned char>(length)}};
+  [[nodiscard]] static FrameHeader of(std::uint32_t length) noexcept {
+    return {{static_cast<unsigned char>(length >> 24), static_cast<unsigned char>(length >> 16),
+             static_cast<unsigned char>(length >> 8), static_cast<unsigned char>(length)}};
   }
   [[nodiscard]] std::uint32_t length() const noexcept {
     return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
@@ -35,15 +33,14 @@ class FramedTransport {
  public:
   explicit FramedTransport(Stream& stream) noexcept : stream_{&stream} {}
 
-  [[nodiscard]] Result<void> send(ByteView token) noexcept(noexcept(stream_->write(token))) {
-    const auto header = FrameHeader::of(token.size());
-    if (!header) return unexpected(header.error());
-    if (auto sent = stream_->write(header->bytes); !sent || token.empty()) return sent;
-    return stream_->write(token);
+  [[nodiscard]] Result<void> send(ByteView token) noexcept(noexcept(stream_->write(token, token))) {
+    if (token.size() > 0xffffffffu) return unexpected(Error::transport("send", EMSGSIZE));
+    const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
+    return stream_->write(header.bytes, token);
   }
 
-  /// The view is good until the next call. The memory behind it is wiped: frames carry plaintext too.
-  [[nodiscard]] Result<ByteView> receive(std::size_t max_size) noexcept(noexcept(stream_->read(nullptr, 0))) {
+  /// The token in memory of its own, which is wiped: frames carry plaintext too.
+  [[nodiscard]] Result<SecretBytes> receive(std::size_t max_size) noexcept(noexcept(stream_->read(nullptr, 0))) {
     FrameHeader header;
     if (auto read = stream_->read(header.bytes, FrameHeader::size); !read) return unexpected(read.error());
     const std::size_t size = header.length();
@@ -51,17 +48,13 @@ class FramedTransport {
       return unexpected(Error::transport("receive", EMSGSIZE, "the peer announces a longer token than is allowed"));
     }
     auto frame = SecretBytes::with_size(size);
-    if (!frame) return unexpected(frame.error());
-    if (size != 0) {
-      if (auto read = stream_->read(frame->data(), size); !read) return unexpected(read.error());
-    }
-    frame_ = *std::move(frame);
-    return ByteView{frame_};
+    if (!frame || size == 0) return frame;
+    if (auto read = stream_->read(frame->data(), size); !read) return unexpected(read.error());
+    return frame;
   }
 
  private:
   Stream* stream_;
-  SecretBytes frame_;
 };
 
 }  // namespace gsskey::inline GSSKEY_ABI

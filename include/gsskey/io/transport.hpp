@@ -12,10 +12,9 @@ namespace gsskey::inline GSSKEY_ABI {
 
 /// Carries tokens whole and in order, empty ones too.
 ///   send(token)        returns Result<void> when all of it is on its way
-///   receive(max_size)  returns Result<T>, T being or holding the bytes of the next token: ByteView (good until the
-///   next
-///                      call), std::string, std::vector<std::byte>, … A token of more than max_size bytes is an Error
-///                      (transport, EMSGSIZE) before memory is taken for it; so is the end of the stream (transport).
+///   receive(max_size)  returns Result<T>, T holding the bytes of the next token: SecretBytes, std::string, a ByteView
+///                      that is good until the next call. A token of more than max_size bytes is an Error (transport,
+///                      EMSGSIZE) before memory is taken for it; so is the end of the stream (transport).
 template <class T>
 concept BlockingTransport = requires(T& transport, ByteView token, std::size_t max_size) {
   { transport.send(token) } -> std::same_as<Result<void>>;
@@ -24,11 +23,12 @@ concept BlockingTransport = requires(T& transport, ByteView token, std::size_t m
 };
 
 /// A connected byte stream, for FramedTransport.
-///   write(bytes)       returns Result<void> when all of them are written
-///   read(data, size)   returns Result<void> when `size` bytes have come; the end of the stream before that is an Error
+///   write(header, body)  returns Result<void> when both are written, one behind the other and, where they fit, in one
+///                        packet: as two, the second would wait for the delayed acknowledgement of the first
+///   read(data, size)     returns Result<void> when `size` bytes have come; the end before that is an Error
 template <class S>
 concept BlockingStream = requires(S& stream, ByteView bytes, void* data, std::size_t size) {
-  { stream.write(bytes) } -> std::same_as<Result<void>>;
+  { stream.write(bytes, bytes) } -> std::same_as<Result<void>>;
   { stream.read(data, size) } -> std::same_as<Result<void>>;
 };
 
