@@ -41,7 +41,8 @@ def pkg_config(folder, meson, gss, compiler):
     flags = subprocess.run(["pkg-config", "--cflags", "--libs", f"gsskey-{gss}"], check=True, capture_output=True,
                            text=True, env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
     program = folder / "consumer"
-    run(*compiler, "-std=c++20", "-Wall", "-Wextra", "-Werror", PROGRAM / "main.cpp", "-o", program, *shlex.split(flags))
+    strict = ["-std=c++20", "-Wall", "-Wextra", "-Werror"]
+    run(*compiler, *strict, PROGRAM / "main.cpp", "-o", program, *shlex.split(flags))
     run(program)
 
 
