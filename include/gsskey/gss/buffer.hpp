@@ -10,6 +10,15 @@
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
+namespace gss_detail {
+/// gss_release_buffer. MIT krb5 frees nothing of length 0, though it allocates a byte for empty texts.
+inline void release_buffer(gss_buffer_desc raw) noexcept {
+  OM_uint32 minor = 0;
+  if (raw.length == 0) raw.length = 1;
+  (void)gss_release_buffer(&minor, &raw);
+}
+}  // namespace gss_detail
+
 /// Owns a gss_buffer_desc and gives it back with gss_release_buffer, never with free (another heap on some systems).
 /// Move-only, as large as the descriptor. For tokens and names, which are not secret; plaintext comes in SecretBytes.
 class Buffer {
@@ -47,10 +56,7 @@ class Buffer {
   }
   /// Also where the length is 0: an implementation may have allocated all the same.
   void reset() noexcept {
-    if (raw_.value == nullptr) return;
-    OM_uint32 minor = 0;
-    (void)gss_release_buffer(&minor, &raw_);
-    raw_ = {0, nullptr};
+    if (raw_.value != nullptr) gss_detail::release_buffer(release());
   }
   /// For a C call that overwrites: what was owned dies first.
   [[nodiscard]] gss_buffer_t put() noexcept {
@@ -68,11 +74,7 @@ namespace gss_detail {
   return {bytes.size(), bytes.empty() ? nullptr : const_cast<unsigned char*>(bytes.data())};
 }
 
-inline void release_secret(void* data, std::size_t size) noexcept {
-  OM_uint32 minor = 0;
-  gss_buffer_desc raw{size, data};
-  (void)gss_release_buffer(&minor, &raw);
-}
+inline void release_secret(void* data, std::size_t size) noexcept { release_buffer({size, data}); }
 /// Takes ownership of secret output of a C call: wiped, then released by gss_release_buffer.
 [[nodiscard]] inline SecretBytes adopt_secret(gss_buffer_desc raw) noexcept {
   if (raw.value == nullptr) return {};
