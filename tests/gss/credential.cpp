@@ -19,6 +19,8 @@ using Client = Credential<mech::Krb5, Initiate>;
 using Server = Credential<mech::Krb5, Accept>;
 
 namespace {
+constexpr uid_t nobody = 65534;
+
 std::string shown(const Name& name) { return name ? std::string{must(name.display()).text()} : std::string{}; }
 
 /// Who the acceptor sees when `credential` initiates with M.
@@ -68,14 +70,14 @@ TEMPLATE_TEST_CASE("no cache, no default credential", "", mech::Krb5, mech::Spne
 TEST_CASE("a missing and an unreadable keytab are named in the error") {
   auto& realm = support::realm().realm;
   const std::string path = realm.folder() + "/no-such-keytab";
+  const auto token = must(support::initiator<mech::Krb5>().step()).token;
   const auto check = [&] {
     const Environment keytab{"KRB5_KTNAME", "FILE:" + path};
     const auto server = Server::acquire_default();
     Error error = Error::usage("", "");
     if (server) {
       Acceptor<mech::Krb5> acceptor{*server};
-      auto initiator = support::initiator<mech::Krb5>();
-      auto failed = acceptor.step(must(initiator.step()).token);
+      auto failed = acceptor.step(token);
       REQUIRE_FALSE(failed);
       error = failed.error().error;
     } else {
@@ -94,6 +96,19 @@ TEST_CASE("a missing and an unreadable keytab are named in the error") {
     REQUIRE(::mkdir(path.c_str(), 0700) == 0);
     check();
     REQUIRE(::rmdir(path.c_str()) == 0);
+  }
+  SECTION("of another user") {
+    REQUIRE(::link(realm.keytab().c_str(), path.c_str()) == 0);
+    REQUIRE(::chmod(path.c_str(), 0) == 0);
+    REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+    REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+    const bool is_root = ::geteuid() == 0;  // who reads everything
+    if (is_root) REQUIRE(::setresuid(nobody, nobody, 0) == 0);
+    check();
+    if (is_root) REQUIRE(::setresuid(0, 0, 0) == 0);
+    REQUIRE(::chmod(path.c_str(), 0600) == 0);  // the service's own keytab: one file, two names
+    REQUIRE(::unlink(path.c_str()) == 0);
+    REQUIRE(::chmod(realm.folder().c_str(), 0700) == 0);
   }
 }
 
