@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every public header compiles alone, twice in a row, without a warning.
 
-compile.py INCLUDE_DIR [--without=FOLDER] COMPILER [ARGUMENT...]
+compile.py INCLUDE_DIR [--without=FOLDER]... COMPILER [ARGUMENT...]
 The headers are looked up when the test runs, so a new one is never forgotten.
 """
 # SPDX-License-Identifier: MIT
@@ -14,9 +14,9 @@ from pathlib import Path
 
 def main(include, *command):
     headers = sorted(path.relative_to(include) for path in (Path(include) / "gsskey").rglob("*.hpp"))
-    if command[0].startswith("--without="):
+    while command[0].startswith("--without="):
         folder = command[0].split("=")[1]
-        headers = [header for header in headers if header.parts[1] != folder]
+        headers = [header for header in headers if header.with_suffix("").parts[1] != folder]
         command = command[1:]
     command = [*command, "-Werror", "-x", "c++", "-c", "-o", os.devnull, "-"]
 

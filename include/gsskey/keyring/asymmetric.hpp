@@ -1,0 +1,146 @@
+// gsskey/keyring/asymmetric: encrypt, decrypt, sign and verify with keys that the kernel holds (keyctl_pkey_*(3)).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstring>
+#include <string_view>
+
+#include <gsskey/keyring/keyring.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+enum class PublicKeyOperation : std::uint32_t {
+  encrypt = KEYCTL_SUPPORTS_ENCRYPT,
+  decrypt = KEYCTL_SUPPORTS_DECRYPT,
+  sign = KEYCTL_SUPPORTS_SIGN,
+  verify = KEYCTL_SUPPORTS_VERIFY,
+};
+
+/// What a key does with one encoding; sizes in bytes but for key_bits.
+struct PublicKeyInfo {
+  FlagSet<PublicKeyOperation> operations;
+  unsigned key_bits = 0;
+  std::size_t max_data_size = 0;  ///< of what is signed
+  std::size_t max_signature_size = 0;
+  std::size_t max_encrypted_size = 0;  ///< what encrypt() makes
+  std::size_t max_decrypted_size = 0;
+};
+
+/// A key and how it is used. `encoding` ("pkcs1", "raw") and, for signatures, `hash` ("sha256", the hash that the
+/// digest was made with) are words; what the kernel knows depends on it: ENOPKG, EINVAL. All calls need the right to
+/// search. Errors: keyring, with errno; usage, for words that are none.
+class PublicKey {
+ public:
+  [[nodiscard]] static Result<PublicKey> of(KeyRef<key_type::Asymmetric> key, std::string_view encoding,
+                                            std::string_view hash = {}) noexcept {
+    PublicKey made;
+    made.key_ = key.serial();
+    if (!made.append("enc=", encoding) || (!hash.empty() && !made.append(" hash=", hash))) {
+      return unexpected(Error::usage("PublicKey::of", "encoding and hash are short words without spaces"));
+    }
+    return made;
+  }
+
+  /// keyctl_pkey_query.
+  [[nodiscard]] Result<PublicKeyInfo> query() const noexcept {
+    struct ::keyctl_pkey_query answer{};
+    if (::keyctl_pkey_query(key_, info_, &answer) < 0) return unexpected(failed("keyctl_pkey_query"));
+    return PublicKeyInfo{FlagSet<PublicKeyOperation>::from_bits(answer.supported_ops),
+                         answer.key_size,
+                         answer.max_data_size,
+                         answer.max_sig_size,
+                         answer.max_enc_size,
+                         answer.max_dec_size};
+  }
+  /// keyctl_pkey_encrypt.
+  [[nodiscard]] Result<SecretBytes> encrypt(ByteView data) const noexcept {
+    return into(&PublicKeyInfo::max_encrypted_size, "keyctl_pkey_encrypt", keyctl_pkey_encrypt, data);
+  }
+  /// keyctl_pkey_decrypt.
+  [[nodiscard]] Result<SecretBytes> decrypt(ByteView encrypted) const noexcept {
+    return into(&PublicKeyInfo::max_decrypted_size, "keyctl_pkey_decrypt", keyctl_pkey_decrypt, encrypted);
+  }
+  /// keyctl_pkey_sign: of a digest, not of a message.
+  [[nodiscard]] Result<SecretBytes> sign(ByteView digest) const noexcept {
+    return into(&PublicKeyInfo::max_signature_size, "keyctl_pkey_sign", keyctl_pkey_sign, digest);
+  }
+  /// keyctl_pkey_verify: whether `signature` is this key's of `digest`. The kernel says EKEYREJECTED for another
+  /// digest, EBADMSG or EINVAL for a changed signature: all of them are false. EINVAL is also its answer to a wrong
+  /// hash or length, so these are false too.
+  [[nodiscard]] Result<bool> verify(ByteView digest, ByteView signature) const noexcept {
+    if (keyctl_pkey_verify(key_, info_, digest.data(), digest.size(), signature.data(), signature.size()) >= 0) {
+      return true;
+    }
+    if (errno == EKEYREJECTED || errno == EBADMSG || (errno == EINVAL && key_ != 0)) return false;
+    return unexpected(failed("keyctl_pkey_verify"));
+  }
+
+ private:
+  using Call = long (*)(key_serial_t, const char*, const void*, std::size_t, void*, std::size_t);
+
+  [[nodiscard]] Error failed(const char* operation) const noexcept { return keyring_detail::failed(operation, key_); }
+  // The buffer has exactly the size that the query says: the kernel refuses a larger one and writes past a smaller one.
+  [[nodiscard]] Result<SecretBytes> into(std::size_t PublicKeyInfo::* size, const char* operation, Call call,
+                                         ByteView input) const noexcept {
+    auto info = query();
+    if (!info) return unexpected(info.error());
+    auto output = SecretBytes::with_size((*info).*size);
+    if (!output) return output;
+    const long written = call(key_, info_, input.data(), input.size(), output->data(), output->size());
+    if (written < 0) return unexpected(failed(operation));
+    if (static_cast<std::size_t>(written) < output->size()) {
+      if (auto cut = output->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
+    }
+    return output;
+  }
+  [[nodiscard]] bool append(std::string_view name, std::string_view word) noexcept {
+    for (const char letter : word) {
+      if (letter <= ' ' || letter == '=' || letter == '\x7f') return false;
+    }
+    const std::size_t used = std::strlen(info_);
+    if (word.empty() || used + name.size() + word.size() >= sizeof info_) return false;
+    std::memcpy(info_ + used, name.data(), name.size());
+    std::memcpy(info_ + used + name.size(), word.data(), word.size());
+    return true;
+  }
+
+  key_serial_t key_ = 0;
+  char info_[64] = {};
+};
+
+/// keyctl_dh_compute: base to the power of `secret`, modulo `prime`; each the big-endian payload of a key that the
+/// caller may read. EOPNOTSUPP where the kernel lacks it.
+template <KeyType T>
+[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
+  constexpr const char* operation = "keyctl_dh_compute";
+  const long size = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(), nullptr, 0);
+  if (size < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
+  auto result = SecretBytes::with_size(static_cast<std::size_t>(size));
+  if (!result) return result;
+  const long written = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(),
+                                         reinterpret_cast<char*>(result->data()), result->size());
+  if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
+  return result;
+}
+/// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
+/// most 64.
+template <KeyType T>
+[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
+                                                 Description<NonEmptyText> hash, ByteView other_info,
+                                                 std::size_t size) noexcept {
+  constexpr const char* operation = "keyctl_dh_compute_kdf";
+  if (hash.c_str() == nullptr) return unexpected(Error::usage(operation, "a hash is named by a text without NUL"));
+  auto derived = SecretBytes::with_size(size);
+  if (!derived) return derived;
+  const long written =
+      keyctl_dh_compute_kdf(secret.serial(), prime.serial(), base.serial(), const_cast<char*>(hash.c_str()),
+                            reinterpret_cast<char*>(const_cast<unsigned char*>(other_info.data())), other_info.size(),
+                            reinterpret_cast<char*>(derived->data()), derived->size());
+  if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
+  if (static_cast<std::size_t>(written) < size) {
+    if (auto cut = derived->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
+  }
+  return derived;
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,114 @@
+// gsskey/keyring/authority: the right to give a requested key its payload, or to refuse it (keyctl_instantiate(3)).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/uio.h>
+
+#include <gsskey/keyring/keyring.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Where a key is linked as it gets its payload. The ring that the requester named has it without that.
+class Destination {
+ public:
+  [[nodiscard]] static Destination none() noexcept { return Destination{0}; }
+  [[nodiscard]] static Destination requestor() noexcept { return Destination{keyring_detail::requestor_ring}; }
+  [[nodiscard]] static Destination ring(KeyringRef ring) noexcept { return Destination{ring.serial()}; }
+  /// A ring by number: the kernel takes every special number for the requestor's ring, so none can be meant.
+  [[nodiscard]] key_serial_t number() const noexcept { return number_; }
+
+ private:
+  explicit Destination(key_serial_t number) noexcept : number_{number} {}
+  key_serial_t number_;
+};
+
+/// No key, and why: what the requester, and everybody who asks within `timeout`, gets as errno. 1 to 4094; ENOKEY,
+/// EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. Short for causes that may pass.
+struct Rejection {
+  int error = ENOKEY;
+  Seconds timeout = Seconds{1};
+};
+
+/// The calling thread's authority over one key under construction. It belongs to the thread that assumed it and to
+/// threads and programs that this one starts later, not to threads that were there before, nor to a child after its
+/// parent has ended (EBUSY). Each of instantiate, negate and reject uses it up when it succeeds; at the end what was
+/// not used up rejects the key with the default Rejection, so that no requester waits for ever. One at a time and
+/// thread.
+template <KeyType T>
+class [[nodiscard]] Authority {
+ public:
+  /// keyctl_assume_authority. ENOKEY: no ring of this thread has the authorisation key.
+  [[nodiscard]] static Result<Authority> assume(KeyRef<T> key) noexcept {
+    if (!key) return unexpected(keyring_detail::failed("keyctl_assume_authority", 0));
+    if (keyctl_assume_authority(key.serial()) < 0) {
+      return unexpected(keyring_detail::failed("keyctl_assume_authority", key.serial()));
+    }
+    Authority authority;
+    *authority.key_.put() = key.serial();
+    return authority;
+  }
+
+  /// Timeout and permissions are set on this, before instantiate(): afterwards the right to do so is gone.
+  [[nodiscard]] KeyRef<T> key() const noexcept { return KeyRef<T>::from_serial(key_.get()); }
+
+  /// What the requester said (request_key's callout info; "-" for an empty one). keyctl_read of the authorisation key.
+  [[nodiscard]] Result<SecretBytes> callout_info() const noexcept {
+    return keyring_detail::read_all("keyctl_read", key_.get(), [](char* buffer, std::size_t size) noexcept {
+      return keyctl_read(KEY_SPEC_REQKEY_AUTH_KEY, buffer, size);
+    });
+  }
+
+  /// keyctl_instantiate.
+  [[nodiscard]] Result<void> instantiate(const typename T::Payload& payload,
+                                         Destination destination = Destination::none()) && noexcept {
+    const ByteView bytes{payload};
+    return used(
+        keyctl_instantiate(key_.get(), bytes.empty() ? nullptr : bytes.data(), bytes.size(), destination.number()),
+        "keyctl_instantiate");
+  }
+  /// keyctl_instantiate_iov: the payload in pieces, which are joined in the kernel only.
+  template <class... Pieces>
+    requires(sizeof...(Pieces) > 0 && (std::is_convertible_v<const Pieces&, ByteView> && ...))
+  [[nodiscard]] Result<void> instantiate_pieces(Destination destination, const Pieces&... pieces) && noexcept {
+    const ::iovec vector[] = {piece(pieces)...};
+    return used(keyctl_instantiate_iov(key_.get(), vector, sizeof...(Pieces), destination.number()),
+                "keyctl_instantiate_iov");
+  }
+  /// keyctl_negate: ENOKEY for everybody who asks within `timeout`.
+  [[nodiscard]] Result<void> negate(Seconds timeout, Destination destination = Destination::none()) && noexcept {
+    return used(keyctl_negate(key_.get(), timeout.count(), destination.number()), "keyctl_negate");
+  }
+  /// keyctl_reject. Where the kernel has no such call, libkeyutils negates.
+  [[nodiscard]] Result<void> reject(Rejection rejection, Destination destination = Destination::none()) && noexcept {
+    return used(keyctl_reject(key_.get(), rejection.timeout.count(), static_cast<unsigned>(rejection.error),
+                              destination.number()),
+                "keyctl_reject");
+  }
+
+ private:
+  struct Traits {
+    using Handle = key_serial_t;
+    static constexpr Handle none = 0;
+    static void close(Handle key) noexcept {
+      const int saved = errno;
+      constexpr Rejection abandoned;
+      keyctl_reject(key, abandoned.timeout.count(), static_cast<unsigned>(abandoned.error), 0);
+      keyctl_assume_authority(0);
+      errno = saved;
+    }
+  };
+
+  [[nodiscard]] static ::iovec piece(ByteView bytes) noexcept {
+    return {const_cast<unsigned char*>(bytes.data()), bytes.size()};
+  }
+  [[nodiscard]] Result<void> used(long result, const char* operation) noexcept {
+    if (result < 0) return unexpected(keyring_detail::failed(operation, key_.get()));
+    static_cast<void>(key_.release());
+    keyctl_assume_authority(0);
+    return {};
+  }
+
+  UniqueHandle<Traits> key_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,95 @@
+// gsskey/keyring/description: what the kernel tells of a key (KEYCTL_DESCRIBE).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <charconv>
+#include <cstdint>
+#include <string_view>
+
+#include <gsskey/keyring/permissions.hpp>
+#include <gsskey/keyring/syscall.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+namespace keyring_detail {
+
+/// The whole of `text` as a number.
+template <class Number>
+[[nodiscard]] bool parse_number(std::string_view text, int base, Number& number) noexcept {
+  const char* const end = text.data() + text.size();
+  const auto [stopped, error] = std::from_chars(text.data(), end, number, base);
+  return error == std::errc{} && stopped == end && !text.empty();
+}
+
+/// Takes what stands before `separator`, and the separator, from the front of `text`.
+[[nodiscard]] inline bool take_field(std::string_view& text, char separator, std::string_view& field) noexcept {
+  const std::size_t at = text.find(separator);
+  if (at == std::string_view::npos) return false;
+  field = detail::view_of(text.data(), at);
+  text.remove_prefix(at + 1);
+  return true;
+}
+
+}  // namespace keyring_detail
+
+/// Type, owner, permissions and description of a key, as they were when it was asked. A value of its own.
+class KeyInfo {
+ public:
+  /// keyctl_describe. The right to view. Errors: keyring; EBADMSG if the kernel answers in a form that is not known.
+  [[nodiscard]] static Result<KeyInfo> of(key_serial_t serial) noexcept {
+    auto text = keyring_detail::read_all("keyctl_describe", serial, [serial](char* buffer, std::size_t size) noexcept {
+      return keyctl_describe(serial, buffer, size);
+    });
+    if (!text) return unexpected(text.error());
+    return parse(*std::move(text), serial);
+  }
+  /// "type;uid;gid;permissions;description", NUL-terminated as the kernel writes it. The first four fields hold no
+  /// semicolon; the description may hold any byte but NUL (whatever keyctl_describe(3) says).
+  [[nodiscard]] static Result<KeyInfo> parse(SecretBytes text, key_serial_t serial = 0) noexcept {
+    using namespace keyring_detail;
+    const auto malformed = [serial] { return unexpected(Error::keyring("keyctl_describe", EBADMSG, serial)); };
+    std::string_view rest = text.text();
+    if (rest.empty() || rest.back() != '\0') return malformed();
+    rest.remove_suffix(1);
+    KeyInfo info;
+    std::string_view type;
+    std::string_view user;
+    std::string_view group;
+    std::string_view mask;
+    std::int64_t user_id = 0;  // printed signed by some kernels, unsigned by others
+    std::int64_t group_id = 0;
+    std::uint32_t bits = 0;
+    if (!take_field(rest, ';', type) || !take_field(rest, ';', user) || !take_field(rest, ';', group) ||
+        !take_field(rest, ';', mask) || mask.size() != 8 || !parse_number(user, 10, user_id) ||
+        !parse_number(group, 10, group_id) || !parse_number(mask, 16, bits)) {
+      return malformed();
+    }
+    info.user_ = static_cast<uid_t>(user_id);
+    info.group_ = static_cast<gid_t>(group_id);
+    info.permissions_ = Permissions::from_bits(bits);
+    info.type_size_ = type.size();
+    info.description_size_ = rest.size();
+    info.text_ = std::move(text);
+    return info;
+  }
+
+  [[nodiscard]] std::string_view type() const noexcept { return text_.text().substr(0, type_size_); }
+  [[nodiscard]] uid_t user() const noexcept { return user_; }
+  [[nodiscard]] gid_t group() const noexcept { return group_; }
+  [[nodiscard]] Permissions permissions() const noexcept { return permissions_; }
+  /// Any bytes but NUL.
+  [[nodiscard]] std::string_view description() const noexcept {
+    const std::string_view all = text_.text();
+    return all.substr(all.size() - (all.empty() ? 0 : 1) - description_size_, description_size_);
+  }
+
+ private:
+  SecretBytes text_;
+  std::size_t type_size_ = 0;
+  std::size_t description_size_ = 0;
+  uid_t user_ = 0;
+  gid_t group_ = 0;
+  Permissions permissions_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

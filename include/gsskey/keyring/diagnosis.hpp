@@ -1,0 +1,146 @@
+// gsskey/keyring/diagnosis: why a key cannot be had, in words.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/keyring/proc.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Each is a reason for ENOKEY, EACCES, EKEYREVOKED, EDQUOT, EPERM or ENOSYS.
+enum class Finding : std::uint32_t {
+  key_is_gone = 1,
+  key_is_revoked = 1 << 1,
+  key_is_expired = 1 << 2,
+  key_is_not_viewable = 1 << 3,
+  key_is_not_possessed = 1 << 4,
+  user_ring_is_not_linked = 1 << 5,
+  session_is_the_default = 1 << 6,
+  session_is_revoked = 1 << 7,
+  calls_are_filtered = 1 << 8,
+  in_user_namespace = 1 << 9,
+  no_request_key_program = 1 << 10,
+  quota_is_full = 1 << 11,
+};
+using Findings = FlagSet<Finding>;
+
+/// One sentence: what it means and what helps. Static.
+[[nodiscard]] inline const char* explanation(Finding finding) noexcept {
+  switch (finding) {
+    case Finding::key_is_gone:
+      return "the key does not exist any more, or is not instantiated";
+    case Finding::key_is_revoked:
+      return "the key was revoked";
+    case Finding::key_is_expired:
+      return "the key's timeout is over";
+    case Finding::key_is_not_viewable:
+      return "this thread may not even view the key: it does not possess it and is not its user, or the mask says so";
+    case Finding::key_is_not_possessed:
+      return "no thread, process or session ring of this thread leads to the key, so only the rights of user, group or "
+             "other count, and by default those are: to view. Link its ring into the session, or grant rights";
+    case Finding::user_ring_is_not_linked:
+      return "the session ring does not link the user ring, so keys in the latter are not possessed. Link it: "
+             "Keyring::session()->link(*Keyring::user())";
+    case Finding::session_is_the_default:
+      return "this process joined no session and has the user's default ring, which all such processes share. "
+             "Keyring::join_session() makes one";
+    case Finding::session_is_revoked:
+      return "the session ring was revoked, at logout most often. Keyring::join_session() makes a new one";
+    case Finding::calls_are_filtered:
+      return "the key service is refused as a whole: by a seccomp filter of the container, or the kernel lacks it";
+    case Finding::in_user_namespace:
+      return "this process is in a user namespace: user and persistent rings are the namespace's own, and handlers of "
+             "request_key() run outside";
+    case Finding::no_request_key_program:
+      return "/sbin/request-key is missing, so request_key() makes no keys. Debian's package: keyutils";
+    case Finding::quota_is_full:
+      return "the user's quota for keys is used up (key_quota())";
+  }
+  return "an unknown finding";
+}
+
+namespace keyring_detail {
+
+/// Whether `ring` leads to the key, as far as this thread can read. As deep as the kernel searches.
+[[nodiscard]] inline bool leads_to(KeyringRef ring, key_serial_t key, int depth, int& budget) noexcept {
+  if (ring.serial() == key) return true;
+  if (depth == 0 || --budget < 0) return false;
+  const auto members = ring.members();
+  if (!members) return false;  // ENOTDIR for what is no ring
+  for (const AnyKeyRef member : *members) {
+    if (member.serial() == key) return true;
+    const auto info = member.describe();
+    if (info && info->type() == "keyring" &&
+        leads_to(KeyringRef::from_serial(member.serial()), key, depth - 1, budget)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+[[nodiscard]] inline bool session_leads_to(key_serial_t key) noexcept {
+  int budget = 1000;
+  const auto session = Keyring::session();
+  return session && leads_to(*session, key, 7, budget);
+}
+
+}  // namespace keyring_detail
+
+/// Whether the calling thread possesses the key: whether its thread, process or session ring leads to it through rings
+/// that it can read.
+[[nodiscard]] inline bool is_possessed(const KeyHandle auto& key) noexcept {
+  for (const auto& ring : {Keyring::thread(), Keyring::process()}) {
+    int budget = 1000;
+    if (ring && keyring_detail::leads_to(*ring, key.serial(), 7, budget)) return true;
+  }
+  return keyring_detail::session_leads_to(key.serial());
+}
+
+/// What speaks against keys for the calling thread, as things are now.
+[[nodiscard]] inline Findings diagnose() noexcept {
+  Findings found;
+  const auto session = Keyring::session();
+  const auto user_session = Keyring::user_session();
+  const auto user = Keyring::user();
+  if (!session) {
+    const auto number = static_cast<int>(session.error().minor_status());
+    if (number == EPERM || number == ENOSYS || number == EOPNOTSUPP) return Finding::calls_are_filtered;
+    if (number == EKEYREVOKED) found = found | Finding::session_is_revoked;
+  } else if (user_session && *session == *user_session) {
+    found = found | Finding::session_is_the_default;
+  }
+  if (user && !keyring_detail::session_leads_to(user->serial())) found = found | Finding::user_ring_is_not_linked;
+  if (::access("/sbin/request-key", X_OK) != 0) found = found | Finding::no_request_key_program;
+  if (auto map = keyring_detail::read_proc("/proc/self/uid_map")) {
+    std::string_view line = map->text();
+    const bool whole = keyring_detail::take_column(line) == "0" && keyring_detail::take_column(line) == "0" &&
+                       keyring_detail::take_column(line).starts_with("4294967295");
+    if (!whole) found = found | Finding::in_user_namespace;
+  }
+  if (const auto quota = key_quota(::geteuid())) {
+    if (quota->keys >= quota->max_keys || quota->bytes >= quota->max_bytes) found = found | Finding::quota_is_full;
+  }
+  return found;
+}
+
+/// The same, and what speaks against this key.
+[[nodiscard]] inline Findings diagnose(const KeyHandle auto& key) noexcept {
+  Findings found = diagnose();
+  if (found.contains(Finding::calls_are_filtered)) return found;
+  if (const auto info = AnyKeyRef::from_serial(key.serial()).describe(); !info) {
+    switch (static_cast<int>(info.error().minor_status())) {
+      case EKEYREVOKED:
+        return found | Finding::key_is_revoked;
+      case EKEYEXPIRED:
+        return found | Finding::key_is_expired;
+      case EACCES:
+        found = found | Finding::key_is_not_viewable;
+        break;
+      default:
+        return found | Finding::key_is_gone;
+    }
+  }
+  if (!is_possessed(key)) found = found | Finding::key_is_not_possessed;
+  return found;
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,294 @@
+// gsskey/keyring/key: Key<T> owns one link to a kernel key, KeyRef<T> names a key that somebody else owns.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <cstdint>
+#include <utility>
+
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/keyring/description.hpp>
+#include <gsskey/keyring/key_type.hpp>
+#include <gsskey/keyring/permissions.hpp>
+#include <gsskey/keyring/syscall.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// The timeout of a key that does not end by itself.
+inline constexpr Seconds no_timeout{};
+
+/// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
+/// others.
+enum class OnDestroy : std::uint8_t {
+  unlink,      ///< take it out of the ring that it was created in; the kernel frees it soon, when no link is left
+  keep,        ///< nothing
+  revoke,      ///< EKEYREVOKED for everybody; its quota is free at once, its link stays until it is collected
+  invalidate,  ///< gone for everybody; needs no more than the right to search
+  revoke_then_unlink,  ///< both: nothing is left of it, and its quota is free at once
+};
+
+/// Told what a destructor could not do: most often that the thread it ran on does not possess the ring (EACCES).
+/// For the whole process; called on the destroying thread, must not destroy keys. nullptr: nobody is told.
+using DestroyHook = void (*)(const Error& error) noexcept;
+
+template <class Owner, KeyType T>
+class KeyOperations;
+template <class Owner>
+class RingOperations;
+template <KeyType T>
+class KeyRef;
+
+/// What can be passed where a call only names a key.
+template <class K>
+concept KeyHandle = requires(const K& key) {
+  { key.serial() } -> std::same_as<key_serial_t>;
+};
+
+namespace keyring_detail {
+
+inline DestroyHook destroy_hook = nullptr;
+
+// Encrypted and Trusted are updated with other commands than they are created from.
+template <class T>
+struct UpdatePayload {
+  using Type = typename T::Payload;
+};
+template <class T>
+  requires requires { typename T::Update; }
+struct UpdatePayload<T> {
+  using Type = typename T::Update;
+};
+template <class T>
+using UpdateOf = typename UpdatePayload<T>::Type;
+
+struct Link {
+  key_serial_t serial;
+  key_serial_t ring;
+  [[nodiscard]] friend constexpr bool operator==(Link, Link) noexcept = default;
+};
+
+[[nodiscard]] inline Result<void> take_down(OnDestroy policy, Link link) noexcept {
+  long result = 0;
+  const char* operation = "keyctl_unlink";
+  switch (policy) {
+    case OnDestroy::keep:
+      return {};
+    case OnDestroy::unlink:
+      break;
+    case OnDestroy::revoke:
+      return done("keyctl_revoke", link.serial, keyctl_revoke(link.serial));
+    case OnDestroy::invalidate:
+      return done("keyctl_invalidate", link.serial, keyctl_invalidate(link.serial));
+    case OnDestroy::revoke_then_unlink:
+      operation = "keyctl_revoke";
+      result = keyctl_revoke(link.serial);
+      break;
+  }
+  const int revoke_error = result < 0 ? errno : 0;
+  if (keyctl_unlink(link.serial, link.ring) < 0 && revoke_error == 0)
+    return unexpected(failed("keyctl_unlink", link.serial));
+  if (revoke_error != 0) return unexpected(Error::keyring(operation, revoke_error, link.serial));
+  return {};
+}
+
+/// Gone already, which is what a destructor wants.
+[[nodiscard]] inline bool is_gone(const Error& error) noexcept {
+  const auto number = static_cast<int>(error.minor_status());
+  return number == ENOKEY || number == EKEYREVOKED || number == EKEYEXPIRED || number == ENOENT;
+}
+
+template <OnDestroy Policy>
+struct LinkTraits {
+  using Handle = Link;
+  static constexpr Handle none{0, 0};
+  static void close(Handle link) noexcept {
+    const int saved = errno;
+    const auto taken_down = take_down(Policy, link);
+    if (!taken_down && !is_gone(taken_down.error())) {
+      if (const DestroyHook hook = __atomic_load_n(&destroy_hook, __ATOMIC_RELAXED)) hook(taken_down.error());
+    }
+    errno = saved;
+  }
+};
+
+}  // namespace keyring_detail
+
+inline void set_destroy_hook(DestroyHook hook) noexcept {
+  __atomic_store_n(&keyring_detail::destroy_hook, hook, __ATOMIC_RELAXED);
+}
+
+/// What can be done with a key of type T, whoever owns it. Possession is a matter of the calling thread: what one
+/// thread may do can be EACCES or ENOKEY on another (docs of ring_thread.hpp say what helps). A key that is not there
+/// any more is ENOKEY, EKEYREVOKED or EKEYEXPIRED, and EACCES while it waits for the collector. Errors: keyring, with
+/// errno; usage, for an empty handle.
+template <class Owner, KeyType T>
+class KeyOperations {
+ public:
+  using Type = T;
+
+  /// keyctl_read. Blocks while the key is under construction. The right to read, or possession and the right to search.
+  [[nodiscard]] Result<SecretBytes> read() const noexcept
+    requires(T::can_read)
+  {
+    const key_serial_t key = serial();
+    return keyring_detail::read_all(
+        "keyctl_read", key, [key](char* buffer, std::size_t size) noexcept { return keyctl_read(key, buffer, size); });
+  }
+  /// keyctl_update, and keyctl_set_timeout if there is a timeout: the kernel drops the old one with the old payload,
+  /// and no call reads it back. At most 4096 bytes, whatever create() takes. Should the second call fail, the payload
+  /// is new and without timeout, and the Error names keyctl_set_timeout.
+  [[nodiscard]] Result<void> update(const keyring_detail::UpdateOf<T>& update, Seconds timeout) const noexcept
+    requires(T::can_update)
+  {
+    const ByteView payload{update};
+    if (payload.size() > keyring_detail::largest_update) {
+      return unexpected(
+          Error::usage("keyctl_update", "an update is limited to 4096 bytes; Keyring::upsert() takes more"));
+    }
+    if (keyctl_update(serial(), payload.data(), payload.size()) < 0) return unexpected(failed("keyctl_update"));
+    if (timeout == no_timeout) return {};
+    return set_timeout(timeout);
+  }
+
+  /// keyctl_describe. Does not wait for a key under construction. The right to view.
+  [[nodiscard]] Result<KeyInfo> describe() const noexcept { return KeyInfo::of(serial()); }
+  /// keyctl_get_security: the label of the security module, empty without one. The right to view.
+  [[nodiscard]] Result<SecretBytes> security_label() const noexcept {
+    const key_serial_t key = serial();
+    auto label = keyring_detail::read_all("keyctl_get_security", key, [key](char* buffer, std::size_t size) noexcept {
+      return keyctl_get_security(key, buffer, size);
+    });
+    if (label && !label->empty()) {
+      if (auto cut = label->resize(label->size() - 1); !cut) return unexpected(cut.error());  // its NUL
+    }
+    return label;
+  }
+
+  /// keyctl_set_timeout: from now on, in seconds; no_timeout takes it away. The right to set attributes.
+  [[nodiscard]] Result<void> set_timeout(Seconds timeout) const noexcept {
+    return done("keyctl_set_timeout", keyctl_set_timeout(serial(), timeout.count()));
+  }
+  /// keyctl_setperm. The right to set attributes, and to own the key. Errors: policy, for a mask that implies what it
+  /// does not accept (permissions.hpp).
+  [[nodiscard]] Result<void> set_permissions(Permissions permissions) const noexcept {
+    if (!permissions.risks().empty()) {
+      return unexpected(Error::policy("keyctl_setperm", 0, "the mask has a Risk that it does not accept"));
+    }
+    return done("keyctl_setperm", keyctl_setperm(serial(), permissions.bits()));
+  }
+  /// keyctl_chown. CAP_SYS_ADMIN, but for one's own groups. The quota goes along.
+  [[nodiscard]] Result<void> set_owner(uid_t user, gid_t group) const noexcept {
+    return done("keyctl_chown", keyctl_chown(serial(), user, group));
+  }
+  [[nodiscard]] Result<void> set_owner(uid_t user) const noexcept { return set_owner(user, static_cast<gid_t>(-1)); }
+  [[nodiscard]] Result<void> set_group(gid_t group) const noexcept { return set_owner(static_cast<uid_t>(-1), group); }
+
+  /// keyctl_revoke: EKEYREVOKED for everybody from here on. The right to write or to set attributes.
+  [[nodiscard]] Result<void> revoke() const noexcept { return done("keyctl_revoke", keyctl_revoke(serial())); }
+  /// keyctl_invalidate: gone for everybody from here on. The right to search.
+  [[nodiscard]] Result<void> invalidate() const noexcept {
+    return done("keyctl_invalidate", keyctl_invalidate(serial()));
+  }
+
+ protected:
+  [[nodiscard]] key_serial_t serial() const noexcept { return static_cast<const Owner*>(this)->serial(); }
+  [[nodiscard]] Error failed(const char* operation) const noexcept {
+    return keyring_detail::failed(operation, serial());
+  }
+  [[nodiscard]] Result<void> done(const char* operation, long result) const noexcept {
+    return keyring_detail::done(operation, serial(), result);
+  }
+};
+
+namespace keyring_detail {
+template <class Owner, class T>
+struct OperationsOf {
+  using Type = KeyOperations<Owner, T>;
+};
+template <class Owner>
+struct OperationsOf<Owner, key_type::Keyring> {
+  using Type = RingOperations<Owner>;  // keyring.hpp
+};
+template <class Owner, class T>
+using Operations = typename OperationsOf<Owner, T>::Type;
+}  // namespace keyring_detail
+
+/// The owner of one link: a key that was proven new in the ring that it was created in (Keyring::create), so that no
+/// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
+/// What happens at the end is Policy; other keys of the ring, and other links to this key, are nobody's business here.
+/// Used by one thread at a time; the end must come on a thread that possesses the ring.
+template <KeyType T, OnDestroy Policy = OnDestroy::unlink>
+class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
+ public:
+  /// Owns nothing; every call gives Error::usage.
+  Key() noexcept = default;
+
+  [[nodiscard]] key_serial_t serial() const noexcept { return link_.get().serial; }
+  /// The ring that it hangs in.
+  [[nodiscard]] KeyRef<key_type::Keyring> ring() const noexcept;
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(link_); }
+
+  /// The same key under another policy.
+  template <OnDestroy Other>
+  [[nodiscard]] Key<T, Other> on_destroy() && noexcept {
+    Key<T, Other> key;
+    *key.link_.put() = link_.release();
+    return key;
+  }
+  /// Gives ownership up; the link stays.
+  [[nodiscard]] KeyRef<T> release() && noexcept { return KeyRef<T>::from_serial(link_.release().serial); }
+  /// What ~Key does, with the Error that ~Key can only tell the hook. Nothing is owned afterwards.
+  [[nodiscard]] Result<void> close() && noexcept { return keyring_detail::take_down(Policy, link_.release()); }
+  /// keyctl_move: into another ring, which is the owner's from here on. EEXIST if there is one of that type and
+  /// description. The right to link the key and to write both rings.
+  [[nodiscard]] Result<void> move_to(KeyRef<key_type::Keyring> ring) noexcept;
+
+ private:
+  template <class Owner>
+  friend class RingOperations;
+  template <KeyType, OnDestroy>
+  friend class Key;
+
+  UniqueHandle<keyring_detail::LinkTraits<Policy>> link_;
+};
+
+/// Names a key, owns nothing, does nothing at its end. A plain value, 4 bytes.
+template <KeyType T>
+class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
+ public:
+  /// Names nothing; every call gives Error::usage.
+  KeyRef() noexcept = default;
+  template <OnDestroy Policy>
+  KeyRef(const Key<T, Policy>& key) noexcept : serial_{key.serial()} {}
+  template <OnDestroy Policy>
+  KeyRef(const Key<T, Policy>&& key) = delete;  // the key would be gone
+
+  /// A serial number from elsewhere (another process, /proc/keys). That it is one of a T is for the caller to know;
+  /// KeyRef<key_type::Any> knows how to ask. Numbers of no key, the kernel's special ones too, give an empty one.
+  [[nodiscard]] static KeyRef from_serial(key_serial_t serial) noexcept {
+    KeyRef key;
+    key.serial_ = serial > 0 ? serial : 0;
+    return key;
+  }
+  [[nodiscard]] key_serial_t serial() const noexcept { return serial_; }
+  [[nodiscard]] explicit operator bool() const noexcept { return serial_ != 0; }
+
+  /// The same key as one of type Other, if the kernel says that it is one (keyctl_describe).
+  template <KeyType Other>
+  [[nodiscard]] Result<KeyRef<Other>> as() const noexcept {
+    auto info = this->describe();
+    if (!info) return unexpected(info.error());
+    if (info->type() != detail::view_of(Other::name)) {
+      return unexpected(Error::usage("KeyRef::as", "the key is of another type"));
+    }
+    return KeyRef<Other>::from_serial(serial_);
+  }
+
+  [[nodiscard]] friend bool operator==(KeyRef a, KeyRef b) noexcept { return a.serial_ == b.serial_; }
+
+ private:
+  key_serial_t serial_ = 0;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,144 @@
+// gsskey/keyring/key_type: the types of keys as C++ types: name, description, payload, limits and abilities.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+#include <gsskey/core/bytes.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// What a description must look like. One's own key types bring their own, shaped like these.
+struct AnyText {
+  static constexpr const char* rule = "a description is text without NUL";
+  [[nodiscard]] static constexpr bool is_valid(std::string_view) noexcept { return true; }
+};
+struct NonEmptyText {
+  static constexpr const char* rule = "a description is text without NUL, and not empty";
+  [[nodiscard]] static constexpr bool is_valid(std::string_view text) noexcept { return !text.empty(); }
+};
+/// logon keys, and rings of programs that share a name space: "program:name".
+struct PrefixedText {
+  static constexpr const char* rule = "a description is text without NUL of the form prefix:rest";
+  [[nodiscard]] static constexpr bool is_valid(std::string_view text) noexcept {
+    const std::size_t colon = text.find(':');
+    return colon != std::string_view::npos && colon != 0;
+  }
+};
+
+/// The description of a key, borrowed and NUL-terminated: a literal, which is checked when it is compiled, or what has
+/// c_str() (std::string), which is checked here and refused by the call that it is passed to. Nothing secret belongs
+/// here: /proc/keys shows it to everybody with the right to view the key. At most 4095 bytes (EINVAL).
+template <class Shape>
+class Description {
+ public:
+  template <std::size_t N>
+  consteval Description(const char (&literal)[N]) noexcept : text_{literal} {
+    if (literal[N - 1] != '\0' || std::string_view{literal, N - 1}.find('\0') != std::string_view::npos ||
+        !Shape::is_valid({literal, N - 1})) {
+      does_not_have_the_shape_of_this_key_type();
+    }
+  }
+  template <class S>
+    requires requires(const S& text) {
+      { text.c_str() } -> std::same_as<const char*>;
+      { text.size() } -> std::convertible_to<std::size_t>;
+    }
+  Description(const S& text) noexcept
+      : text_{std::memchr(text.c_str(), 0, text.size()) == nullptr && Shape::is_valid({text.c_str(), text.size()})
+                  ? text.c_str()
+                  : nullptr} {}
+
+  /// nullptr if it was refused.
+  [[nodiscard]] constexpr const char* c_str() const noexcept { return text_; }
+  /// Why.
+  static constexpr const char* rule = Shape::rule;
+
+ private:
+  static void does_not_have_the_shape_of_this_key_type();
+
+  const char* text_;
+};
+
+/// A type of keys: an object of it is a description, its constants are what the kernel demands and allows. One's own:
+///     struct DnsResolver {
+///       static constexpr const char* name = "dns_resolver";
+///       static constexpr std::size_t max_payload = 32767;
+///       static constexpr bool can_read = true, can_update = false;
+///       using Payload = ByteView;                    // of create() and instantiate(): converts to ByteView
+///       Description<NonEmptyText> description;
+///     };
+template <class T>
+concept KeyType = requires(const T& type) {
+  { T::name } -> std::convertible_to<const char*>;
+  { T::max_payload } -> std::convertible_to<std::size_t>;
+  { T::can_read } -> std::convertible_to<bool>;
+  { T::can_update } -> std::convertible_to<bool>;
+  { type.description.c_str() } -> std::convertible_to<const char*>;
+  requires std::convertible_to<const typename T::Payload&, ByteView>;
+};
+
+/// keyrings(7), "Key types". Encrypted and Trusted are in encrypted.hpp.
+namespace key_type {
+
+/// Bytes that user space may read.
+struct User {
+  static constexpr const char* name = "user";
+  static constexpr std::size_t max_payload = 32767;  ///< and at least 1
+  static constexpr bool can_read = true, can_update = true;
+  using Payload = ByteView;
+  Description<NonEmptyText> description;
+};
+
+/// Bytes that only the kernel may read.
+struct Logon {
+  static constexpr const char* name = "logon";
+  static constexpr std::size_t max_payload = 32767;  ///< and at least 1
+  static constexpr bool can_read = false, can_update = true;
+  using Payload = ByteView;
+  Description<PrefixedText> description;
+};
+
+/// Up to 1 MiB less one byte, which may be swapped out, encrypted. ENODEV where the kernel lacks it.
+struct BigKey {
+  static constexpr const char* name = "big_key";
+  static constexpr std::size_t max_payload = 1024 * 1024 - 1;  ///< and at least 1
+  static constexpr bool can_read = true, can_update = true;
+  using Payload = ByteView;
+  Description<NonEmptyText> description;
+};
+
+/// A public key, X.509 in DER (or a private one in PKCS#8, where the kernel has the parser). With an empty description
+/// the kernel writes one of the subject's name and key identifier. What it can do is in asymmetric.hpp.
+struct Asymmetric {
+  static constexpr const char* name = "asymmetric";
+  static constexpr std::size_t max_payload = 1024 * 1024 - 1;
+  static constexpr bool can_read = false, can_update = false;
+  using Payload = ByteView;
+  Description<AnyText> description;
+};
+
+/// A ring of links to keys. What it can do is in keyring.hpp.
+struct Keyring {
+  static constexpr const char* name = "keyring";
+  static constexpr std::size_t max_payload = 0;
+  static constexpr bool can_read = false, can_update = false;
+  using Payload = ByteView;
+  Description<NonEmptyText> description;
+};
+
+/// A key whose type is known when the program runs: a member of a ring, say. It can be tried to read; as<T>() of KeyRef
+/// makes one of its type of it.
+struct Any {
+  static constexpr const char* name = "";
+  static constexpr std::size_t max_payload = 0;
+  static constexpr bool can_read = true, can_update = false;
+  using Payload = ByteView;
+  Description<AnyText> description;
+};
+
+}  // namespace key_type
+}  // namespace gsskey::inline GSSKEY_ABI

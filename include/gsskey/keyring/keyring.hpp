@@ -1,0 +1,329 @@
+// gsskey/keyring/keyring: Keyring and KeyringRef, rings of links to keys: where keys are made, found, linked and moved.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <cstring>
+#include <iterator>
+#include <type_traits>
+
+#include <gsskey/keyring/key.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// A ring that is owned like any other key: created in another ring, and unlinked from it at the end.
+using Keyring = Key<key_type::Keyring>;
+/// A ring that is somebody else's: the session's, the user's.
+using KeyringRef = KeyRef<key_type::Keyring>;
+using AnyKeyRef = KeyRef<key_type::Any>;
+
+/// What a key gets before anybody else can find it.
+struct KeyOptions {
+  Permissions permissions = {};  ///< nothing: the kernel's default for the type
+  Seconds timeout = no_timeout;
+};
+
+/// The members of a ring at one moment.
+class KeyList {
+ public:
+  /// `serials`: key_serial_t in the machine's order, as KEYCTL_READ of a ring writes them.
+  explicit KeyList(SecretBytes serials) noexcept : serials_{std::move(serials)} {}
+
+  class Iterator {
+   public:
+    using value_type = AnyKeyRef;
+    using difference_type = std::ptrdiff_t;
+    Iterator() noexcept = default;
+    explicit Iterator(const unsigned char* at) noexcept : at_{at} {}
+    [[nodiscard]] AnyKeyRef operator*() const noexcept {
+      key_serial_t serial = 0;
+      std::memcpy(&serial, at_, sizeof serial);
+      return AnyKeyRef::from_serial(serial);
+    }
+    Iterator& operator++() noexcept {
+      at_ += sizeof(key_serial_t);
+      return *this;
+    }
+    Iterator operator++(int) noexcept {
+      const Iterator before = *this;
+      ++*this;
+      return before;
+    }
+    [[nodiscard]] friend bool operator==(Iterator, Iterator) noexcept = default;
+
+   private:
+    const unsigned char* at_ = nullptr;
+  };
+
+  [[nodiscard]] std::size_t size() const noexcept { return serials_.size() / sizeof(key_serial_t); }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] Iterator begin() const noexcept { return Iterator{serials_.begin()}; }
+  [[nodiscard]] Iterator end() const noexcept { return Iterator{serials_.begin() + size() * sizeof(key_serial_t)}; }
+  [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
+    return *Iterator{serials_.begin() + index * sizeof(key_serial_t)};
+  }
+  [[nodiscard]] bool contains(const KeyHandle auto& key) const noexcept {
+    for (const AnyKeyRef member : *this) {
+      if (member.serial() == key.serial()) return true;
+    }
+    return false;
+  }
+
+ private:
+  SecretBytes serials_;
+};
+
+/// What can be done with a ring, and the rings that every process has. Those are resolved to their number here and now,
+/// because the special numbers mean another ring on another thread.
+template <class Owner>
+class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
+  using Base = KeyOperations<Owner, key_type::Keyring>;
+
+ public:
+  /// The calling thread's ring, if it has one (ENOKEY). keyctl_get_keyring_ID, which creates nothing here.
+  [[nodiscard]] static Result<KeyringRef> thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 0); }
+  /// The process's ring, if the calling thread has one (ENOKEY); see install_process().
+  [[nodiscard]] static Result<KeyringRef> process() noexcept { return resolve(KEY_SPEC_PROCESS_KEYRING, 0); }
+  /// The session's ring. Of a process that joined no session it is the user's default session ring (user_session()),
+  /// which all such processes of the user share. EKEYREVOKED after a logout: join_session() helps.
+  [[nodiscard]] static Result<KeyringRef> session() noexcept { return resolve(KEY_SPEC_SESSION_KEYRING, 0); }
+  /// The ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
+  [[nodiscard]] static Result<KeyringRef> user() noexcept { return resolve(KEY_SPEC_USER_KEYRING, 0); }
+  [[nodiscard]] static Result<KeyringRef> user_session() noexcept { return resolve(KEY_SPEC_USER_SESSION_KEYRING, 0); }
+  /// keyctl_get_persistent: the ring of a user that outlives sessions, three days from now on, linked into `into` so
+  /// that it is possessed. EPERM for another user without CAP_SETUID; EOPNOTSUPP where the kernel has none.
+  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user = static_cast<uid_t>(-1)) noexcept {
+    if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
+    return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
+  }
+
+  /// The calling thread's ring, created if it has none. It dies with the thread, and other threads cannot see it.
+  [[nodiscard]] static Result<KeyringRef> install_thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 1); }
+  /// The ring that all threads share which are started later. Threads that exist already would each make their own, so
+  /// that is refused (usage); a second call gives the same ring. To be called again after fork(), which drops it.
+  [[nodiscard]] static Result<KeyringRef> install_process() noexcept;
+
+  /// keyctl_join_session_keyring: a new ring as the session of the calling thread, for it and the threads and processes
+  /// that it starts from now on. Other threads keep the old one.
+  [[nodiscard]] static Result<KeyringRef> join_session() noexcept {
+    return named("keyctl_join_session_keyring", keyctl_join_session_keyring(nullptr));
+  }
+  /// The ring of that name, or a new one. The kernel creates it without the right to search for its user, so that the
+  /// next to join makes another of the same name unless that is changed (set_permissions).
+  [[nodiscard]] static Result<KeyringRef> join_session(Description<NonEmptyText> name) noexcept {
+    if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
+    return named("keyctl_join_session_keyring", keyctl_join_session_keyring(name.c_str()));
+  }
+  /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
+  /// for a parent with threads, other credentials or process id 1.
+  [[nodiscard]] static Result<void> session_to_parent() noexcept {
+    if (keyctl_session_to_parent() < 0) return unexpected(keyring_detail::failed("keyctl_session_to_parent"));
+    return {};
+  }
+
+  /// A new key in this ring, which appears there with its permissions and timeout set, or not at all; EEXIST if the
+  /// ring has one of that type and description, whoever else creates one meanwhile. add_key into a scratch ring inside
+  /// this one, keyctl_set_timeout, keyctl_setperm, keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring;
+  /// EDQUOT. The permissions must leave the right to link to possessor or user, which the move needs; set_permissions()
+  /// takes it away afterwards.
+  template <KeyType T>
+  [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
+                                      KeyOptions options = {}) const noexcept {
+    const ByteView bytes{payload};
+    if (auto valid = check(type, bytes, options.permissions); !valid) return unexpected(valid.error());
+    const key_serial_t ring = this->serial();
+    const Scratch scratch{ring};
+    if (scratch.serial < 0) return unexpected(this->failed("add_key"));
+    const key_serial_t key = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
+                                       bytes.size(), scratch.serial);
+    if (key < 0) return unexpected(this->failed("add_key"));
+    const KeyRef<T> made = KeyRef<T>::from_serial(key);
+    if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
+      if (auto set = made.set_timeout(options.timeout); !set) return unexpected(set.error());
+    }
+    if (!options.permissions.is_default()) {
+      if (auto set = made.set_permissions(options.permissions); !set) return unexpected(set.error());
+    }
+    if (keyctl_move(key, scratch.serial, ring, KEYCTL_MOVE_EXCL) < 0) {
+      return unexpected(keyring_detail::failed("keyctl_move", key));
+    }
+    Key<T> owner;
+    *owner.link_.put() = {key, ring};
+    return owner;
+  }
+  /// A new, empty ring in this one.
+  [[nodiscard]] Result<Keyring> create(const key_type::Keyring& type, KeyOptions options = {}) const noexcept {
+    return create(type, ByteView{}, options);
+  }
+
+  /// add_key, and keyctl_set_timeout if there is a timeout: a new key, or the payload of the one that the ring has of
+  /// that type and description. Whose it is cannot be known, so nobody owns what comes back. The kernel drops the
+  /// timeout of a key that is there.
+  template <KeyType T>
+    requires(!std::is_same_v<T, key_type::Keyring>)  // a ring would be replaced, and its members die
+  [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
+                                         Seconds timeout = no_timeout) const noexcept {
+    const ByteView bytes{payload};
+    if (auto valid = check(type, bytes, {}); !valid) return unexpected(valid.error());
+    const key_serial_t serial = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
+                                          bytes.size(), this->serial());
+    if (serial < 0) return unexpected(this->failed("add_key"));
+    const KeyRef<T> key = KeyRef<T>::from_serial(serial);
+    if (timeout != no_timeout) {
+      if (auto set = key.set_timeout(timeout); !set) return unexpected(set.error());
+    }
+    return key;
+  }
+
+  /// keyctl_search: in this ring and the rings that it links, breadth first. ENOKEY, EKEYREVOKED, EKEYEXPIRED; EACCES
+  /// for this ring only, others without the right to search are passed over. Never an upcall.
+  template <KeyType T>
+  [[nodiscard]] Result<KeyRef<T>> search(decltype(T::description) description) const noexcept {
+    return search_into<T>(description, 0);
+  }
+  /// And links what was found into `into`.
+  template <KeyType T>
+  [[nodiscard]] Result<KeyRef<T>> search(decltype(T::description) description, KeyringRef into) const noexcept {
+    if (!into) return unexpected(keyring_detail::failed("keyctl_search", 0));
+    return search_into<T>(description, into.serial());
+  }
+
+  /// keyctl_read of a ring: the links that it has now, of all types.
+  [[nodiscard]] Result<KeyList> members() const noexcept {
+    const key_serial_t ring = this->serial();
+    auto serials = keyring_detail::read_all("keyctl_read", ring, [ring](char* buffer, std::size_t size) noexcept {
+      return keyctl_read(ring, buffer, size);
+    });
+    if (!serials) return unexpected(serials.error());
+    return KeyList{*std::move(serials)};
+  }
+
+  /// keyctl_link: this ring links the key too, in place of one of the same type and description. EDEADLK for a cycle,
+  /// ELOOP for too deep a nest, ENFILE for a full ring.
+  [[nodiscard]] Result<void> link(const KeyHandle auto& key) const noexcept {
+    return on("keyctl_link", key, [&](key_serial_t ring) { return keyctl_link(key.serial(), ring); });
+  }
+  /// keyctl_unlink. ENOENT: the ring has no such link.
+  [[nodiscard]] Result<void> unlink(const KeyHandle auto& key) const noexcept {
+    return on("keyctl_unlink", key, [&](key_serial_t ring) { return keyctl_unlink(key.serial(), ring); });
+  }
+  /// keyctl_move with KEYCTL_MOVE_EXCL: the link goes from this ring to the other in one step, which of several that
+  /// try succeeds for one. EEXIST if the other has one of that type and description, ENOENT if this ring does not have
+  /// it.
+  [[nodiscard]] Result<void> move(const KeyHandle auto& key, KeyringRef to) const noexcept {
+    return move_with(key, to, KEYCTL_MOVE_EXCL);
+  }
+  /// The same, in place of one that the other ring has.
+  [[nodiscard]] Result<void> move_displacing(const KeyHandle auto& key, KeyringRef to) const noexcept {
+    return move_with(key, to, 0);
+  }
+  /// keyctl_clear: all links go.
+  [[nodiscard]] Result<void> clear() const noexcept { return this->done("keyctl_clear", keyctl_clear(this->serial())); }
+
+  /// keyctl_restrict_keyring: no link is taken any more, for good (EPERM from then on). EEXIST if it is restricted
+  /// already. To keep others from undoing it with the ring, take set_attributes and write away after this.
+  [[nodiscard]] Result<void> refuse_links() const noexcept {
+    return this->done("keyctl_restrict_keyring", keyctl_restrict_keyring(this->serial(), nullptr, nullptr));
+  }
+  /// keyctl_restrict_keyring: only keys of type T that its type accepts: for Asymmetric "builtin_trusted",
+  /// "key_or_keyring:<serial>[:chain]". keyrings(7).
+  template <KeyType T>
+  [[nodiscard]] Result<void> restrict_links(Description<NonEmptyText> restriction) const noexcept {
+    if (restriction.c_str() == nullptr) {
+      return unexpected(Error::usage("keyctl_restrict_keyring", "a restriction is text without NUL, and not empty"));
+    }
+    return this->done("keyctl_restrict_keyring", keyctl_restrict_keyring(this->serial(), T::name, restriction.c_str()));
+  }
+
+ private:
+  /// A ring inside `ring` for one key in the making; it goes, and with it what is still in it, at the end.
+  struct Scratch {
+    key_serial_t ring;
+    key_serial_t serial = -1;
+    explicit Scratch(key_serial_t ring_) noexcept : ring{ring_} {
+      unsigned char random[8];  // a ring of the same name would be replaced
+      if (::getrandom(random, sizeof random, 0) != sizeof random) return;
+      char name[] = "gsskey-scratch-0123456789abcdef";
+      char* out = name + sizeof name - 17;
+      for (const unsigned char byte : random) {
+        *out++ = "0123456789abcdef"[byte >> 4];
+        *out++ = "0123456789abcdef"[byte & 15];
+      }
+      serial = ::add_key("keyring", name, nullptr, 0, ring);
+    }
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+    ~Scratch() {
+      const int saved = errno;
+      if (serial > 0) keyctl_unlink(serial, ring);
+      errno = saved;
+    }
+  };
+
+  [[nodiscard]] static Result<KeyringRef> named(const char* operation, long serial) noexcept {
+    if (serial < 0) return unexpected(keyring_detail::failed(operation));
+    return KeyringRef::from_serial(static_cast<key_serial_t>(serial));
+  }
+  [[nodiscard]] static Result<KeyringRef> resolve(key_serial_t special, int create) noexcept {
+    return named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
+  }
+
+  template <KeyType T>
+  [[nodiscard]] static Result<void> check(const T& type, ByteView payload, Permissions permissions) noexcept {
+    if (type.description.c_str() == nullptr) return unexpected(Error::usage("add_key", type.description.rule));
+    if (payload.size() > T::max_payload) {
+      return unexpected(Error::usage("add_key", "the payload is larger than a key of this type can be"));
+    }
+    if (!permissions.is_default() && !(permissions.possessor() | permissions.user()).contains(Right::link)) {
+      return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
+    }
+    return {};
+  }
+  template <KeyType T>
+  [[nodiscard]] Result<KeyRef<T>> search_into(decltype(T::description) description, key_serial_t into) const noexcept {
+    if (description.c_str() == nullptr) return unexpected(Error::usage("keyctl_search", description.rule));
+    const long serial = keyctl_search(this->serial(), T::name, description.c_str(), into);
+    if (serial < 0) return unexpected(this->failed("keyctl_search"));
+    return KeyRef<T>::from_serial(static_cast<key_serial_t>(serial));
+  }
+  // The kernel does not say which of the two was empty, and a serial of 0 is no mistake of the kernel's.
+  template <class Call>
+  [[nodiscard]] Result<void> on(const char* operation, const KeyHandle auto& key, Call call) const noexcept {
+    if (call(this->serial()) >= 0) return {};
+    return unexpected(this->serial() == 0 ? this->failed(operation) : keyring_detail::failed(operation, key.serial()));
+  }
+  [[nodiscard]] Result<void> move_with(const KeyHandle auto& key, KeyringRef to, unsigned flags) const noexcept {
+    if (!to) return unexpected(keyring_detail::failed("keyctl_move", 0));
+    return on("keyctl_move", key,
+              [&](key_serial_t ring) { return keyctl_move(key.serial(), ring, to.serial(), flags); });
+  }
+};
+
+template <class Owner>
+Result<KeyringRef> RingOperations<Owner>::install_process() noexcept {
+  if (auto ring = process()) return ring;
+  struct ::stat tasks;
+  if (::stat("/proc/self/task", &tasks) != 0) return unexpected(Error::system("stat", errno));
+  if (tasks.st_nlink > 2 + 1) {  // a folder for each thread
+    return unexpected(Error::usage("Keyring::install_process", "other threads exist already and would not share it"));
+  }
+  return resolve(KEY_SPEC_PROCESS_KEYRING, 1);
+}
+
+template <KeyType T, OnDestroy Policy>
+KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
+  return KeyringRef::from_serial(link_.get().ring);
+}
+
+template <KeyType T, OnDestroy Policy>
+Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
+  auto moved = this->ring().move(*this, ring);
+  if (moved) link_.inout()->ring = ring.serial();
+  return moved;
+}
+
+static_assert(sizeof(Keyring) == 8 && sizeof(KeyringRef) == 4);
+
+}  // namespace gsskey::inline GSSKEY_ABI

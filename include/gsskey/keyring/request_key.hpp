@@ -1,0 +1,72 @@
+// gsskey/keyring/request_key: find a key, or have it made by /sbin/request-key.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/keyring/keyring.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// What a handler is told, borrowed and NUL-terminated: a literal or what has c_str(). At most 4095 bytes (EINVAL).
+using CalloutInfo = Description<AnyText>;
+
+namespace keyring_detail {
+template <KeyType T>
+[[nodiscard]] Result<KeyRef<T>> request(decltype(T::description) description, const char* callout_info,
+                                        key_serial_t into) noexcept {
+  if (description.c_str() == nullptr) return unexpected(Error::usage("request_key", description.rule));
+  const key_serial_t serial = ::request_key(T::name, description.c_str(), callout_info, into);
+  if (serial < 0) return unexpected(failed("request_key"));
+  return KeyRef<T>::from_serial(serial);
+}
+}  // namespace keyring_detail
+
+/// request_key(2) without an upcall: searches thread, process and session ring, in that order, and in a handler those
+/// of the requester. ENOKEY (also for one that has expired), EKEYREVOKED, EKEYREJECTED or what a handler chose, for a
+/// key that was rejected and is remembered.
+template <KeyType T>
+[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description) noexcept {
+  return keyring_detail::request<T>(description, nullptr, 0);
+}
+
+/// And if there is none, the kernel starts /sbin/request-key, which starts the handler that /etc/request-key.conf and
+/// /etc/request-key.d name. BLOCKS until the handler has answered, and signals do not end that wait for the first who
+/// asks (EINTR for those who wait for the same key): never on the thread of an event loop. The key hangs in the
+/// thread's default ring for that (set_request_key_ring). Errors: those of the handler's choice; ENOKEY if there is no
+/// handler, or it ended without an answer, which the kernel remembers for 60 seconds.
+template <KeyType T>
+[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info) noexcept {
+  if (callout_info.c_str() == nullptr) return unexpected(Error::usage("request_key", "callout info holds no NUL"));
+  return keyring_detail::request<T>(description, callout_info.c_str(), 0);
+}
+/// The same, and links the key, made or found, into `into`.
+template <KeyType T>
+[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info,
+                                            KeyringRef into) noexcept {
+  if (callout_info.c_str() == nullptr) return unexpected(Error::usage("request_key", "callout info holds no NUL"));
+  if (!into) return unexpected(keyring_detail::failed("request_key", 0));
+  return keyring_detail::request<T>(description, callout_info.c_str(), into.serial());
+}
+
+/// Where the keys of upcalls are linked when a call names no ring.
+enum class RequestKeyRing : std::int8_t {
+  first_there_is = 0,  ///< the kernel's default: thread, process, session, user session
+  thread = 1,          ///< creates it
+  process = 2,         ///< creates it
+  session = 3,
+  user = 4,
+  user_session = 5,
+  requestor = keyring_detail::default_ring_is_the_requestors,  ///< in a handler: the ring that its requester named
+};
+
+/// keyctl_set_reqkey_keyring: for the calling thread, and what it starts. Returns what it was.
+[[nodiscard]] inline Result<RequestKeyRing> set_request_key_ring(RequestKeyRing ring) noexcept {
+  const long old = keyctl_set_reqkey_keyring(static_cast<int>(ring));
+  if (old < 0) return unexpected(keyring_detail::failed("keyctl_set_reqkey_keyring"));
+  return static_cast<RequestKeyRing>(old);
+}
+/// And what it is.
+[[nodiscard]] inline Result<RequestKeyRing> request_key_ring() noexcept {
+  return set_request_key_ring(static_cast<RequestKeyRing>(KEY_REQKEY_DEFL_NO_CHANGE));
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,124 @@
+// gsskey/keyring/request_key_conf: lines of /etc/request-key.d/*.conf, made and checked. One line that
+// /sbin/request-key cannot read ends every upcall of the machine, whichever it is for (request-key.conf(5)).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <string_view>
+
+#include <gsskey/core/bytes.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// Which upcalls a handler is for. Patterns have at most one '*'. Of several lines that fit the one wins whose '*'
+/// stand for the fewest characters; of equals the first that is read, and files are read in no order.
+struct RequestKeyRule {
+  std::string_view type;         ///< "user", a pattern
+  std::string_view description;  ///< "krb:*"
+  std::string_view callout_info = "*";
+  std::string_view program;  ///< absolute path, without spaces: there is no quoting
+};
+
+namespace keyring_detail {
+
+[[nodiscard]] constexpr bool is_space(char letter) noexcept {
+  return letter == ' ' || (letter >= '\t' && letter <= '\r');
+}
+/// One word without NUL, with at most one '*'.
+[[nodiscard]] constexpr bool is_pattern(std::string_view word) noexcept {
+  int stars = 0;
+  for (const char letter : word) {
+    if (is_space(letter) || letter == '\0') return false;
+    stars += letter == '*' ? 1 : 0;
+  }
+  return !word.empty() && stars <= 1;
+}
+[[nodiscard]] constexpr std::string_view next_word(std::string_view& line) noexcept {
+  while (!line.empty() && is_space(line.front())) line.remove_prefix(1);
+  std::size_t size = 0;
+  while (size < line.size() && !is_space(line[size])) ++size;
+  const std::string_view word = line.substr(0, size);
+  line.remove_prefix(size);
+  return word;
+}
+/// request-key knows macros as whole arguments only, and stops at one that it does not know.
+[[nodiscard]] constexpr bool is_argument(std::string_view word) noexcept {
+  if (word.empty() || word[0] != '%' || word.starts_with("%%")) return true;
+  if (word.size() == 2) return std::string_view{"oktdcugTPS"}.find(word[1]) != std::string_view::npos;
+  if (!word.starts_with("%{")) return word.size() > 2;  // taken as it is
+  const std::size_t colon = word.find(':');
+  const std::size_t end = word.find('}');
+  return colon != std::string_view::npos && colon > 2 && end == word.size() - 1 && end > colon + 1;
+}
+
+/// What is wrong with one line, without its line feed; nullptr if nothing.
+[[nodiscard]] constexpr const char* line_fault(std::string_view line) noexcept {
+  if (line.find('\0') != std::string_view::npos) return "a NUL";
+  if (line.empty() || line[0] == '#' || is_space(line[0])) return nullptr;
+  if (line.size() > 4095) return "longer than 4095 characters";
+  std::string_view rest = line;
+  if (const std::string_view operation = next_word(rest); operation != "create" && operation != "negate") {
+    return "the operation is neither create nor negate: the line would never apply";
+  }
+  for (int field = 0; field < 3; ++field) {
+    if (!is_pattern(next_word(rest))) return "type, description and callout info are patterns with at most one '*'";
+  }
+  std::string_view program = next_word(rest);
+  if (program.starts_with('|')) program.remove_prefix(1);
+  if (!program.starts_with('/')) return "the program is not an absolute path";
+  for (int count = 0;; ++count) {
+    const std::string_view argument = next_word(rest);
+    if (argument.empty()) return nullptr;
+    if (count >= 253) return "more than 253 arguments";
+    if (!is_argument(argument)) return "an unknown macro";
+  }
+}
+
+}  // namespace keyring_detail
+
+/// The line, with its line feed, for a program whose main() is handle_upcall(). Errors: usage, for what request-key
+/// could not read.
+[[nodiscard]] inline Result<SecretBytes> request_key_line(const RequestKeyRule& rule) noexcept {
+  using keyring_detail::is_pattern;
+  const auto refused = [](const char* text) { return unexpected(Error::usage("request_key_line", text)); };
+  if (!is_pattern(rule.type) || !is_pattern(rule.description) || !is_pattern(rule.callout_info)) {
+    return refused("type, description and callout info are words with at most one '*'");
+  }
+  if (!rule.program.starts_with('/') || !is_pattern(rule.program)) {
+    return refused("the program is an absolute path without spaces");
+  }
+  constexpr std::string_view arguments = " %o %k %u %g %T %P %S\n";
+  const std::string_view parts[] = {"create ",         rule.type, " ",          rule.description, " ",
+                                    rule.callout_info, " ",       rule.program, arguments};
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  auto line = SecretBytes::with_size(size);
+  if (!line) return line;
+  unsigned char* out = line->data();
+  for (const std::string_view part : parts) {
+    std::memcpy(out, part.data(), part.size());
+    out += part.size();
+  }
+  if (const char* fault = keyring_detail::line_fault(line->text().substr(0, size - 1))) return refused(fault);
+  return line;
+}
+
+/// The first line of a configuration file that would end or miss an upcall.
+struct RequestKeyFault {
+  std::size_t line = 0;        ///< from 1 on; 0: there is none
+  const char* text = nullptr;  ///< what is wrong with it
+  [[nodiscard]] explicit operator bool() const noexcept { return line != 0; }
+};
+
+/// `text`: a whole file. A last line without line feed would lose its last character.
+[[nodiscard]] constexpr RequestKeyFault check_request_key_conf(std::string_view text) noexcept {
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    if (const char* fault = keyring_detail::line_fault(line)) return {number, fault};
+    if (end == std::string_view::npos) return {number, "the last line does not end with a line feed"};
+    text.remove_prefix(end + 1);
+  }
+  return {};
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI

@@ -1,0 +1,159 @@
+// gsskey/keyring/ring_thread: a thread that owns a ring, and runs what works with its keys. Not in the umbrella: it
+// needs -pthread.
+//
+// Possession, and with it nearly every right, is a matter of the calling thread. Four ways to use keys from several:
+//   - Keyring::install_process() first thing in main(): threads that are started later share it; fork() drops it.
+//   - a private ring in the session: Keyring::session()->create(key_type::Keyring{"mine"}): all threads, and children
+//     after fork() and exec(), possess it; so do other programs of the session.
+//   - permissions for the user: set_permissions(Permissions{}.possessor(all_rights).user(all_rights)): every process of
+//     the user, possession or not.
+//   - RingThread, below: one thread possesses the keys, everybody else asks it.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <pthread.h>
+
+#include <exception>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <gsskey/keyring/keyring.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+/// A thread with a thread ring, which dies with it, and its keys too. run() may be called from any thread.
+class RingThread {
+ public:
+  /// pthread_create, then Keyring::install_thread() on it.
+  [[nodiscard]] static Result<RingThread> start() noexcept {
+    auto* state = new (std::nothrow) State;
+    if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    RingThread made;
+    if (const int error = ::pthread_create(&state->thread, nullptr, &State::loop, state); error != 0) {
+      delete state;
+      return unexpected(Error::system("pthread_create", error));
+    }
+    *made.state_.put() = state;
+    auto ring = made.run([] { return Keyring::install_thread(); });
+    if (!ring) return unexpected(ring.error());
+    made.ring_ = *ring;
+    return made;
+  }
+
+  /// Possessed on that thread only.
+  [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
+
+  /// Calls `work()` on that thread, waits for it, and returns what it returned, or throws what it threw. One at a time,
+  /// in no order. Must not be called from the thread itself, nor on a moved-from object.
+  template <class Work>
+  [[nodiscard]] std::invoke_result_t<Work&> run(Work&& work) const {
+    using Value = std::invoke_result_t<Work&>;
+    Task<Value, std::remove_reference_t<Work>> task{work};
+    state_.get()->perform(task);
+    return std::move(task).result();
+  }
+
+ private:
+  struct Job {
+    void (*call)(Job&) = nullptr;
+    bool done = false;
+    std::exception_ptr thrown;
+  };
+
+  template <class Value, class Work>
+  struct Task : Job {
+    explicit Task(Work& work_) noexcept : work{work_} {
+      call = [](Job& job) { static_cast<Task&>(job).run(); };
+    }
+    ~Task() {
+      if constexpr (!std::is_void_v<Value>) {
+        if (has_value) reinterpret_cast<Value*>(storage)->~Value();
+      }
+    }
+    Task(const Task&) = delete;
+    Task& operator=(const Task&) = delete;
+    void run() {
+      if constexpr (std::is_void_v<Value>) {
+        work();
+      } else {
+        ::new (storage) Value(work());
+        has_value = true;
+      }
+    }
+    [[nodiscard]] Value result() && {
+      if constexpr (!std::is_void_v<Value>) return std::move(*reinterpret_cast<Value*>(storage));
+    }
+
+    Work& work;
+    bool has_value = false;
+    alignas(std::conditional_t<std::is_void_v<Value>, char, Value>) unsigned char storage[sizeof(
+        std::conditional_t<std::is_void_v<Value>, char, Value>)];
+  };
+
+  struct State {
+    ::pthread_t thread{};
+    ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    ::pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+    Job* job = nullptr;
+    bool ending = false;
+
+    void perform(Job& job_) {
+      ::pthread_mutex_lock(&mutex);
+      while (job != nullptr) ::pthread_cond_wait(&changed, &mutex);
+      job = &job_;
+      ::pthread_cond_broadcast(&changed);
+      while (!job_.done) ::pthread_cond_wait(&changed, &mutex);
+      ::pthread_mutex_unlock(&mutex);
+#if defined(__cpp_exceptions)
+      if (job_.thrown) std::rethrow_exception(job_.thrown);
+#endif
+    }
+    [[nodiscard]] static void* loop(void* argument) noexcept {
+      State& state = *static_cast<State*>(argument);
+      ::pthread_mutex_lock(&state.mutex);
+      while (true) {
+        while (state.job == nullptr && !state.ending) ::pthread_cond_wait(&state.changed, &state.mutex);
+        if (state.job == nullptr) break;
+        Job& job = *state.job;
+        ::pthread_mutex_unlock(&state.mutex);
+#if defined(__cpp_exceptions)
+        try {
+          job.call(job);
+        } catch (...) {
+          job.thrown = std::current_exception();
+        }
+#else
+        job.call(job);
+#endif
+        ::pthread_mutex_lock(&state.mutex);
+        job.done = true;
+        state.job = nullptr;
+        ::pthread_cond_broadcast(&state.changed);
+      }
+      ::pthread_mutex_unlock(&state.mutex);
+      return nullptr;
+    }
+  };
+  struct Traits {
+    using Handle = State*;
+    static constexpr Handle none = nullptr;
+    static void close(Handle state) noexcept {
+      ::pthread_mutex_lock(&state->mutex);
+      state->ending = true;
+      ::pthread_cond_broadcast(&state->changed);
+      ::pthread_mutex_unlock(&state->mutex);
+      ::pthread_join(state->thread, nullptr);
+      ::pthread_cond_destroy(&state->changed);
+      ::pthread_mutex_destroy(&state->mutex);
+      delete state;
+    }
+  };
+
+  RingThread() noexcept = default;
+
+  UniqueHandle<Traits> state_;
+  KeyringRef ring_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

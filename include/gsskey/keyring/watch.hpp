@@ -1,0 +1,140 @@
+// gsskey/keyring/watch: a stream of what happens to keys (KEYCTL_WATCH_KEY, watch_queue of the kernel's documentation).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <cstring>
+
+#include <gsskey/keyring/keyring.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+namespace keyring_detail {
+
+// <linux/watch_queue.h> has them and cannot be included beside <fcntl.h>.
+inline constexpr int notification_pipe = O_EXCL;                 // O_NOTIFICATION_PIPE
+inline constexpr unsigned long set_queue_size = _IO('W', 0x60);  // IOC_WATCH_QUEUE_SET_SIZE
+struct WatchRecord {   // struct watch_notification and, for a key, struct key_notification
+  std::uint32_t kind;  // type : 24 (0: about the watch, 1: about a key), subtype : 8
+  std::uint32_t info;  // size : 7, …, watch id from bit 8 : 8
+  std::int32_t key;
+  std::uint32_t other;
+};
+inline constexpr std::size_t watch_header_size = 8;
+
+}  // namespace keyring_detail
+
+/// What happened.
+enum class KeyEventKind : std::uint8_t {
+  instantiated = 0,  ///< other: 0, or the errno that it was rejected with
+  updated = 1,
+  linked = 2,    ///< other: the key that the watched ring links now
+  unlinked = 3,  ///< other: the key that it does not link any more
+  cleared = 4,
+  revoked = 5,
+  invalidated = 6,
+  attributes_set = 7,
+  watch_removed = 64,  ///< the watched key was destroyed; key is empty
+  events_lost = 65,    ///< the queue was full; key is empty
+};
+
+struct KeyEvent {
+  KeyEventKind kind = KeyEventKind::events_lost;
+  std::uint8_t watch_id = 0;  ///< as given to add()
+  AnyKeyRef key;              ///< the watched key
+  std::int32_t other = 0;     ///< see kind
+};
+
+/// A queue of events. Owns its descriptor, which polls readable when next() would not block. One reader at a time.
+class KeyWatch {
+ public:
+  KeyWatch() noexcept = default;
+
+  /// pipe2 with O_NOTIFICATION_PIPE, and room for `events`, at most 256 here. ENOPKG or EOPNOTSUPP: the kernel has
+  /// none.
+  [[nodiscard]] static Result<KeyWatch> open(unsigned events = 256) noexcept {
+    int ends[2];
+    if (::pipe2(ends, keyring_detail::notification_pipe | O_CLOEXEC) != 0)
+      return unexpected(Error::system("pipe2", errno));
+    KeyWatch watch = adopt(ends[0]);
+    ::close(ends[1]);  // the kernel writes
+    if (::ioctl(ends[0], keyring_detail::set_queue_size, events) != 0) return unexpected(Error::system("ioctl", errno));
+    return watch;
+  }
+  /// Takes ownership of a descriptor that reads such events.
+  [[nodiscard]] static KeyWatch adopt(int descriptor) noexcept {
+    KeyWatch watch;
+    *watch.descriptor_.put() = descriptor;
+    return watch;
+  }
+
+  [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
+
+  /// keyctl_watch_key. Of a ring: its links too. The right to view.
+  [[nodiscard]] Result<void> add(const KeyHandle auto& key, std::uint8_t watch_id) const noexcept {
+    return keyring_detail::done("keyctl_watch_key", key.serial(),
+                                keyctl_watch_key(key.serial(), descriptor_.get(), watch_id));
+  }
+  [[nodiscard]] Result<void> remove(const KeyHandle auto& key) const noexcept {
+    return keyring_detail::done("keyctl_watch_key", key.serial(),
+                                keyctl_watch_key(key.serial(), descriptor_.get(), -1));
+  }
+
+  /// The next event; waits for one, unless the descriptor was made non-blocking (EAGAIN). Records of kinds that are not
+  /// known are passed over. EBADMSG: what was read is no record.
+  [[nodiscard]] Result<KeyEvent> next() noexcept {
+    while (true) {
+      if (at_ == end_) {
+        const ::ssize_t size = ::read(descriptor_.get(), buffer_, sizeof buffer_);
+        if (size < 0 && errno == EINTR) continue;
+        if (size < 0) return unexpected(Error::system("read", errno));
+        if (size == 0) return unexpected(Error::system("read", ECONNRESET));
+        at_ = 0;
+        end_ = static_cast<unsigned>(size);
+      }
+      keyring_detail::WatchRecord record{};
+      const unsigned left = end_ - at_;
+      if (left >= keyring_detail::watch_header_size) {
+        std::memcpy(&record, buffer_ + at_, left < sizeof record ? keyring_detail::watch_header_size : sizeof record);
+      }
+      const unsigned size = record.info & 0x7f;
+      if (size < keyring_detail::watch_header_size || size > left) {
+        at_ = end_;
+        return unexpected(Error::system("read", EBADMSG));
+      }
+      at_ += size;
+      KeyEvent event;
+      event.watch_id = static_cast<std::uint8_t>(record.info >> 8);
+      const std::uint32_t type = record.kind & 0xffffff;
+      const std::uint32_t subtype = record.kind >> 24;
+      if (type == 0 && subtype <= 1) {
+        event.kind = subtype == 0 ? KeyEventKind::watch_removed : KeyEventKind::events_lost;
+        return event;
+      }
+      if (type != 1 || subtype > static_cast<std::uint32_t>(KeyEventKind::attributes_set) || size < sizeof record) {
+        continue;
+      }
+      event.kind = static_cast<KeyEventKind>(subtype);
+      event.key = AnyKeyRef::from_serial(record.key);
+      event.other = static_cast<std::int32_t>(record.other);
+      return event;
+    }
+  }
+
+ private:
+  struct Traits {
+    using Handle = int;
+    static constexpr Handle none = -1;
+    static void close(Handle descriptor) noexcept { ::close(descriptor); }
+  };
+  UniqueHandle<Traits> descriptor_;
+  unsigned at_ = 0;
+  unsigned end_ = 0;
+  unsigned char buffer_[512];
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI
