@@ -77,6 +77,8 @@ TEST_CASE("names that would mean something else to C are refused") {
   refused(Name::host_service("imap@mail", "x"));
   refused(Name::host_service("imap", "mail@x"));
   refused(Name::host_service("imap", std::string_view{"a\0b", 3}));
+  refused(Name::host_service("imap", std::string(1276, 'x')));
+  CHECK(Name::host_service("imap", std::string(1275, 'x')));
   refused(Name::service("imap@mail"));
   refused(Name::service(""));
 }

@@ -14,29 +14,42 @@ namespace support {
 
 using namespace gsskey;
 
-/// The number of keys that count against this user, once the collector has taken away what is dead: asked until it is
-/// `wanted` or `patience` (10 ms each) is over.
-inline long keys_in_quota(long wanted = -1, int patience = 500) {
-  while (true) {
-    const auto quota = key_quota(::geteuid());
-    const long keys = quota ? static_cast<long>(quota->keys) : 0;
-    if (wanted < 0 || keys == wanted || patience-- == 0) return keys;
+/// Whether `condition()` comes true; asked again every 10 ms, `patience` times.
+template <class Condition>
+bool eventually(Condition condition, int patience = 500) {
+  while (!condition()) {
+    if (patience-- == 0) return false;
     ::poll(nullptr, 0, 10);
   }
+  return true;
+}
+
+/// The number of keys that count against this user.
+inline long keys_in_quota() {
+  const auto quota = key_quota(::geteuid());
+  return quota ? static_cast<long>(quota->keys) : 0;
 }
 
 /// A new anonymous session ring for this thread. At the end it must be as empty as at the beginning, and as many keys
 /// be in the user's quota: whatever a test case makes, it has to take down.
 class Session {
  public:
-  Session() : keys_before_{keys_in_quota()}, ring_{must(Keyring::join_session())} {}
+  Session() {
+    static_cast<void>(Keyring::user_session());  // made when first asked for, and counted from then on
+    keys_before_ = keys_in_quota();
+    ring_ = must(Keyring::join_session());
+  }
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() {
-    const auto left = ring_.members();
-    CHECK((!left || left->empty()));
+    CHECK(eventually([this] {  // what is dead stays until it is collected
+      const auto left = ring_.members();
+      return !left || left->empty();
+    }));
     static_cast<void>(Keyring::join_session());  // the old one dies, and a new one takes its place in the quota
-    CHECK(keys_in_quota(keys_before_ + (had_own_ ? 0 : 1)) == keys_before_ + (had_own_ ? 0 : 1));
+    const long expected = keys_before_ + (had_own_ ? 0 : 1);
+    eventually([expected] { return keys_in_quota() <= expected; });
+    CHECK(keys_in_quota() <= expected);  // less: what was dead before is collected now
     had_own_ = true;
   }
   const KeyringRef& operator*() const noexcept { return ring_; }
@@ -55,6 +68,21 @@ int error_of(const Result<T>& result) {
   CAPTURE(result.error().operation(), result.error().text());
   CHECK(result.error().domain() == Domain::keyring);
   return static_cast<int>(result.error().minor_status());
+}
+
+/// Whether we refused, and not the kernel.
+template <class T>
+bool is_usage(const Result<T>& result) {
+  return !result && result.error().domain() == Domain::usage;
+}
+
+/// Whether the collector has taken the key away.
+inline bool is_collected(AnyKeyRef key) {
+  return eventually([key] { return error_of(key.describe()) == ENOKEY; });
+}
+template <KeyType T>
+bool is_collected(KeyRef<T> key) {
+  return is_collected(AnyKeyRef::from_serial(key.serial()));
 }
 
 }  // namespace support

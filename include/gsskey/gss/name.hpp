@@ -56,18 +56,19 @@ class Name {
   Name() noexcept = default;
 
   /// A service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com"). Errors: usage, if a
-  /// part is empty or contains '@'; gss.
+  /// part is empty, contains '@' or is longer than any host name; gss.
   [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
     constexpr auto npos = std::string_view::npos;
     if (service.empty() || host.empty() || service.find('@') != npos || host.find('@') != npos) {
       return unexpected(Error::usage("Name::host_service", "service and host are needed, without '@'"));
     }
-    auto joined = SecretBytes::with_size(service.size() + 1 + host.size());
-    if (!joined) return unexpected(joined.error());
-    std::memcpy(joined->data(), service.data(), service.size());
-    joined->data()[service.size()] = '@';
-    std::memcpy(joined->data() + service.size() + 1, host.data(), host.size());
-    return import_name<name_type::host_service>(*joined);
+    char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
+    const std::size_t size = service.size() + 1 + host.size();
+    if (size > sizeof joined) return unexpected(Error::usage("Name::host_service", "longer than any host name"));
+    std::memcpy(joined, service.data(), service.size());
+    joined[service.size()] = '@';
+    std::memcpy(joined + service.size() + 1, host.data(), host.size());
+    return import_name<name_type::host_service>(ByteView{joined, size});
   }
   /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
