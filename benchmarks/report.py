@@ -10,6 +10,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 
 BUILD, GSS = sys.argv[1:]
 OVER = []
@@ -21,7 +22,7 @@ def title(text):
 
 def figure(name, ours, reference, digits=0, bar=None, exact=True, absolute=False):
     """`bar` is for ratios, or, if absolute, for `ours`."""
-    ratio = ours / reference
+    ratio = ours / reference if reference else 1.0 + ours
     columns = f"{name:40}{ours:13.{digits}f}{reference:13.{digits}f}{ratio:10.4f}"
     over = bar is not None and (ours if absolute else ratio) > bar
     print((columns + (f"{bar:9g}" if bar is not None else "") + ("  OVER" if over else "")).rstrip(), flush=True)
@@ -47,15 +48,15 @@ def times():
         figure(name, float(ours), float(reference), digits=2)
 
 
-def instructions():
-    def count(way, folder):
-        """Name of case -> instructions per operation. callgrind writes one numbered file per call of measured()."""
+def instructions_of(way, *command):
+    """Name of case -> instructions per operation. callgrind writes one numbered file per call of measured()."""
+    with tempfile.TemporaryDirectory() as folder:
         parts = os.path.join(folder, way)
         # What malloc costs depends on what happened to the heap before, by more than what is looked for here. With a
         # large cache per thread it is nearly constant.
         cache = "glibc.malloc.tcache_count=65535:glibc.malloc.tcache_max=1032"
         cases = table("valgrind", "-q", "--tool=callgrind", "--callgrind-out-file=" + parts,
-                      "--toggle-collect=measured", "--dump-after=measured", program("instructions"), way,
+                      "--toggle-collect=measured", "--dump-after=measured", *command, way,
                       env={**os.environ, "GLIBC_TUNABLES": cache})
         counts = {}
         for number, (name, turns) in enumerate(cases, 1):
@@ -64,9 +65,10 @@ def instructions():
             counts.setdefault(name, []).append(total / int(turns))
         return {name: statistics.median(values) for name, values in counts.items()}
 
+
+def instructions():
     title("instructions per operation (callgrind; glibc.malloc.tcache_count=65535)")
-    with tempfile.TemporaryDirectory() as folder:
-        ours, reference = count("gsskey", folder), count("plainc", folder)
+    ours, reference = (instructions_of(way, program("instructions")) for way in ("gsskey", "plainc"))
     for name in ours:
         figure(name, ours[name], reference[name], bar={"handshake": 1.002, "wrap 64 B": 1.01}.get(name))
 
@@ -81,6 +83,49 @@ def sizes():
     title("sizeof, bytes")
     for name, ours, reference in table(program("sizes")):
         figure(name, float(ours), float(reference), bar=None if name == "SecretBytes" else 1)
+
+
+def system_calls(way, operation):
+    """Per operation: what twenty of them make more than ten."""
+    def calls(turns):
+        lines = output("strace", "-f", "-qq", program("keyring"), "calls", way, operation, str(turns),
+                       stderr=subprocess.STDOUT).splitlines()
+        return len(lines)
+    return (calls(20) - calls(10)) / 10
+
+
+@contextmanager
+def handlers():
+    """For as long as it lasts /sbin/request-key knows the two handlers."""
+    path = f"/etc/request-key.d/gsskey-bench-{os.getpid()}.conf"
+    with open(path, "w", encoding="utf-8") as file:
+        for way in ("gsskey", "plainc"):
+            handler = os.path.abspath(program(f"handler_{way}"))
+            file.write(f"create user gsskey-bench:{way} * {handler} %o %k %u %g %T %P %S\n")
+    try:
+        yield
+    finally:
+        os.remove(path)
+
+
+def keyring():
+    title("the kernel's key service: time per operation, µs (medians of interleaved rounds)")
+    for name, ours, reference in table(program("keyring"), "time"):
+        figure(name, float(ours), float(reference), digits=2)
+    if os.access("/sbin/request-key", os.X_OK) and os.geteuid() == 0:
+        with handlers():
+            for name, ours, reference in table(program("keyring"), "upcall"):
+                figure(name, float(ours), float(reference), digits=0)
+    title("the kernel's key service: instructions in user space per operation (callgrind)")
+    ours, reference = (instructions_of(way, program("keyring"), "instructions") for way in ("gsskey", "plainc"))
+    for name in ours:
+        figure(name, ours[name], reference[name], bar=1.05)
+    title("the kernel's key service: system calls per operation (strace)")
+    for name in ours:
+        figure(name, *(system_calls(way, name) for way in ("gsskey", "plainc")), digits=1, bar=1)
+    title("the kernel's key service: heap allocations per operation")
+    for name, ours, reference in table(program("keyring"), "allocations"):
+        figure(name, float(ours), float(reference), digits=1, bar=1)
 
 
 def umbrella():
@@ -129,6 +174,8 @@ times()
 instructions()
 allocations()
 sizes()
+if os.path.exists(program("keyring")):
+    keyring()
 umbrella()
 if OVER:
     print("\nover the bar:", ", ".join(OVER))

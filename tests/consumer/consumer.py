@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The program in program/ builds and runs with the installed headers, or with gsskey as a subproject.
+"""The programs in program/ build and run with the installed headers, or with gsskey as a subproject.
 
 consumer.py pkg_config|cmake|subproject MESON GSS COMPILER [ARGUMENT...]
 """
@@ -38,12 +38,13 @@ def install(folder, meson):
 def pkg_config(folder, meson, gss, compiler):
     prefix = install(folder, meson)
     path = f"{prefix}/share/pkgconfig:{os.environ.get('PKG_CONFIG_PATH', '')}"
-    flags = subprocess.run(["pkg-config", "--cflags", "--libs", f"gsskey-{gss}"], check=True, capture_output=True,
-                           text=True, env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
-    program = folder / "consumer"
     strict = ["-std=c++20", "-Wall", "-Wextra", "-Werror"]
-    run(*compiler, *strict, PROGRAM / "main.cpp", "-o", program, *shlex.split(flags))
-    run(program)
+    for source, module in (("main.cpp", f"gsskey-{gss}"), ("keyring.cpp", "gsskey-keyring")):
+        flags = subprocess.run(["pkg-config", "--cflags", "--libs", module], check=True, capture_output=True, text=True,
+                               env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
+        program = folder / module
+        run(*compiler, *strict, PROGRAM / source, "-o", program, *shlex.split(flags))
+        run(program)
 
 
 def cmake(folder, meson, gss, compiler):
@@ -56,6 +57,7 @@ def cmake(folder, meson, gss, compiler):
     run("cmake", "-G", "Ninja", "-S", PROGRAM, "-B", build, *options)
     run("cmake", "--build", build)
     run(build / "consumer")
+    run(build / "keyring")
 
 
 def subproject(folder, meson, gss, compiler):
@@ -66,6 +68,7 @@ def subproject(folder, meson, gss, compiler):
     run(meson, "setup", build, project, f"-Dgsskey:gss={gss}")
     run(meson, "compile", "-C", build)
     run(build / "consumer")
+    run(build / "keyring")
 
 
 def main(mode, meson, gss, *compiler):

@@ -66,13 +66,16 @@ class [[nodiscard]] Authority {
         keyctl_instantiate(key_.get(), bytes.empty() ? nullptr : bytes.data(), bytes.size(), destination.number()),
         "keyctl_instantiate");
   }
-  /// keyctl_instantiate_iov: the payload in pieces, which are joined in the kernel only.
-  template <class... Pieces>
-    requires(sizeof...(Pieces) > 0 && (std::is_convertible_v<const Pieces&, ByteView> && ...))
-  [[nodiscard]] Result<void> instantiate_pieces(Destination destination, const Pieces&... pieces) && noexcept {
-    const ::iovec vector[] = {piece(pieces)...};
-    return used(keyctl_instantiate_iov(key_.get(), vector, sizeof...(Pieces), destination.number()),
-                "keyctl_instantiate_iov");
+  /// keyctl_instantiate_iov: the payload in pieces, which are joined in the kernel only:
+  ///     instantiate_pieces({"user:", name, secret})
+  template <std::size_t N>
+  [[nodiscard]] Result<void> instantiate_pieces(const ByteView (&pieces)[N],
+                                                Destination destination = Destination::none()) && noexcept {
+    ::iovec vector[N];
+    for (std::size_t at = 0; at < N; ++at) {
+      vector[at] = {const_cast<unsigned char*>(pieces[at].data()), pieces[at].size()};
+    }
+    return used(keyctl_instantiate_iov(key_.get(), vector, N, destination.number()), "keyctl_instantiate_iov");
   }
   /// keyctl_negate: ENOKEY for everybody who asks within `timeout`.
   [[nodiscard]] Result<void> negate(Seconds timeout, Destination destination = Destination::none()) && noexcept {
@@ -98,9 +101,6 @@ class [[nodiscard]] Authority {
     }
   };
 
-  [[nodiscard]] static ::iovec piece(ByteView bytes) noexcept {
-    return {const_cast<unsigned char*>(bytes.data()), bytes.size()};
-  }
   [[nodiscard]] Result<void> used(long result, const char* operation) noexcept {
     if (result < 0) return unexpected(keyring_detail::failed(operation, key_.get()));
     static_cast<void>(key_.release());

@@ -132,7 +132,11 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
                                       KeyOptions options = {}) const noexcept {
     const ByteView bytes{payload};
-    if (auto valid = check(type, bytes, options.permissions); !valid) return unexpected(valid.error());
+    if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
+    const Permissions permissions = options.permissions;
+    if (!permissions.is_default() && !(permissions.possessor() | permissions.user()).contains(Right::link)) {
+      return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
+    }
     const key_serial_t ring = this->serial();
     const Scratch scratch{ring};
     if (scratch.serial < 0) return unexpected(this->failed("add_key"));
@@ -143,8 +147,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
       if (auto set = made.set_timeout(options.timeout); !set) return unexpected(set.error());
     }
-    if (!options.permissions.is_default()) {
-      if (auto set = made.set_permissions(options.permissions); !set) return unexpected(set.error());
+    if (!permissions.is_default()) {
+      if (auto set = made.set_permissions(permissions); !set) return unexpected(set.error());
     }
     if (keyctl_move(key, scratch.serial, ring, KEYCTL_MOVE_EXCL) < 0) {
       return unexpected(keyring_detail::failed("keyctl_move", key));
@@ -166,7 +170,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
                                          Seconds timeout = no_timeout) const noexcept {
     const ByteView bytes{payload};
-    if (auto valid = check(type, bytes, {}); !valid) return unexpected(valid.error());
+    if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
     const key_serial_t serial = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
                                           bytes.size(), this->serial());
     if (serial < 0) return unexpected(this->failed("add_key"));
@@ -270,16 +274,12 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
   }
 
+  /// Why add_key need not be called, or nullptr.
   template <KeyType T>
-  [[nodiscard]] static Result<void> check(const T& type, ByteView payload, Permissions permissions) noexcept {
-    if (type.description.c_str() == nullptr) return unexpected(Error::usage("add_key", type.description.rule));
-    if (payload.size() > T::max_payload) {
-      return unexpected(Error::usage("add_key", "the payload is larger than a key of this type can be"));
-    }
-    if (!permissions.is_default() && !(permissions.possessor() | permissions.user()).contains(Right::link)) {
-      return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
-    }
-    return {};
+  [[nodiscard]] static const char* fault_of(const T& type, ByteView payload) noexcept {
+    if (type.description.c_str() == nullptr) return type.description.rule;
+    if (payload.size() > T::max_payload) return "the payload is larger than a key of this type can be";
+    return nullptr;
   }
   template <KeyType T>
   [[nodiscard]] Result<KeyRef<T>> search_into(decltype(T::description) description, key_serial_t into) const noexcept {

@@ -18,6 +18,7 @@ enum class Right : std::uint32_t {
   set_attributes = 0x20,  ///< permissions, owner, timeout, restriction. Also revoke.
 };
 using Rights = FlagSet<Right>;
+[[nodiscard]] constexpr Rights operator|(Right a, Right b) noexcept { return Rights{a} | b; }
 inline constexpr Rights all_rights = Rights::from_bits(0x3f);
 
 /// What a mask implies beyond its words. set_permissions() refuses it unless the mask says that it is accepted.
@@ -25,9 +26,11 @@ enum class Risk : std::uint32_t {
   others_may_invalidate = 1,    ///< search, for group or other, is also the right to invalidate the key for everybody
   others_see_description = 2,   ///< view, for group or other, shows the description in /proc/keys
   possessor_reads_anyway = 4,   ///< search without read: who possesses the key and may search it reads it all the same
-  nobody_may_change_again = 8,  ///< without set_attributes for possessor and user the mask is final, for root too
+  nobody_may_change_again = 8,  ///< without set_attributes for possessor and user the mask is final, for root too; and
+                                ///< what neither may search is not possessed, so the possessor's rights are nobody's
 };
 using Risks = FlagSet<Risk>;
+[[nodiscard]] constexpr Risks operator|(Risk a, Risk b) noexcept { return Risks{a} | b; }
 
 /// The permission mask of a key: four times six rights. A process has those of the possessor, if it possesses the key
 /// (finds it through its own thread, process or session ring), and those of the first that fits of user, group and
@@ -72,7 +75,8 @@ class Permissions {
     if (possessor().contains(Right::search) && !possessor().contains(Right::read)) {
       found = found | Risk::possessor_reads_anyway;
     }
-    if (!(possessor() | user()).contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
+    const Rights effective = (possessor() | user()).contains(Right::search) ? possessor() | user() : user();
+    if (!effective.contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
     return found.without(accepted_);
   }
 

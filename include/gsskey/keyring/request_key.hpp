@@ -27,6 +27,12 @@ template <KeyType T>
 [[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description) noexcept {
   return keyring_detail::request<T>(description, nullptr, 0);
 }
+/// The same, and links what was found into `into`.
+template <KeyType T>
+[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, KeyringRef into) noexcept {
+  if (!into) return unexpected(keyring_detail::failed("request_key", 0));
+  return keyring_detail::request<T>(description, nullptr, into.serial());
+}
 
 /// And if there is none, the kernel starts /sbin/request-key, which starts the handler that /etc/request-key.conf and
 /// /etc/request-key.d name. BLOCKS until the handler has answered, and signals do not end that wait for the first who

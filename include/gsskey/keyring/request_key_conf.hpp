@@ -106,7 +106,7 @@ namespace keyring_detail {
 struct RequestKeyFault {
   std::size_t line = 0;        ///< from 1 on; 0: there is none
   const char* text = nullptr;  ///< what is wrong with it
-  [[nodiscard]] explicit operator bool() const noexcept { return line != 0; }
+  [[nodiscard]] constexpr explicit operator bool() const noexcept { return line != 0; }
 };
 
 /// `text`: a whole file. A last line without line feed would lose its last character.

@@ -1,0 +1,77 @@
+// Masks: how they are built, which of them are refused, and that the kernel takes the rest.
+#include <gsskey/keyring.hpp>
+
+#include "support/catch.hpp"
+#include "support/session.hpp"
+
+using namespace gsskey;
+using support::error_of;
+using support::must;
+
+static_assert(Permissions{}.possessor(all_rights).user(Right::view).bits() == 0x3f010000);
+static_assert(Permissions{}.possessor(all_rights).possessor(Right::view).bits() == 0x01000000);  // the last one counts
+static_assert(Permissions{}.group({Right::view, Right::set_attributes}).other(Right::read).bits() == 0x2102);
+static_assert(Permissions::from_bits(0x01020408).possessor() == Rights{Right::view});
+static_assert(Permissions::from_bits(0x01020408).user() == Rights{Right::read});
+static_assert(Permissions::from_bits(0x01020408).group() == Rights{Right::write});
+static_assert(Permissions::from_bits(0x01020408).other() == Rights{Right::search});
+static_assert(Permissions{}.is_default());
+static_assert(sizeof(Permissions) == 8);
+
+namespace {
+constexpr Permissions owner = Permissions{}.possessor(all_rights);
+constexpr bool warns(Permissions permissions, Risk risk) {
+  return permissions.risks() == Risks{risk} && permissions.accepting(risk).risks().empty();
+}
+}  // namespace
+
+static_assert(owner.risks().empty());
+static_assert(owner.user(all_rights).risks().empty());
+static_assert(warns(owner.group(Right::search), Risk::others_may_invalidate));
+static_assert(warns(owner.other(Right::search), Risk::others_may_invalidate));
+static_assert(warns(owner.other(Right::view), Risk::others_see_description));
+static_assert(warns(owner.possessor(all_rights.without(Right::read)), Risk::possessor_reads_anyway));
+static_assert(warns(owner.possessor({Right::view, Right::read, Right::link}), Risk::nobody_may_change_again));
+static_assert(warns(owner.possessor(all_rights.without(Right::search)), Risk::nobody_may_change_again));
+static_assert(owner.possessor(Right::read).user(Right::set_attributes).risks().empty());
+static_assert(owner.other(all_rights).accepting(Risk::others_may_invalidate).risks() ==
+              Risks{Risk::others_see_description});
+
+TEST_CASE("a mask with a risk is refused until it says that it is meant") {
+  const support::Session session;
+  const auto key = must(session->create(key_type::User{"gsskey:test"}, "x"));
+  const auto risky = owner.other({Right::view, Right::search});
+  const auto refused = key.set_permissions(risky);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().domain() == Domain::policy);
+  CHECK(must(key.describe()).permissions().bits() == 0x3f010000);
+  const auto accepted = risky.accepting({Risk::others_may_invalidate, Risk::others_see_description});
+  REQUIRE(key.set_permissions(accepted));
+  CHECK(must(key.describe()).permissions() == risky);
+}
+
+TEST_CASE("the risks are real") {
+  const support::Session session;
+  const auto key = must(session->create(key_type::User{"gsskey:test"}, "secret"));
+  SECTION("a possessor without the right to read reads, if it may search") {
+    REQUIRE(
+        key.set_permissions(owner.possessor(all_rights.without(Right::read)).accepting(Risk::possessor_reads_anyway)));
+    CHECK(must(key.read()).text() == "secret");
+    REQUIRE(key.set_permissions(owner.possessor({Right::view, Right::link}).user(Right::set_attributes)));
+    CHECK(error_of(key.read()) == EACCES);
+  }
+  SECTION("a mask that nobody may change stays, for root too") {
+    REQUIRE(key.set_permissions(
+        Permissions{}.possessor(all_rights.without(Right::set_attributes)).accepting(Risk::nobody_may_change_again)));
+    CHECK(error_of(key.set_permissions(owner)) == EACCES);
+    CHECK(error_of(key.set_timeout(Seconds{1})) == EACCES);
+  }
+}
+
+TEST_CASE("bits that are no right are the kernel's to refuse") {
+  const support::Session session;
+  const auto key = must(session->create(key_type::User{"gsskey:test"}, "x"));
+  constexpr Risks all = Risks::from_bits(0xffffffff);
+  CHECK(error_of(key.set_permissions(Permissions::from_bits(0xffffffff).accepting(all))) == EINVAL);
+  CHECK(error_of(key.set_permissions(Permissions::from_bits(0x7f7f7f7f).accepting(all))) == EINVAL);
+}
