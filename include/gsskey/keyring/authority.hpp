@@ -51,7 +51,7 @@ class [[nodiscard]] Authority {
   /// Timeout and permissions are set on this, before instantiate(): afterwards the right to do so is gone.
   [[nodiscard]] KeyRef<T> key() const noexcept { return KeyRef<T>::from_serial(key_.get()); }
 
-  /// What the requester said (request_key's callout info; "-" for an empty one). keyctl_read of the authorisation key.
+  /// What the requester said (request_key's callout info). keyctl_read of the authorisation key.
   [[nodiscard]] Result<SecretBytes> callout_info() const noexcept {
     return keyring_detail::read_all("keyctl_read", key_.get(), [](char* buffer, std::size_t size) noexcept {
       return keyctl_read(KEY_SPEC_REQKEY_AUTH_KEY, buffer, size);

@@ -22,7 +22,8 @@ struct Instantiation {
 
 /// Who wants which key. The process that reads it is the handler: started by the kernel as root in the initial
 /// namespaces, with a session ring of its own that holds the authority. request_key() without callout info searches the
-/// requester's rings too; with one it may start another handler, which must not be for the same key.
+/// requester's rings too; with one it may start another handler. Neither must be for the same key: the handler would
+/// wait for itself, and its requester with it, until somebody kills it.
 class KeyRequest {
  public:
   /// The arguments "create <key> <uid> <gid> <thread ring> <process ring> <session ring>", which the kernel gives to
@@ -59,7 +60,7 @@ class KeyRequest {
   /// Any bytes but NUL: the requester chose them.
   [[nodiscard]] std::string_view description() const noexcept { return info_.description(); }
   [[nodiscard]] std::string_view type() const noexcept { return info_.type(); }
-  /// What the requester said; the requester chose this too. "-" for an empty one.
+  /// What the requester said; the requester chose this too.
   [[nodiscard]] std::string_view callout_info() const noexcept { return callout_info_.text(); }
 
   /// From here on this process is the requester's user and group, with no other groups: setgroups, setresgid,
