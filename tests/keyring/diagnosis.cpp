@@ -1,8 +1,13 @@
 // /proc/keys, quotas, and the explanation of refusals.
 #include <gsskey/keyring.hpp>
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,6 +195,56 @@ TEST_CASE("why a key cannot be had") {
     if (status == 77) return support::skip("this machine allows no user namespaces");
     CHECK(status == 0);
   }
+}
+
+TEST_CASE("a filter of system calls") {
+  for (const int error : {EPERM, ENOSYS, EOPNOTSUPP}) {
+    CAPTURE(error);
+    const int status = in_child([&] {
+      ::sock_filter program[] = {
+          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, nr)),
+          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 0, 1),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+      };
+      const ::sock_fprog filter{4, program};
+      if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
+        return 77;
+      }
+      if (diagnose() != Findings{Finding::calls_are_filtered}) return 1;
+      const auto capabilities = keyring_capabilities();  // libkeyutils makes "none" of EOPNOTSUPP
+      if (error == EOPNOTSUPP) return capabilities && capabilities->empty() ? 0 : 2;
+      return !capabilities && capabilities.error().minor_status() == static_cast<unsigned>(error) ? 0 : 3;
+    });
+    if (status == 77) return support::skip("this machine allows no seccomp filters");
+    CHECK(status == 0);
+  }
+}
+
+TEST_CASE("no /sbin/request-key, and a full quota") {
+  if (::geteuid() != 0) return support::skip("needs root, for a mount and another user");
+  const bool has_program = ::access("/sbin/request-key", X_OK) == 0;
+  CHECK(diagnose().contains(Finding::no_request_key_program) == !has_program);
+  if (has_program) {
+    const int status = in_child([] {
+      if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+          ::mount("/dev/null", "/sbin/request-key", nullptr, MS_BIND, nullptr) != 0) {
+        return 77;
+      }
+      return diagnose().contains(Finding::no_request_key_program) ? 0 : 1;
+    });
+    CHECK((status == 0 || status == 77));
+  }
+  const int status = in_child([] {
+    if (::setresgid(4244, 4244, 4244) != 0 || ::setresuid(4244, 4244, 4244) != 0) return 10;
+    const auto session = Keyring::join_session();
+    if (!session) return 11;
+    if (diagnose().contains(Finding::quota_is_full)) return 12;
+    int number = 0;
+    while (session->upsert(User{"gsskey:" + std::to_string(number)}, "x")) ++number;
+    return number < 250 && diagnose().contains(Finding::quota_is_full) ? 0 : 13;
+  });
+  CHECK(status == 0);
 }
 
 TEST_CASE("every finding has its own explanation") {

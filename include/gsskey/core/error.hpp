@@ -30,6 +30,12 @@ namespace detail {
 [[nodiscard]] inline std::string_view view_of(const char* text) noexcept { return {text, std::strlen(text)}; }
 [[nodiscard]] inline std::string_view view_of(std::string_view text) noexcept { return text; }
 
+/// Copies `part` to `out`; returns its end there. memcpy alone may not be given the nullptr of an empty view.
+[[nodiscard]] inline char* append(char* out, std::string_view part) noexcept {
+  if (!part.empty()) std::memcpy(out, part.data(), part.size());
+  return out + part.size();
+}
+
 /// Text in one malloc'd block, shared by counting, or none. The count is atomic because copies of an Error cross
 /// threads.
 class SharedText {
@@ -58,7 +64,7 @@ class SharedText {
     if (text.block_ == nullptr) return text;
     *text.block_ = {1, size};
     char* out = text.chars();
-    ((out = static_cast<char*>(mempcpy(out, parts.data(), parts.size()))), ...);
+    ((out = append(out, parts)), ...);
     return text;
   }
 

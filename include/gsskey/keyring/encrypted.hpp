@@ -26,8 +26,8 @@ template <class... Parts>
 [[nodiscard]] Result<SecretBytes> join(Parts... parts) noexcept {
   auto joined = SecretBytes::with_size((std::size_t{0} + ... + parts.size()));
   if (!joined) return joined;
-  unsigned char* out = joined->data();
-  ((out = static_cast<unsigned char*>(mempcpy(out, parts.data(), parts.size()))), ...);
+  char* out = reinterpret_cast<char*>(joined->data());
+  ((out = detail::append(out, parts)), ...);
   return joined;
 }
 
@@ -80,7 +80,7 @@ enum class EncryptedFormat : std::uint8_t { standard, ecryptfs, enc32 };
 /// What Encrypted is created from.
 class EncryptedPayload : public keyring_detail::Command {
  public:
-  /// "new": `size` random bytes, 20 to 128. The kernel asks for the master key when the key is read, not now.
+  /// "new": `size` random bytes, 20 to 4096. The kernel asks for the master key when the key is read, not now.
   [[nodiscard]] static Result<EncryptedPayload> generate(MasterKey master, std::uint32_t size,
                                                          EncryptedFormat format = {}) noexcept {
     if (!keyring_detail::is_word(master.description)) return refused();
