@@ -37,7 +37,7 @@ struct Rejection {
 template <KeyType T>
 class [[nodiscard]] Authority {
  public:
-  /// keyctl_assume_authority. ENOKEY: no ring of this thread has the authorisation key.
+  /// keyctl_assume_authority. ENOKEY: no ring of this thread has the authorisation key; EKEYREVOKED: it is used up.
   [[nodiscard]] static Result<Authority> assume(KeyRef<T> key) noexcept {
     if (!key) return unexpected(keyring_detail::failed("keyctl_assume_authority", 0));
     if (keyctl_assume_authority(key.serial()) < 0) {

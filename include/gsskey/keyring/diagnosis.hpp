@@ -60,6 +60,13 @@ using Findings = FlagSet<Finding>;
 
 namespace keyring_detail {
 
+/// Whether possession of its ring is possession of this key: the kernel looks no further where it may not search.
+[[nodiscard]] inline bool hands_possession_on(const KeyInfo& info) noexcept {
+  const Permissions mask = info.permissions();
+  const Rights mine = info.user() == ::geteuid() ? mask.user() : mask.group() | mask.other();
+  return (mask.possessor() | mine).contains(Right::search);
+}
+
 /// Whether `ring` leads to the key, as far as this thread can read. As deep as the kernel searches.
 [[nodiscard]] inline bool leads_to(KeyringRef ring, key_serial_t key, int depth, int& budget) noexcept {
   if (ring.serial() == key) return true;
@@ -67,8 +74,9 @@ namespace keyring_detail {
   const auto members = ring.members();
   if (!members) return false;  // ENOTDIR for what is no ring
   for (const AnyKeyRef member : *members) {
-    if (member.serial() == key) return true;
     const auto info = member.describe();
+    if (info && !hands_possession_on(*info)) continue;
+    if (member.serial() == key) return true;
     if (info && info->type() == "keyring" &&
         leads_to(KeyringRef::from_serial(member.serial()), key, depth - 1, budget)) {
       return true;

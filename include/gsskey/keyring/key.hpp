@@ -153,7 +153,7 @@ class KeyOperations {
 
   /// keyctl_describe. Does not wait for a key under construction. The right to view.
   [[nodiscard]] Result<KeyInfo> describe() const noexcept { return KeyInfo::of(serial()); }
-  /// keyctl_get_security: the label of the security module, empty without one. The right to view.
+  /// keyctl_get_security: the label of the security module, empty without one. The right to view, ENOKEY without it.
   [[nodiscard]] Result<SecretBytes> security_label() const noexcept {
     const key_serial_t key = serial();
     auto label = keyring_detail::read_all("keyctl_get_security", key, [key](char* buffer, std::size_t size) noexcept {

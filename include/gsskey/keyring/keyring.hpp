@@ -127,7 +127,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// ring has one of that type and description, whoever else creates one meanwhile. add_key into a scratch ring inside
   /// this one, keyctl_set_timeout, keyctl_setperm, keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring;
   /// EDQUOT. The permissions must leave the right to link to possessor or user, which the move needs; set_permissions()
-  /// takes it away afterwards.
+  /// takes it away afterwards. Where no scratch ring can be, in a ring that is restricted (EPERM, EOPNOTSUPP) or six
+  /// rings deep (EACCES): create the key elsewhere and move_to() it.
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
                                       KeyOptions options = {}) const noexcept {
@@ -181,8 +182,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return key;
   }
 
-  /// keyctl_search: in this ring and the rings that it links, breadth first. ENOKEY, EKEYREVOKED, EKEYEXPIRED; EACCES
-  /// for this ring only, others without the right to search are passed over. Never an upcall.
+  /// keyctl_search: in this ring and the rings that it links, breadth first, six deep. ENOKEY, EKEYREVOKED,
+  /// EKEYEXPIRED; EACCES for this ring or the key, rings between without the right to search are passed over. Never an
+  /// upcall.
   template <KeyType T>
   [[nodiscard]] Result<KeyRef<T>> search(decltype(T::description) description) const noexcept {
     return search_into<T>(description, 0);

@@ -10,7 +10,8 @@
 namespace gsskey::inline GSSKEY_ABI {
 
 /// Which upcalls a handler is for. Patterns have at most one '*'. Of several lines that fit the one wins whose '*'
-/// stand for the fewest characters; of equals the first that is read, and files are read in no order.
+/// stands for the fewest characters in the type, then in the description, then in the callout info; of equals the first
+/// that is read, and files are read in no order.
 struct RequestKeyRule {
   std::string_view type;         ///< "user", a pattern
   std::string_view description;  ///< "krb:*"
@@ -40,6 +41,13 @@ namespace keyring_detail {
   line.remove_prefix(size);
   return word;
 }
+/// Whether a pattern of the first column fits `operation`.
+[[nodiscard]] constexpr bool fits(std::string_view pattern, std::string_view operation) noexcept {
+  const std::size_t star = pattern.find('*');
+  if (star == std::string_view::npos) return pattern == operation;
+  return operation.size() + 1 >= pattern.size() && operation.starts_with(pattern.substr(0, star)) &&
+         operation.ends_with(pattern.substr(star + 1));
+}
 /// request-key knows macros as whole arguments only, and stops at one that it does not know.
 [[nodiscard]] constexpr bool is_argument(std::string_view word) noexcept {
   if (word.empty() || word[0] != '%' || word.starts_with("%%")) return true;
@@ -53,10 +61,10 @@ namespace keyring_detail {
 /// What is wrong with one line, without its line feed; nullptr if nothing.
 [[nodiscard]] constexpr const char* line_fault(std::string_view line) noexcept {
   if (line.find('\0') != std::string_view::npos) return "a NUL";
+  if (line.size() > 4094) return "longer than 4094 characters";  // comments too
   if (line.empty() || line[0] == '#' || is_space(line[0])) return nullptr;
-  if (line.size() > 4095) return "longer than 4095 characters";
   std::string_view rest = line;
-  if (const std::string_view operation = next_word(rest); operation != "create" && operation != "negate") {
+  if (const std::string_view operation = next_word(rest); !fits(operation, "create") && !fits(operation, "negate")) {
     return "the operation is neither create nor negate: the line would never apply";
   }
   for (int field = 0; field < 3; ++field) {
@@ -93,11 +101,8 @@ namespace keyring_detail {
   for (const std::string_view part : parts) size += part.size();
   auto line = SecretBytes::with_size(size);
   if (!line) return line;
-  unsigned char* out = line->data();
-  for (const std::string_view part : parts) {
-    std::memcpy(out, part.data(), part.size());
-    out += part.size();
-  }
+  char* out = reinterpret_cast<char*>(line->data());
+  for (const std::string_view part : parts) out = detail::append(out, part);
   if (const char* fault = keyring_detail::line_fault(line->text().substr(0, size - 1))) return refused(fault);
   return line;
 }
