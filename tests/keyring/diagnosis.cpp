@@ -254,3 +254,21 @@ TEST_CASE("every finding has its own explanation") {
     for (std::size_t other = 0; other < one; ++other) CHECK(texts[one] != texts[other]);
   CHECK(texts.back() == "an unknown finding");
 }
+
+TEST_CASE("possession goes no further than the right to search") {
+  const support::Session session;
+  const auto ring = must(session->create(key_type::Keyring{"gsskey:ring"}));
+  const auto key = must(ring.create(User{"gsskey:key"}, "secret"));
+  CHECK(is_possessed(ring));
+  CHECK(is_possessed(key));
+  CHECK(must(key.read()).text() == "secret");
+  must(ring.set_permissions(Permissions{}.possessor(all_rights).user(all_rights)));
+  CHECK(is_possessed(key));
+  const auto not_searched = all_rights.without(Right::search);
+  must(ring.set_permissions(Permissions{}.possessor(not_searched).user(not_searched)));
+  CHECK_FALSE(is_possessed(ring));
+  CHECK_FALSE(is_possessed(key));
+  CHECK(diagnose(key).contains(Finding::key_is_not_possessed));
+  CHECK(error_of(key.read()) == EACCES);  // the kernel says so too
+  must(ring.set_permissions(Permissions{}.possessor(all_rights).user(all_rights)));
+}

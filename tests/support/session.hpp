@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <string>
+
 #include "support/catch.hpp"
 #include "support/must.hpp"
 
@@ -28,6 +30,20 @@ bool eventually(Condition condition, int patience = 500) {
 inline long keys_in_quota() {
   const auto quota = key_quota(::geteuid());
   return quota ? static_cast<long>(quota->keys) : 0;
+}
+
+/// Whether this user may have thousands of keys. Others than root have 200, and what is dead counts for a while.
+inline bool has_large_quota() {
+  const auto quota = key_quota(::geteuid());
+  return quota && quota->max_keys >= 10000 && quota->max_bytes >= 10'000'000;
+}
+
+/// Whether this user has a persistent ring already. It stays for days, so who makes it takes it away.
+inline bool has_persistent_ring() {
+  const auto name = "_persistent." + std::to_string(::geteuid()) + ':';
+  bool found = false;
+  must(ProcKeys::read()).for_each([&](const ProcKey& key) { found = found || key.text.starts_with(name); });
+  return found;
 }
 
 /// A new anonymous session ring for this thread. At the end it must be as empty as at the beginning, and as many keys

@@ -114,7 +114,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// next to join makes another of the same name unless that is changed (set_permissions).
   [[nodiscard]] static Result<KeyringRef> join_session(Description<NonEmptyText> name) noexcept {
     if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
-    return named("keyctl_join_session_keyring", keyctl_join_session_keyring(name.c_str()));
+    const long serial = keyctl_join_session_keyring(name.c_str());
+    if (serial == 0) return session();  // is the session already
+    return named("keyctl_join_session_keyring", serial);
   }
   /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
   /// for a parent with threads, other credentials or process id 1.
@@ -135,7 +137,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     const ByteView bytes{payload};
     if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
     const Permissions permissions = options.permissions;
-    if (!permissions.is_default() && !(permissions.possessor() | permissions.user()).contains(Right::link)) {
+    if (!permissions.is_default() && !permissions.owner_rights().contains(Right::link)) {
       return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
     }
     const key_serial_t ring = this->serial();
@@ -165,7 +167,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
 
   /// add_key, and keyctl_set_timeout if there is a timeout: a new key, or the payload of the one that the ring has of
   /// that type and description. Whose it is cannot be known, so nobody owns what comes back. The kernel drops the
-  /// timeout of a key that is there.
+  /// timeout of a key that is there. Should the second call fail, the key stays, without timeout.
   template <KeyType T>
     requires(!std::is_same_v<T, key_type::Keyring>)  // a ring would be replaced, and its members die
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,

@@ -66,6 +66,11 @@ class Permissions {
   [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
   [[nodiscard]] constexpr bool is_default() const noexcept { return bits_ == 0; }
 
+  /// What a process of the key's user can do that has it in its rings: what it may not search it does not possess.
+  [[nodiscard]] constexpr Rights owner_rights() const noexcept {
+    const Rights both = possessor() | user();
+    return both.contains(Right::search) ? both : user();
+  }
   /// Those that were not accepted.
   [[nodiscard]] constexpr Risks risks() const noexcept {
     const Rights strangers = group() | other();
@@ -75,8 +80,7 @@ class Permissions {
     if (possessor().contains(Right::search) && !possessor().contains(Right::read)) {
       found = found | Risk::possessor_reads_anyway;
     }
-    const Rights effective = (possessor() | user()).contains(Right::search) ? possessor() | user() : user();
-    if (!effective.contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
+    if (!owner_rights().contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
     return found.without(accepted_);
   }
 

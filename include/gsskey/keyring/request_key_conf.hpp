@@ -62,8 +62,10 @@ namespace keyring_detail {
 [[nodiscard]] constexpr const char* line_fault(std::string_view line) noexcept {
   if (line.find('\0') != std::string_view::npos) return "a NUL";
   if (line.size() > 4094) return "longer than 4094 characters";  // comments too
-  if (line.empty() || line[0] == '#' || is_space(line[0])) return nullptr;
   std::string_view rest = line;
+  if (line.empty() || line[0] == '#' || next_word(rest).empty()) return nullptr;
+  if (is_space(line[0])) return "a space in front: request-key passes over the line";
+  rest = line;
   if (const std::string_view operation = next_word(rest); !fits(operation, "create") && !fits(operation, "negate")) {
     return "the operation is neither create nor negate: the line would never apply";
   }

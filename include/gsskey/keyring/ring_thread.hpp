@@ -44,8 +44,9 @@ class RingThread {
   /// Possessed on that thread only.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
 
-  /// Calls `work()` on that thread, waits for it, and returns what it returned, or throws what it threw. One at a time,
-  /// in no order. Must not be called from the thread itself, nor on a moved-from object.
+  /// Calls `work()` on that thread, waits for it, and returns the value that it returned, or throws what it threw. One
+  /// at a time, in no order. Not from the thread itself, nor on a moved-from object, nor in a child after fork(), which
+  /// does not have the thread.
   template <class Work>
   [[nodiscard]] std::invoke_result_t<Work&> run(Work&& work) const {
     using Value = std::invoke_result_t<Work&>;

@@ -1,0 +1,98 @@
+// examples/keep_secret: keeps a secret in the kernel for a while, where no file, environment or argument list shows it.
+//
+//   keep_secret store NAME SECONDS < SECRET      in the session ring: for all programs of this login, and no others
+//   keep_secret fetch NAME > SECRET
+//   keep_secret forget NAME
+//
+// It needs no GSS library: g++ -std=c++20 keep_secret.cpp -lkeyutils
+// SPDX-License-Identifier: MIT
+#include <unistd.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/keyring.hpp>
+
+using namespace gsskey;
+using key_type::User;
+
+namespace {
+
+Result<SecretBytes> read_stdin() {
+  auto secret = SecretBytes::with_size(User::max_payload + 1);  // one more, so that too much is refused and not cut
+  std::size_t size = 0;
+  while (secret && size < secret->size()) {
+    const ::ssize_t count = ::read(STDIN_FILENO, secret->data() + size, secret->size() - size);
+    if (count < 0) return unexpected(Error::system("read", errno));
+    if (count == 0) break;
+    size += static_cast<std::size_t>(count);
+  }
+  if (secret) {
+    if (auto cut = secret->resize(size); !cut) return unexpected(cut.error());
+  }
+  return secret;
+}
+
+Result<void> store(const std::string& name, Seconds lifetime) {
+  auto session = Keyring::session();
+  if (!session) return unexpected(session.error());
+  auto secret = read_stdin();
+  if (!secret) return unexpected(secret.error());
+  // It appears with all of this, or not at all; if there is one of that name, that is an error.
+  auto key = session->create(
+      User{name}, *secret, {.permissions = Permissions{}.possessor(all_rights).user(Right::view), .timeout = lifetime});
+  if (!key) return unexpected(key.error());
+  static_cast<void>(std::move(*key).release());  // ~Key would unlink it, and it shall outlive this program
+  return {};
+}
+
+Result<void> fetch(const std::string& name) {
+  auto key = request_key<User>(name);
+  if (!key) return unexpected(key.error());
+  auto secret = key->read();
+  if (!secret) return unexpected(secret.error());
+  const ::ssize_t written = ::write(STDOUT_FILENO, secret->data(), secret->size());
+  if (written != static_cast<::ssize_t>(secret->size())) return unexpected(Error::system("write", errno));
+  return {};
+}
+
+Result<void> forget(const std::string& name) {
+  auto session = Keyring::session();
+  if (!session) return unexpected(session.error());
+  auto key = session->search<User>(name);
+  if (!key) return unexpected(key.error());
+  return session->unlink(*key);
+}
+
+int usage() {
+  std::cerr << "usage: keep_secret store NAME SECONDS < SECRET\n"
+               "       keep_secret fetch NAME > SECRET\n"
+               "       keep_secret forget NAME\n";
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::string_view command = argc > 1 ? argv[1] : "";
+  Result<void> done;
+  if (command == "store" && argc == 4) {
+    const long seconds = std::strtol(argv[3], nullptr, 10);
+    if (seconds < 1 || seconds > 1'000'000'000) return usage();  // 0 would be for ever
+    done = store(argv[2], Seconds{static_cast<std::uint32_t>(seconds)});
+  } else if (command == "fetch" && argc == 3) {
+    done = fetch(argv[2]);
+  } else if (command == "forget" && argc == 3) {
+    done = forget(argv[2]);
+  } else {
+    return usage();
+  }
+  if (!done) {
+    std::cerr << "keep_secret: " << done.error().operation() << ": " << done.error().text() << '\n';
+    return 1;
+  }
+  return 0;
+}

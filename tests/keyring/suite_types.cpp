@@ -1,0 +1,453 @@
+// The types of keys on the real kernel, each with what it can do and what it refuses; and what this kernel has of the
+// rest: Diffie-Hellman, notifications, capabilities. Where it has not, the refusal is what is tested.
+#include <gsskey/keyring.hpp>
+
+#include <unistd.h>
+
+#include <cstdio>
+#include <string>
+
+#include "support/as_user.hpp"
+#include "support/catch.hpp"
+#include "support/certificates.hpp"
+#include "support/session.hpp"
+#include "support/skip.hpp"
+#include "support/unchecked.hpp"
+
+using namespace gsskey;
+using key_type::Asymmetric;
+using key_type::Encrypted;
+using key_type::Logon;
+using key_type::Trusted;
+using key_type::User;
+using support::Answers;
+using support::error_of;
+using support::is_usage;
+using support::must;
+using support::outcome;
+using support::Unchecked;
+
+namespace {
+
+bool has(KeyringCapability capability) { return must(keyring_capabilities()).contains(capability); }
+
+void lacks(const char* what) { std::fprintf(stderr, "this kernel lacks %s\n", what); }
+
+/// Whether keys of such a type can be made; if not, what the kernel says must be ENODEV.
+template <KeyType T>
+bool has_type(const KeyringRef& ring, const T& type, const typename T::Payload& payload) {
+  const auto key = ring.create(type, payload);
+  if (key) return true;
+  CHECK(error_of(key) == ENODEV);
+  lacks(T::name);
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("logon: made, updated, found, and never read") {
+  const support::Session session;
+  const auto key = must(session->create(Logon{"program:name"}, "secret"));
+  CHECK(must(session->search<Logon>("program:name")) == KeyRef<Logon>{key});
+  CHECK(must(request_key<Logon>("program:name")) == KeyRef<Logon>{key});
+  REQUIRE(key.update("another", no_timeout));
+  CHECK(must(session->upsert(Logon{"program:name"}, "a third")) == KeyRef<Logon>{key});
+  CHECK(must(key.describe()).type() == "logon");
+  CHECK(error_of(AnyKeyRef::from_serial(key.serial()).read()) == EOPNOTSUPP);
+  REQUIRE(key.set_permissions(Permissions{}.possessor(all_rights)));  // the right to read changes nothing
+  CHECK(error_of(AnyKeyRef::from_serial(key.serial()).read()) == EOPNOTSUPP);
+  CHECK(error_of(session->create(Logon{"program:name"}, "x")) == EEXIST);
+}
+
+TEST_CASE("big_key: payloads of every size to one byte below a mebibyte") {
+  const support::Session session;
+  if (!has_type(*session, key_type::BigKey{"big"}, "x")) {
+    CHECK_FALSE(has(KeyringCapability::big_key));
+    return;
+  }
+  CHECK(has(KeyringCapability::big_key));
+  for (const std::size_t size : {1u, 512u, 513u, 4097u, 32768u, (1u << 20) - 1}) {
+    const std::string payload(size, 'x');
+    const auto key = must(session->create(key_type::BigKey{"big"}, payload));
+    CHECK(must(key.read()).text() == payload);
+    REQUIRE(key.update("short", no_timeout));
+    CHECK(must(key.read()).text() == "short");
+  }
+  CHECK(is_usage(session->create(key_type::BigKey{"big"}, std::string(1u << 20, 'x'))));
+  CHECK(error_of(session->create(Unchecked<"big_key">{"big"}, std::string(1u << 20, 'x'))) == EINVAL);
+}
+
+TEST_CASE("encrypted: generated, loaded again, sealed anew") {
+  const support::Session session;
+  const auto master = must(session->create(User{"master"}, "0123456789abcdef0123456789abcdef"));
+  const auto payload = must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, 32));
+  if (!has_type(*session, Encrypted{"first"}, payload)) return;
+  auto key = must(session->create(Encrypted{"first"}, payload));
+  CHECK(must(key.describe()).type() == "encrypted");
+  const auto blob = must(key.read());
+  CHECK(blob.text().starts_with("default user:master 32 "));
+  CHECK(must(key.read()).text() == blob.text());
+  {
+    const auto other = must(session->create(Encrypted{"second"}, payload));
+    CHECK_FALSE(must(other.read()).text() == blob.text());  // random
+  }
+  {
+    const auto copy = must(session->create(Encrypted{"copy"}, must(EncryptedPayload::load(blob))));
+    CHECK(must(copy.read()).text() == blob.text());
+  }
+  // Another master: the same key, another blob, which the first master does not open any more.
+  const auto second_master = must(session->create(User{"second-master"}, "another master key of any length"));
+  REQUIRE(key.update(must(EncryptedUpdate::seal_with({MasterKey::Kind::user, "second-master"})), no_timeout));
+  const auto sealed = must(key.read());
+  CHECK(sealed.text().starts_with("default user:second-master 32 "));
+  REQUIRE(key.update(must(EncryptedUpdate::seal_with({MasterKey::Kind::user, "master"})), no_timeout));
+  CHECK(must(key.read()).text() == blob.text());
+
+  for (const std::uint32_t size : {20u, 128u, 4096u}) {
+    const auto of_size = must(
+        session->create(Encrypted{"size"}, must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, size))));
+    CHECK(must(of_size.read()).text().starts_with("default user:master " + std::to_string(size) + " "));
+  }
+  for (const std::uint32_t size : {0u, 1u, 19u, 4097u, 0xffffffffu}) {
+    CAPTURE(size);
+    CHECK(error_of(session->create(
+              Encrypted{"size"}, must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, size)))) == EINVAL);
+  }
+  const auto enc32 = must(
+      session->create(Encrypted{"nvdimm"},
+                      must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, 32, EncryptedFormat::enc32))));
+  CHECK(must(enc32.read()).text().starts_with("enc32 user:master 32 "));
+  CHECK(error_of(
+            session->create(Encrypted{"nvdimm2"}, must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, 64,
+                                                                                  EncryptedFormat::enc32)))) == EINVAL);
+  // eCryptfs keys are described by sixteen hex digits, and are 64 bytes.
+  const auto for_ecryptfs = [](std::uint32_t size) {
+    return must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, size, EncryptedFormat::ecryptfs));
+  };
+  const auto ecryptfs = must(session->create(Encrypted{"0123456789abcdef"}, for_ecryptfs(64)));
+  CHECK(must(ecryptfs.read()).text().starts_with("ecryptfs user:master 64 "));
+  CHECK(error_of(session->create(Encrypted{"not sixteen digits"}, for_ecryptfs(64))) == EINVAL);
+  CHECK(error_of(session->create(Encrypted{"0123456789abcdee"}, for_ecryptfs(32))) == EINVAL);
+}
+
+TEST_CASE("encrypted: what is not well formed, tampered with, or sealed by a key that is not there") {
+  const support::Session session;
+  const auto payload = must(EncryptedPayload::generate({MasterKey::Kind::user, "absent"}, 32));
+  if (!has_type(*session, Encrypted{"first"}, payload)) return;
+  // Without master key it is made all the same; only who reads is told.
+  const auto orphan = must(session->create(Encrypted{"orphan"}, payload));
+  CHECK(error_of(orphan.read()) == ENOKEY);
+  const auto master = must(session->create(User{"master"}, "0123456789abcdef0123456789abcdef"));
+  const auto key =
+      must(session->create(Encrypted{"key"}, must(EncryptedPayload::generate({MasterKey::Kind::user, "master"}, 32))));
+  const auto blob = must(key.read());
+  {
+    std::string tampered{blob.text()};
+    char& digit = tampered[tampered.size() - 5];
+    digit = digit == '0' ? '1' : '0';
+    CHECK(error_of(session->create(Encrypted{"tampered"}, must(EncryptedPayload::load(ByteView{tampered})))) == EINVAL);
+    const std::string half{blob.text().substr(0, blob.size() / 2)};
+    CHECK(error_of(session->create(Encrypted{"half"}, must(EncryptedPayload::load(ByteView{half})))) == EINVAL);
+    CHECK(error_of(session->create(Encrypted{"words"}, must(EncryptedPayload::load(ByteView{"of no format"})))) ==
+          EINVAL);
+  }
+  REQUIRE(session->unlink(master));
+  REQUIRE(support::is_collected(KeyRef<User>{master}));
+  CHECK(error_of(session->create(Encrypted{"copy"}, must(EncryptedPayload::load(blob)))) == ENOKEY);
+  // Sealed by one that is not there: found out when it is read.
+  REQUIRE(key.update(must(EncryptedUpdate::seal_with({MasterKey::Kind::user, "absent"})), no_timeout));
+  CHECK(error_of(key.read()) == ENOKEY);
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"bytes"}, "0123456789abcdef")) == EINVAL);
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"empty"}, {})) == EINVAL);
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"no command"}, "default user:master 32")) == EINVAL);
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"no format"}, "new none user:master 32")) == EINVAL);
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"no kind"}, "new default none:master 32")) == EINVAL);
+  // Data of the caller's own, which most kernels are built without, and which is hexadecimal in those that are not.
+  CHECK(error_of(session->create(Unchecked<"encrypted">{"data"}, "new default user:master 32 not hexadecimal")) ==
+        EINVAL);
+  for (const char* words : {"", "two words", "line\nfeed"}) {
+    CHECK(is_usage(EncryptedPayload::generate({MasterKey::Kind::user, words}, 32)));
+    CHECK(is_usage(EncryptedUpdate::seal_with({MasterKey::Kind::user, words})));
+  }
+  if (has_type(*session, Trusted{"trusted"}, must(TrustedPayload::generate(32)))) return;
+  const auto by_trusted = session->create(Encrypted{"by trusted"},
+                                          must(EncryptedPayload::generate({MasterKey::Kind::trusted, "absent"}, 32)));
+  CHECK(error_of(by_trusted) == 0);
+  if (by_trusted) CHECK(error_of(by_trusted->read()) == EOPNOTSUPP);
+}
+
+TEST_CASE("trusted: made, read and loaded again where there is a trust source") {
+  const support::Session session;
+  const auto payload = must(TrustedPayload::generate(32));
+  if (!has_type(*session, Trusted{"sealed"}, payload)) return;
+  const auto key = must(session->create(Trusted{"sealed"}, payload));
+  const auto blob = must(key.read());
+  CHECK_FALSE(blob.empty());
+  const auto copy = must(session->create(Trusted{"copy"}, must(TrustedPayload::load(blob))));
+  CHECK(must(copy.read()).text() == blob.text());
+}
+
+TEST_CASE("types of other modules are ENODEV where they are not loaded") {
+  const support::Session session;
+  const auto check = [&]<KeyType T>(const T& type) {
+    CAPTURE(T::name);
+    const auto key = session->create(type, "x");
+    if (key) return;
+    const int error = error_of(key);
+    CHECK(
+        (error == ENODEV || error == EINVAL || error == EPERM));  // the latter if it is there: "x" means nothing to it
+    if (error == ENODEV) lacks(T::name);
+  };
+  check(Unchecked<"rxrpc">{"afs@EXAMPLE.ORG"});
+  check(Unchecked<"ceph">{"client.admin"});
+  check(Unchecked<"psk">{"identity"});
+  check(Unchecked<"pkcs7_test">{"message"});
+}
+
+TEST_CASE("asymmetric: a certificate is described by name and identifier, and found by its identifiers") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = must(session->create(Asymmetric{""}, der));
+  const auto info = must(key.describe());
+  CHECK(info.type() == "asymmetric");
+  CHECK(info.permissions().bits() == 0x39010000);
+  const std::string description{info.description()};
+  REQUIRE(description.starts_with("lizard: "));
+  const auto identifier = description.substr(8);
+  CHECK(identifier.size() == 40);
+  CHECK(must(session->search<Asymmetric>("id:" + identifier)) == KeyRef<Asymmetric>{key});
+  CHECK(must(session->search<Asymmetric>("id:" + identifier.substr(20))) == KeyRef<Asymmetric>{key});  // its end
+  CHECK(must(session->search<Asymmetric>("ex:" + identifier)) == KeyRef<Asymmetric>{key});
+  CHECK(error_of(session->search<Asymmetric>("ex:" + identifier.substr(20))) == ENOKEY);
+  CHECK(must(session->search<Asymmetric>(description)) == KeyRef<Asymmetric>{key});
+  CHECK(error_of(session->create(Asymmetric{description}, der)) == EEXIST);
+
+  CHECK(error_of(AnyKeyRef::from_serial(key.serial()).read()) == EOPNOTSUPP);
+  REQUIRE(key.set_permissions(Permissions{}.possessor(all_rights)));  // the right to read changes nothing
+  CHECK(error_of(AnyKeyRef::from_serial(key.serial()).read()) == EOPNOTSUPP);
+  const auto as_other_type = KeyRef<Unchecked<"asymmetric">>::from_serial(key.serial());
+  CHECK(error_of(as_other_type.update(ByteView{der}, no_timeout)) == EOPNOTSUPP);
+}
+
+TEST_CASE("asymmetric: what is not an RSA certificate in DER") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto refused = [&](const std::string& bytes) { return error_of(session->create(Asymmetric{"x"}, bytes)); };
+  CHECK(refused("no certificate") == EBADMSG);
+  CHECK(refused(certificates.read("lizard.pem")) == EBADMSG);
+  CHECK(refused(der.substr(0, der.size() - 1)) == EBADMSG);
+  CHECK(refused(der + "x") == 0);  // what follows the certificate is passed over
+  CHECK(refused("") == EINVAL);
+  certificates.run("openssl pkey -in lizard.key -pubout -outform DER -out public.der");
+  CHECK(refused(certificates.read("public.der")) == EBADMSG);
+  certificates.run("openssl pkcs8 -topk8 -nocrypt -in lizard.key -outform DER -out private.der");
+  const int private_key = refused(certificates.read("private.der"));
+  CHECK((private_key == 0 || private_key == EBADMSG));
+  if (private_key != 0) lacks("private keys in PKCS#8");
+  // Of other algorithms: if the kernel has them, they are keys like any other.
+  const int elliptic = refused(certificates.make("elliptic", {}, "ec -pkeyopt ec_paramgen_curve:P-256"));
+  CHECK((elliptic == 0 || elliptic == ENOENT || elliptic == ENOPKG));
+  if (elliptic != 0) lacks("keys on elliptic curves");
+  const int edwards = refused(certificates.make("edwards", {}, "ed25519"));
+  CHECK((edwards == 0 || edwards == ENOPKG));
+  if (edwards != 0) lacks("Ed25519");
+}
+
+TEST_CASE("asymmetric: what the kernel encrypts, openssl decrypts") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = must(session->create(Asymmetric{"key"}, der));
+  const auto pkcs1 = must(PublicKey::of(key, "pkcs1"));
+  const auto info = must(pkcs1.query());
+  CHECK(info.operations == FlagSet<PublicKeyOperation>{PublicKeyOperation::encrypt, PublicKeyOperation::verify});
+  CHECK(info.key_bits == 2048);
+  CHECK(info.max_encrypted_size == 256);
+  CHECK(info.max_signature_size == 256);
+  for (const std::size_t size : {1u, 32u, 245u}) {
+    CAPTURE(size);
+    const std::string text(size, 'x');
+    const auto encrypted = must(pkcs1.encrypt(text));
+    CHECK(encrypted.size() == 256);
+    certificates.write("encrypted", encrypted.text());
+    certificates.run(
+        "openssl pkeyutl -decrypt -inkey lizard.key -pkeyopt rsa_padding_mode:pkcs1 -in encrypted -out decrypted");
+    CHECK(certificates.read("decrypted") == text);
+  }
+  const std::string too_long(246, 'x');
+  CHECK(error_of(pkcs1.encrypt(too_long)) == EOVERFLOW);
+
+  const auto raw = must(PublicKey::of(key, "raw"));
+  std::string block(256, 'x');
+  block.front() = '\0';  // below the modulus
+  const auto encrypted = must(raw.encrypt(block));
+  certificates.write("encrypted", encrypted.text());
+  certificates.run(
+      "openssl pkeyutl -decrypt -inkey lizard.key -pkeyopt rsa_padding_mode:none -in encrypted -out decrypted");
+  CHECK(certificates.read("decrypted") == block);
+}
+
+TEST_CASE("asymmetric: what openssl signs, the kernel verifies") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = must(session->create(Asymmetric{"key"}, der));
+  certificates.write("message", "the message");
+  certificates.run("openssl dgst -sha256 -binary -out digest message");
+  certificates.run("openssl dgst -sha256 -sign lizard.key -out signature message");
+  const auto digest = certificates.read("digest");
+  const auto signature = certificates.read("signature");
+  REQUIRE(digest.size() == 32);
+  REQUIRE(signature.size() == 256);
+  const auto sha256 = must(PublicKey::of(key, "pkcs1", "sha256"));
+  CHECK(must(sha256.verify(digest, signature)));
+
+  auto other_digest = digest;
+  other_digest[0] = static_cast<char>(other_digest[0] ^ 1);
+  CHECK_FALSE(must(sha256.verify(other_digest, signature)));
+  auto other_signature = signature;
+  other_signature[100] = static_cast<char>(other_signature[100] ^ 1);
+  CHECK_FALSE(must(sha256.verify(digest, other_signature)));
+  CHECK_FALSE(must(sha256.verify(digest, std::string_view{signature}.substr(1))));
+  CHECK_FALSE(must(sha256.verify(digest, "")));
+  CHECK_FALSE(must(sha256.verify("", signature)));
+  CHECK_FALSE(must(must(PublicKey::of(key, "pkcs1", "sha512")).verify(digest, signature)));
+  CHECK_FALSE(must(must(PublicKey::of(key, "pkcs1")).verify(digest, signature)));
+}
+
+TEST_CASE("asymmetric: a certificate neither signs nor decrypts, and words that mean nothing") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = must(session->create(Asymmetric{"key"}, der));
+  const std::string digest(32, 'd');
+  const std::string block(256, '\1');
+  CHECK(error_of(must(PublicKey::of(key, "pkcs1", "sha256")).sign(digest)) == EINVAL);
+  CHECK(error_of(must(PublicKey::of(key, "pkcs1")).decrypt(block)) == EINVAL);
+  for (const char* encoding : {"oaep", "pss", "pkcs7"}) {
+    CAPTURE(encoding);
+    const auto used = must(PublicKey::of(key, encoding));
+    CHECK(error_of(used.query()) == EINVAL);
+    CHECK(error_of(used.encrypt("x")) == EINVAL);
+  }
+  for (const char* word : {"", "two words", "a=b", "line\nfeed"}) {
+    CHECK(is_usage(PublicKey::of(key, word)));
+    if (*word != '\0') CHECK(is_usage(PublicKey::of(key, "pkcs1", word)));
+  }
+  CHECK(is_usage(PublicKey::of(key, std::string(80, 'x'))));
+  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).query()));
+  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).encrypt("x")));
+  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).verify(digest, block)));
+
+  const auto user = must(session->create(User{"user"}, "x"));
+  const auto of_user = must(PublicKey::of(KeyRef<Asymmetric>::from_serial(user.serial()), "pkcs1"));
+  CHECK(error_of(of_user.query()) == EOPNOTSUPP);
+  CHECK(error_of(of_user.verify(digest, block)) == EOPNOTSUPP);
+
+  const auto pkcs1 = must(PublicKey::of(key, "pkcs1", "sha256"));
+  REQUIRE(key.set_permissions(Permissions{}.user(all_rights.without(Right::search))));
+  CHECK(error_of(pkcs1.query()) == EACCES);
+  CHECK(error_of(pkcs1.verify(digest, block)) == EACCES);
+  REQUIRE(key.set_permissions(Permissions{}.user(all_rights)));
+  REQUIRE(key.revoke());
+  CHECK(error_of(pkcs1.query()) == EKEYREVOKED);
+  CHECK(error_of(pkcs1.verify(digest, block)) == EKEYREVOKED);
+}
+
+TEST_CASE("Diffie-Hellman: both sides come to the same, or the kernel lacks it") {
+  const support::Session session;
+  // RFC 3526, group 14; the kernel refuses primes that are much shorter.
+  const std::string_view digits =
+      "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b"
+      "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5ae9f24117c4b1fe6"
+      "49286651ece45b3dc2007cb8a163bf0598da48361c55d39a69163fa8fd24cf5f83655d23dca3ad961c62f356208552bb9ed529077096966d"
+      "670c354e4abc9804f1746c08ca18217c32905e462e36ce3be39e772c180e86039b2783a2ec07a28fb5c55df06f4c52c9de2bcbf695581718"
+      "3995497cea956ae515d2261898fa051015728e5a8aacaa68ffffffffffffffff";
+  std::string modulus;
+  for (std::size_t at = 0; at < digits.size(); at += 2) {
+    modulus += static_cast<char>(std::stoi(std::string{digits.substr(at, 2)}, nullptr, 16));
+  }
+  const auto prime = must(session->create(User{"prime"}, modulus));
+  const auto base = must(session->create(User{"base"}, "\x02"));
+  const auto secret = must(session->create(User{"secret"}, std::string(32, '\x5a')));
+  const auto peer_secret = must(session->create(User{"peer's secret"}, std::string(32, '\x3c')));
+  const KeyRef<User> keys[] = {secret, prime, base};
+  const auto result = diffie_hellman(keys[0], keys[1], keys[2]);
+  if (!has(KeyringCapability::diffie_hellman)) {
+    lacks("Diffie-Hellman");
+    CHECK(error_of(result) == EOPNOTSUPP);
+    CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", {}, 32)) == EOPNOTSUPP);
+    return;
+  }
+  const auto own = must(session->create(User{"own"}, *result));
+  const auto peer =
+      must(session->create(User{"peer"}, must(diffie_hellman(KeyRef<User>{peer_secret}, keys[1], keys[2]))));
+  const auto shared = must(diffie_hellman(keys[0], keys[1], KeyRef<User>{peer}));
+  CHECK(shared.size() == 256);
+  CHECK(shared.text() == must(diffie_hellman(KeyRef<User>{peer_secret}, keys[1], KeyRef<User>{own})).text());
+  CHECK(must(diffie_hellman(keys[0], keys[1], keys[2], "sha256", "other", 32)).size() == 32);
+  CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", {}, 1025)) == EMSGSIZE);
+  CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", std::string(65, 'x'), 32)) == EMSGSIZE);
+  CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "no_such_hash", {}, 32)) == ENOENT);
+}
+
+TEST_CASE("Diffie-Hellman: no keys, no hash") {
+  const support::Session session;
+  using namespace std::string_literals;
+  const auto number = must(session->create(User{"number"}, "\x05"));
+  const KeyRef<User> key = number;
+  CHECK(is_usage(diffie_hellman(key, key, key, "a\0b"s, {}, 32)));
+  CHECK(is_usage(diffie_hellman(key, key, key, ""s, {}, 32)));
+}
+
+TEST_CASE("notifications: told of what happens to a key, or the kernel lacks them") {
+  const support::Session session;
+  const auto key = must(session->create(User{"lizard"}, "gizzard"));
+  if (!has(KeyringCapability::notifications)) {
+    lacks("notifications");
+    CHECK_FALSE(KeyWatch::open());
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    {
+      const auto watch = KeyWatch::adopt(ends[0]);
+      CHECK(error_of(watch.add(key, 7)) == EOPNOTSUPP);
+      CHECK(error_of(watch.remove(key)) == EOPNOTSUPP);
+      CHECK(is_usage(watch.add(KeyRef<User>{}, 7)));
+    }
+    ::close(ends[1]);
+    return;
+  }
+  auto watch = must(KeyWatch::open());
+  REQUIRE(watch.add(key, 7));
+  REQUIRE(key.update("new", no_timeout));
+  const auto event = must(watch.next());
+  CHECK(event.kind == KeyEventKind::updated);
+  CHECK(event.watch_id == 7);
+  CHECK(event.key.serial() == key.serial());
+  REQUIRE(watch.remove(key));
+}
+
+TEST_CASE("capabilities: the kernel says what it does, whoever asks") {
+  const support::Session session;
+  const auto all = must(keyring_capabilities());
+  CHECK(all.contains(KeyringCapability::capabilities));
+  CHECK(all.contains(KeyringCapability::invalidate));
+  CHECK(all.contains(KeyringCapability::restrict_ring));
+  CHECK(all.contains(KeyringCapability::move));
+  if (::geteuid() != 0) return support::skip("only root becomes another user");
+  const Answers answers = support::as_user(
+      support::nobody, [](Answers& found) { found.push_back(static_cast<long>(must(keyring_capabilities()).bits())); });
+  CHECK(answers == Answers{static_cast<long>(all.bits())});
+}

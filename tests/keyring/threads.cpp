@@ -1,0 +1,346 @@
+// Who of several threads and processes may use a key: the four answers of keyring/ring_thread.hpp, and why they are
+// needed. What reading says is 0 or errno.
+#include <gsskey/keyring/ring_thread.hpp>
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <functional>
+#include <future>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gsskey/keyring.hpp>
+
+#include "support/as_user.hpp"
+#include "support/catch.hpp"
+#include "support/session.hpp"
+#include "support/skip.hpp"
+
+using namespace gsskey;
+using key_type::User;
+using support::Answers;
+using support::error_of;
+using support::must;
+using support::outcome;
+
+namespace {
+
+constexpr uid_t root = 0;
+
+#if defined(__SANITIZE_THREAD__)
+#define GSSKEY_TEST_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define GSSKEY_TEST_TSAN 1
+#endif
+#endif
+#ifdef GSSKEY_TEST_TSAN
+constexpr bool is_single_threaded = false;  // ThreadSanitizer has a thread of its own in every process
+#else
+constexpr bool is_single_threaded = true;
+#endif
+
+/// A thread that is there already, and does something when it is told to.
+class EarlierThread {
+ public:
+  EarlierThread() {
+    std::promise<void> is_there;
+    auto there = is_there.get_future();
+    thread_ = std::thread{[this, &is_there] {
+      is_there.set_value();
+      work_.get_future().get()();
+    }};
+    there.wait();
+  }
+  void finish(std::function<void()> work) {
+    work_.set_value(std::move(work));
+    thread_.join();
+  }
+
+ private:
+  std::promise<std::function<void()>> work_;
+  std::thread thread_;
+};
+
+template <class Work>
+long in_a_new_thread(Work work) {
+  long answer = -2;
+  std::thread{[&] { answer = work(); }}.join();
+  return answer;
+}
+template <class Work>
+long in_a_child(Work work) {
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(static_cast<int>(work()));
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+long reading(KeyRef<User> key) { return outcome(key.read()); }
+/// In this program, started again.
+long reading_after_exec(KeyRef<User> key) {
+  return in_a_child([&] {
+    ::setenv("GSSKEY_TEST_KEY", std::to_string(key.serial()).c_str(), 1);
+    ::execl("/proc/self/exe", "threads", "[.executed]", nullptr);
+    return 1;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("what is executed", "[.executed]") {
+  const char* const serial = std::getenv("GSSKEY_TEST_KEY");
+  REQUIRE(serial != nullptr);
+  std::_Exit(static_cast<int>(reading(KeyRef<User>::from_serial(std::atoi(serial)))));
+}
+
+TEST_CASE("a key of a thread's ring is that thread's alone") {
+  const support::Session session;
+  EarlierThread earlier;
+  KeyRef<User> key;
+  std::promise<void> made;
+  std::promise<void> seen;
+  std::thread owner{[&] {
+    key = must(must(Keyring::install_thread()).upsert(User{"gsskey:mine"}, "secret"));
+    CHECK(reading(key) == 0);
+    CHECK(in_a_new_thread([&] { return reading(key); }) == EACCES);  // it has a ring of its own
+    CHECK(in_a_new_thread([own = must(Keyring::thread())] { return long{must(Keyring::thread()) == own}; }) == 0);
+    CHECK(in_a_child([&] { return reading(key); }) == EACCES);
+    CHECK(in_a_child([&] { return outcome(Keyring::thread()); }) == ENOKEY);
+    CHECK(reading_after_exec(key) == EACCES);
+    made.set_value();
+    seen.get_future().wait();
+  }};
+  made.get_future().wait();
+  CHECK(reading(key) == EACCES);
+  CHECK(error_of(key.revoke()) == EACCES);
+  CHECK(error_of(key.invalidate()) == EACCES);
+  CHECK(must(key.describe()).description() == "gsskey:mine");  // its user may view it
+  CHECK(error_of(Keyring::thread()) == ENOKEY);
+  earlier.finish([&] { CHECK(reading(key) == EACCES); });
+  seen.set_value();
+  owner.join();
+  CHECK(support::eventually([&] { return outcome(key.describe()) == ENOKEY; }));  // it died with its thread
+}
+
+TEST_CASE("a process ring is shared by threads that start later, not by children") {
+  if (!is_single_threaded) return support::skip("ThreadSanitizer has a thread of its own");
+  const Answers answers = support::as_user(root, [](Answers& found) {
+    const auto ring = must(Keyring::install_process());
+    const auto key = must(ring.upsert(User{"gsskey:ours"}, "secret"));
+    found.push_back(must(Keyring::install_process()) == ring);
+    found.push_back(must(Keyring::process()) == ring);
+    found.push_back(reading(key));
+    found.push_back(in_a_new_thread([&] { return reading(key); }));
+    found.push_back(in_a_new_thread([&] { return long{must(Keyring::install_process()) == ring}; }));
+    found.push_back(in_a_child([&] { return reading(key); }));
+    found.push_back(in_a_child([&] { return outcome(Keyring::process()); }));
+    found.push_back(in_a_child([&] { return long{must(Keyring::install_process()) != ring}; }));
+    found.push_back(reading_after_exec(key));
+    EarlierThread earlier;  // later than the ring
+    found.push_back(must(Keyring::install_process()) == ring);
+    earlier.finish([&] { found.push_back(reading(key)); });
+  });
+  CHECK(answers == Answers{1, 1, 0, 0, 1, EACCES, ENOKEY, 1, EACCES, 1, 0});
+}
+
+TEST_CASE("a process ring is refused when threads are there that would not share it") {
+  const Answers answers = support::as_user(root, [](Answers& found) {
+    EarlierThread earlier;
+    const auto refused = Keyring::install_process();
+    found.push_back(outcome(refused));
+    found.push_back(!refused && refused.error().domain() == Domain::usage);
+    found.push_back(outcome(Keyring::process()));
+    // What the refusal saves from.
+    const auto forced = KeyringRef::from_serial(keyctl_get_keyring_ID(KEY_SPEC_PROCESS_KEYRING, 1));
+    const auto key = must(forced.upsert(User{"gsskey:not quite ours"}, "secret"));
+    found.push_back(reading(key));
+    earlier.finish([&] {
+      found.push_back(reading(key));
+      found.push_back(outcome(Keyring::process()));
+      found.push_back(KeyringRef::from_serial(keyctl_get_keyring_ID(KEY_SPEC_PROCESS_KEYRING, 1)) != forced);
+    });
+  });
+  CHECK(answers == Answers{-1, 1, ENOKEY, 0, EACCES, ENOKEY, 1});
+}
+
+TEST_CASE("a process ring can be installed when the other threads are gone") {
+  if (!is_single_threaded) return support::skip("ThreadSanitizer has a thread of its own");
+  const Answers answers = support::as_user(root, [](Answers& found) {
+    EarlierThread{}.finish([] {});
+    found.push_back(support::eventually([] { return outcome(Keyring::install_process()) == 0; }));
+  });
+  CHECK(answers == Answers{1});
+}
+
+TEST_CASE("keys of a private ring in the session are everybody's in the session") {
+  const support::Session session;
+  EarlierThread earlier;
+  const auto ring = must(session->create(key_type::Keyring{"gsskey:private"}));
+  auto key = must(ring.create(User{"gsskey:ours"}, "secret"));
+  const KeyRef<User> name = key;
+  CHECK(reading(name) == 0);
+  CHECK(in_a_new_thread([&] { return reading(name); }) == 0);
+  CHECK(in_a_child([&] { return reading(name); }) == 0);
+  CHECK(reading_after_exec(name) == 0);
+  CHECK(in_a_new_thread([&] {
+          must(Keyring::join_session());  // this thread's only
+          return reading(name);
+        }) == EACCES);
+  CHECK(reading(name) == 0);
+  earlier.finish([&] {
+    CHECK(reading(name) == 0);
+    must(std::move(key).close());  // an owner may end on any of them
+  });
+  CHECK(must(ring.members()).empty());
+}
+
+TEST_CASE("keys with opened permissions are the user's on every thread, but their ring is not") {
+  const support::Session session;
+  EarlierThread earlier;
+  const RingThread elsewhere = must(RingThread::start());
+  const auto opened = Permissions{}.possessor(all_rights).user(all_rights);
+  auto key = elsewhere.run(
+      [&] { return must(elsewhere.ring().create(User{"gsskey:opened"}, "secret", {.permissions = opened})); });
+  const KeyRef<User> name = key;
+  CHECK(reading(name) == 0);
+  CHECK(in_a_new_thread([&] { return reading(name); }) == 0);
+  CHECK(in_a_child([&] { return reading(name); }) == 0);
+  CHECK(reading_after_exec(name) == 0);
+  CHECK(in_a_child([&] { return ::setresuid(1, 1, 1) == 0 ? reading(name) : -1; }) == EACCES);
+  earlier.finish([&] {
+    CHECK(reading(name) == 0);
+    must(name.update("changed", no_timeout));
+  });
+  CHECK(must(name.read()).text() == "changed");
+  CHECK(error_of(elsewhere.ring().unlink(name)) == EACCES);
+  elsewhere.run([&] { must(std::move(key).close()); });
+}
+
+TEST_CASE("a RingThread has the keys, and everybody asks it") {
+  const support::Session session;
+  EarlierThread earlier;
+  const RingThread keeper = must(RingThread::start());
+  auto key = keeper.run([&] { return must(keeper.ring().create(User{"gsskey:kept"}, "secret")); });
+  const KeyRef<User> name = key;
+  const auto asked = [&] { return keeper.run([&] { return reading(name); }); };
+  CHECK(reading(name) == EACCES);
+  CHECK(asked() == 0);
+  CHECK(in_a_new_thread([&] { return reading(name); }) == EACCES);
+  CHECK(in_a_new_thread(asked) == 0);
+  CHECK(in_a_child([&] { return reading(name); }) == EACCES);
+  CHECK(reading_after_exec(name) == EACCES);
+  CHECK(error_of(keeper.ring().members()) == EACCES);
+  CHECK(error_of(Keyring::thread()) == ENOKEY);
+  earlier.finish([&] {
+    CHECK(reading(name) == EACCES);
+    CHECK(asked() == 0);
+  });
+  CHECK(keeper.run([&] { return must(name.read()); }).text() == "secret");  // what it reads is handed over
+  keeper.run([&] { must(std::move(key).close()); });
+  CHECK(keeper.run([&] { return must(keeper.ring().members()).size(); }) == 0);
+}
+
+TEST_CASE("the end of a RingThread is the end of its keys") {
+  const support::Session session;
+  KeyRef<User> first;
+  KeyRef<User> second;
+  {
+    RingThread keeper = must(RingThread::start());
+    const auto make = [&] { return must(keeper.ring().upsert(User{"gsskey:kept"}, "secret")); };
+    first = keeper.run(make);
+    CHECK(must(first.describe()).description() == "gsskey:kept");
+    keeper = must(RingThread::start());  // the one before ends here
+    CHECK(support::eventually([&] { return outcome(first.describe()) == ENOKEY; }));
+    second = keeper.run(make);
+    const RingThread moved = std::move(keeper);
+    CHECK(moved.run([&] { return reading(second); }) == 0);
+    CHECK(moved.run([] { return must(Keyring::thread()); }) == moved.ring());
+  }
+  CHECK(support::eventually([&] { return outcome(second.describe()) == ENOKEY; }));
+}
+
+TEST_CASE("what a RingThread runs returns, and throws, to its caller") {
+  const support::Session session;
+  const RingThread thread = must(RingThread::start());
+  int runs = 0;
+  thread.run([&] { ++runs; });
+  CHECK(runs == 1);
+  auto work = [count = 0]() mutable { return ++count; };  // called where it is, not copied
+  CHECK(thread.run(work) == 1);
+  CHECK(thread.run(work) == 2);
+  CHECK(*thread.run([] { return std::make_unique<int>(7); }) == 7);
+  CHECK(thread.run([] { return std::string(1000, 'x'); }) == std::string(1000, 'x'));
+  CHECK(thread.run([] { return std::this_thread::get_id(); }) != std::this_thread::get_id());
+  CHECK(thread.run([] { return std::this_thread::get_id(); }) == thread.run([] { return std::this_thread::get_id(); }));
+
+  CHECK_THROWS_WITH(thread.run([]() -> std::unique_ptr<int> { throw std::runtime_error{"not today"}; }), "not today");
+  CHECK_THROWS_AS(thread.run([] { throw 7; }), int);
+  CHECK(thread.run([] { return 1; }) == 1);
+}
+
+TEST_CASE("many callers of a RingThread are served one at a time") {
+  const support::Session session;
+  const RingThread thread = must(RingThread::start());
+  const auto key = thread.run([&] { return must(thread.ring().upsert(User{"gsskey:counter"}, "0")); });
+  int counter = 0;  // not atomic: that is the point
+  std::vector<std::thread> callers;
+  std::vector<int> refusals(8);
+  for (int number = 0; number < 8; ++number) {
+    callers.emplace_back([&, number] {
+      for (int round = 0; round < 100; ++round) {
+        const int mine = number * 1000 + round;
+        try {
+          const int answer = thread.run([&, mine] {
+            must(key.update(std::to_string(++counter), no_timeout));
+            if (mine % 10 == 9) throw std::runtime_error{"refused"};
+            return mine;
+          });
+          if (answer != mine) refusals[static_cast<std::size_t>(number)] += 1000;
+        } catch (const std::runtime_error&) {
+          ++refusals[static_cast<std::size_t>(number)];
+        }
+      }
+    });
+  }
+  for (std::thread& caller : callers) caller.join();
+  CHECK(refusals == std::vector<int>(8, 10));
+  CHECK(counter == 800);
+  CHECK(thread.run([&] { return must(key.read()); }).text() == "800");
+}
+
+TEST_CASE("the end of a key on a thread that does not possess its ring is told to the hook") {
+  static std::vector<Error> told;
+  const support::Session session;
+  const RingThread keeper = must(RingThread::start());
+  set_destroy_hook([](const Error& error) noexcept { told.push_back(error); });
+  KeyRef<User> name;
+  {
+    const auto key = keeper.run([&] { return must(keeper.ring().create(User{"gsskey:lost"}, "secret")); });
+    name = key;
+  }
+  set_destroy_hook(nullptr);
+  REQUIRE(told.size() == 1);
+  CHECK(told[0].operation() == std::string_view{"keyctl_unlink"});
+  CHECK(told[0].minor_status() == EACCES);
+  CHECK(told[0].serial() == name.serial());
+  CHECK(keeper.run([&] { return reading(name); }) == 0);  // it is still there
+}
+
+TEST_CASE("a RingThread that cannot be started is an error") {
+  const Answers answers = support::as_user(support::nobody, [](Answers& found) {
+    const ::rlimit none{0, 0};
+    ::setrlimit(RLIMIT_NPROC, &none);
+    const auto thread = RingThread::start();
+    found.push_back(outcome(thread));
+    found.push_back(!thread && thread.error().operation() == std::string_view{"pthread_create"});
+  });
+  CHECK(answers == Answers{EAGAIN, 1});
+}

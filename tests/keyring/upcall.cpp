@@ -1,0 +1,669 @@
+// Keys on demand, all the way: request_key() here, the kernel, /sbin/request-key, and tests/keyring/upcall_handler.cpp
+// on the other side.
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <gsskey/keyring.hpp>
+
+#include "support/catch.hpp"
+#include "support/session.hpp"
+#include "support/skip.hpp"
+
+using namespace gsskey;
+using key_type::Logon;
+using key_type::User;
+using support::error_of;
+using support::must;
+
+namespace {
+
+constexpr int patience = 1000;  // of 10 ms
+constexpr uid_t nobody = 65534;
+
+const char* missing() {
+  if (::access("/sbin/request-key", X_OK) != 0) return "/sbin/request-key is not installed";
+  if (::access("/etc/request-key.d", W_OK) != 0) return "/etc/request-key.d cannot be written";
+  return nullptr;
+}
+
+/// The handler, made known to request-key for descriptions that begin with this process's name, and two pipes to it.
+class Handler {
+ public:
+  Handler() {
+    remove_what_is_left_of_killed_tests();
+    const auto program = std::filesystem::read_symlink("/proc/self/exe").replace_filename("keyring-upcall-handler");
+    std::string rules = "# of a test that is running; it takes this away\n";
+    for (const char* type : {"user", "logon"}) {
+      const std::string pattern = name_ + ":*";
+      rules += must(request_key_line({.type = type, .description = pattern, .program = program.native()})).text();
+    }
+    REQUIRE_FALSE(check_request_key_conf(rules));
+    REQUIRE(::mkdir(folder_.c_str(), 0700) == 0);
+    gate_ = pipe("gate");
+    said_ = pipe("said");
+    std::ofstream{rule_file()} << rules << std::flush;
+  }
+  Handler(const Handler&) = delete;
+  Handler& operator=(const Handler&) = delete;
+  ~Handler() {
+    std::filesystem::remove(rule_file());
+    std::filesystem::remove_all(folder_);
+    ::close(gate_);
+    ::close(said_);
+  }
+
+  /// A description that is the handler's.
+  [[nodiscard]] std::string named(std::string_view text) const { return name_ + ":" + std::string{text}; }
+
+  /// One of those who wait at the gate goes on.
+  void open_gate() const { REQUIRE(::write(gate_, "!", 1) == 1); }
+
+  /// What was said by now, and since the last time.
+  [[nodiscard]] std::string heard() const { return listen(0, {}); }
+  /// The same, when it ends with `end`.
+  [[nodiscard]] std::string heard(std::string_view end) const { return listen(patience, end); }
+
+ private:
+  [[nodiscard]] std::string rule_file() const { return "/etc/request-key.d/" + name_ + ".conf"; }
+  [[nodiscard]] int pipe(const char* pipe_name) const {
+    const std::string path = folder_ + pipe_name;
+    REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
+    return ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);  // both ways: neither side waits for the other
+  }
+  [[nodiscard]] std::string listen(int tries, std::string_view end) const {
+    std::string text;
+    while (true) {
+      char part[512];
+      const auto size = ::read(said_, part, sizeof part);
+      if (size > 0) {
+        text.append(part, static_cast<std::size_t>(size));
+        continue;
+      }
+      if (tries-- == 0 || (!end.empty() && text.ends_with(end))) return text;
+      ::pollfd ready{said_, POLLIN, 0};
+      ::poll(&ready, 1, 10);
+    }
+  }
+  static void remove_what_is_left_of_killed_tests() {
+    const std::string_view prefix = "gsskey-test-";
+    for (const auto& file : std::filesystem::directory_iterator{"/etc/request-key.d"}) {
+      const std::string stem = file.path().stem().string();
+      if (!stem.starts_with(prefix)) continue;
+      if (::kill(std::atoi(stem.c_str() + prefix.size()), 0) == 0 || errno != ESRCH) continue;
+      std::filesystem::remove(file.path());
+      std::filesystem::remove_all("/run/" + stem);
+    }
+  }
+
+  std::string name_ = "gsskey-test-" + std::to_string(::getpid());
+  std::string folder_ = "/run/" + name_ + "/";
+  int gate_ = -1;
+  int said_ = -1;
+};
+
+/// The payload, or "errno: " and its name.
+std::string requested(const std::string& description, const std::string& callout_info) {
+  const auto key = request_key<User>(description, callout_info);
+  if (!key) return "errno: " + std::string{key.error().text()};
+  return std::string{must(key->read()).text()};
+}
+std::string words_of(int error) { return "errno: " + std::string{std::strerror(error)}; }
+
+/// What `work` says, done by a child process with `user` as its user and group, in a session of its own.
+template <class Work>
+std::string as(uid_t user, Work work) {
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+  const pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    std::string text;
+    if (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0) {
+      text = "could not become another user";
+    } else {
+      try {
+        must(Keyring::join_session());
+        text = work();
+      } catch (const std::exception& error) {
+        text = error.what();
+      }
+    }
+    ::_exit(::write(ends[1], text.data(), text.size()) == static_cast<::ssize_t>(text.size()) ? 0 : 1);
+  }
+  ::close(ends[1]);
+  std::string text;
+  char part[512];
+  for (::ssize_t size; (size = ::read(ends[0], part, sizeof part)) > 0;) {
+    text.append(part, static_cast<std::size_t>(size));
+  }
+  ::close(ends[0]);
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  return text;
+}
+
+/// Takes away what request_key() has linked, negative keys too.
+void tidy(const support::Session& session) { must(session->clear()); }
+
+}  // namespace
+
+TEST_CASE("a key is made on demand, once, and found from then on") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string description = handler.named("once");
+  const auto key = must(request_key<User>(description, "give secret"));
+  CHECK(must(key.read()).text() == "secret");
+  CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+  CHECK(must(session->members()).contains(key));
+  CHECK(must(request_key<User>(description, "give another")) == key);
+  CHECK(must(request_key<User>(description)) == key);
+  CHECK(must(session->search<User>(description)) == key);
+  CHECK(handler.heard() == "");
+  tidy(session);
+}
+
+TEST_CASE("without callout info nobody makes a key") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(error_of(request_key<User>(handler.named("none"))) == ENOKEY);
+  CHECK(handler.heard() == "");
+  CHECK(must(session->members()).empty());
+}
+
+TEST_CASE("description and callout info reach the handler as they are") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string long_callout(4095, 'c');
+  const std::pair<std::string, std::string> pairs[] = {
+      {"plain", "callout"},
+      {"callout info", "with spaces,  two of them"},
+      {"a;b;c;d;e", "x;y;z"},
+      {" leading and trailing ", " "},
+      {"line\nfeed\ttab", "line\nfeed\ttab"},
+      {"\x01\x7f\xff\xc3", "\x01\x7f\xff\xc3"},
+      {"%c %d \"'\\$(x)`y`", "%c %d \"'\\$(x)`y`"},
+      {"long", long_callout},
+      {std::string(4095 - handler.named("").size(), 'd'), "callout"},
+  };
+  for (const auto& [text, callout] : pairs) {
+    const std::string description = handler.named(text);
+    CAPTURE(description, callout);
+    CHECK(requested(description, callout) == description + '\n' + callout);
+  }
+  CHECK(requested(handler.named("empty"), "") == handler.named("empty") + "\n");
+  tidy(session);
+}
+
+TEST_CASE("what is too long or no text never becomes an upcall") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(error_of(request_key<User>(handler.named("x"), std::string(4096, 'c'))) == EINVAL);
+  CHECK(error_of(request_key<User>(handler.named(std::string(4096, 'd')), "give x")) == EINVAL);
+  const auto with_nul = request_key<User>(handler.named("x"), std::string{"a\0b", 3});
+  REQUIRE_FALSE(with_nul);
+  CHECK(with_nul.error().domain() == Domain::usage);
+  CHECK(with_nul.error().text() == "callout info holds no NUL");
+  CHECK(request_key<User>(std::string{"a\0b", 3}).error().domain() == Domain::usage);
+  CHECK(request_key<User>(handler.named("x"), "give x", KeyringRef{}).error().domain() == Domain::usage);
+  CHECK(handler.heard() == "");
+  CHECK(must(session->members()).empty());
+}
+
+TEST_CASE("the handler is told who asks, and from which rings") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("main"), "who") == "0 0 0 0 " + std::to_string(session->serial()) + " user");
+  CHECK(as(nobody, [&] {
+          const auto own = must(Keyring::session());
+          const auto expected_words = "65534 65534 0 0 " + std::to_string(own.serial()) + " user";
+          return requested(handler.named("child"), "who") == expected_words ? "as expected" : "another";
+        }) == "as expected");
+  std::thread{[&] {
+    const auto own = must(Keyring::install_thread());
+    CHECK(requested(handler.named("thread"), "who") ==
+          "0 0 " + std::to_string(own.serial()) + " 0 " + std::to_string(session->serial()) + " user");
+    CHECK(must(own.members()).size() == 1);  // the first ring that there is
+  }}.join();
+  CHECK(must(session->members()).size() == 1);
+  tidy(session);
+}
+
+TEST_CASE("root and others get keys of their own") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const uid_t user : {uid_t{0}, nobody}) {
+    CAPTURE(user);
+    CHECK(as(user, [&] {
+            const auto key = must(request_key<User>(handler.named("mine"), "made"));
+            const auto info = must(key.describe());
+            return std::string{must(key.read()).text()} + ' ' + std::to_string(info.user()) + ' ' +
+                   std::to_string(info.group()) + ' ' + std::to_string(info.permissions().bits());
+          }) == "full " + std::to_string(user) + ' ' + std::to_string(user) + ' ' + std::to_string(0x3f030000));
+  }
+}
+
+TEST_CASE("timeout and permissions are on the key when it gets its payload") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const auto key = must(request_key<User>(handler.named("made"), "made"));
+  CHECK(must(key.read()).text() == "full");
+  CHECK(must(key.describe()).permissions().bits() == 0x3f030000);
+  const auto table = must(ProcKeys::read());
+  const auto line = must(table.find(key));
+  CHECK(line.timeout == "2d");
+  CHECK(line.permissions.bits() == 0x3f030000);
+  CHECK(line.flags == "I--Q---");
+  CHECK(line.text == handler.named("made") + ": 4");
+
+  const auto usual = must(request_key<User>(handler.named("usual"), "give x"));
+  const auto table_after = must(ProcKeys::read());
+  CHECK(must(table_after.find(usual)).timeout == "perm");
+  CHECK(must(table_after.find(usual)).permissions.bits() == 0x3f010000);
+  tidy(session);
+}
+
+TEST_CASE("the key hangs where the requester wants it, and where the handler wants it too") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const auto named = must(session->create(key_type::Keyring{handler.named("named by the requester")}));
+  const auto other = must(session->create(key_type::Keyring{handler.named("ring")}));
+  struct {
+    std::string order;
+    bool with_ring;
+    bool in_session, in_named, in_other;
+  } const table[] = {
+      {"to none", false, true, false, false},      {"to none", true, false, true, false},
+      {"to requestor", false, true, false, false}, {"to requestor", true, false, true, false},
+      {"to ring", false, true, false, true},       {"to ring", true, false, true, true},
+  };
+  int number = 0;
+  for (const auto& row : table) {
+    CAPTURE(row.order, row.with_ring);
+    const std::string description = handler.named(std::to_string(++number));
+    const auto key =
+        row.with_ring ? request_key<User>(description, row.order, named) : request_key<User>(description, row.order);
+    REQUIRE(key);
+    CHECK(must(session->members()).contains(*key) == row.in_session);
+    CHECK(must(named.members()).contains(*key) == row.in_named);
+    CHECK(must(other.members()).contains(*key) == row.in_other);
+  }
+  tidy(session);
+}
+
+TEST_CASE("a rejection comes with the handler's errno, and is remembered") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const int error : {EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED, ENOKEY, EPROTO, EPERM, 4094}) {
+    CAPTURE(error);
+    const std::string description = handler.named("rejected " + std::to_string(error));
+    const std::string order = "reject " + std::to_string(error) + " 3600";
+    CHECK(error_of(request_key<User>(description, order)) == error);
+    CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+    CHECK(error_of(request_key<User>(description, order)) == error);
+    CHECK(error_of(request_key<User>(description)) == error);
+    CHECK(handler.heard() == "");
+  }
+  CHECK(must(session->members()).size() == 7);
+  tidy(session);
+}
+
+TEST_CASE("errno beyond what the kernel carries is refused, and the requester gets ENOKEY") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const char* order : {"reject 0 3600", "reject 4095 3600", "reject 512 3600"}) {
+    CAPTURE(order);
+    CHECK(requested(handler.named(order), order) == words_of(ENOKEY));
+    CHECK(handler.heard("exit 1\n") == "run\nkeyctl_reject: Invalid argument\nexit 1\n");
+  }
+  tidy(session);
+}
+
+TEST_CASE("a rejection is over when its time is") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string description = handler.named("for a second");
+  CHECK(error_of(request_key<User>(description, "default-rejection")) == ENOKEY);
+  auto key = request_key<User>(description, "give at last");
+  for (int left = patience; !key && left > 0; --left) {
+    CHECK(error_of(key) == ENOKEY);
+    ::poll(nullptr, 0, 10);
+    key = request_key<User>(description, "give at last");
+  }
+  CHECK(must(must(std::move(key)).read()).text() == "at last");
+  CHECK(handler.heard("exit 0\nrun\nexit 0\n") == "run\nexit 0\nrun\nexit 0\n");
+  tidy(session);
+}
+
+TEST_CASE("a requester gets ENOKEY, and never hangs, when the handler") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  struct {
+    const char* order;
+    const char* heard;
+  } const table[] = {
+      {"throw", "run\nhandle_upcall: the handler threw an exception\nexit 1\n"},
+      {"silent", "run\nexit 0\n"},
+      {"exit 7", "run\nexit 7\n"},
+      {"abort", "run\n"},
+      {"drop", "run\nexit 0\n"},
+      {"negate 3600", "run\nexit 0\n"},
+      {"size 0", "run\nkeyctl_instantiate: Invalid argument\nexit 1\n"},
+      {"size 32768", "run\nkeyctl_instantiate: Invalid argument\nexit 1\n"},
+  };
+  for (const auto& row : table) {
+    for (const uid_t user : {uid_t{0}, nobody}) {
+      CAPTURE(row.order, user);
+      CHECK(as(user, [&] { return requested(handler.named(row.order), row.order); }) == words_of(ENOKEY));
+      CHECK(handler.heard(row.heard) == row.heard);
+    }
+  }
+}
+
+TEST_CASE("the largest payload is delivered") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const auto key = must(request_key<User>(handler.named("large"), "size 32767"));
+  CHECK(must(key.read()).size() == 32767);
+  tidy(session);
+}
+
+TEST_CASE("no answer is remembered for a minute") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string description = handler.named("silent");
+  CHECK(error_of(request_key<User>(description, "silent")) == ENOKEY);
+  CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+  CHECK(error_of(request_key<User>(description, "give me")) == ENOKEY);
+  CHECK(handler.heard() == "");
+  const auto table = must(ProcKeys::read());
+  const auto members = must(session->members());
+  REQUIRE(members.size() == 1);
+  const auto line = must(table.find(members[0]));
+  CHECK(line.flags == "I--Q-N-");
+  CHECK((line.timeout == "1m" || line.timeout.ends_with('s')));
+  tidy(session);
+}
+
+TEST_CASE("a child that outlives its handler has no authority any more") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string description = handler.named("forked");
+  CHECK(error_of(request_key<User>(description, "fork")) == ENOKEY);
+  handler.open_gate();
+  CHECK(handler.heard("exit 1\n") == "run\nkeyctl_instantiate: Device or resource busy\nexit 1\n");
+  CHECK(error_of(request_key<User>(description)) == ENOKEY);
+  tidy(session);
+}
+
+TEST_CASE("a key of another type than the handler's is rejected") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(error_of(request_key<Logon>(handler.named("logon"), "give x")) == ENOKEY);
+  CHECK(handler.heard("exit 1\n") ==
+        "run\nhandle_upcall: the requested key is of another type than the handler's\nexit 1\n");
+  tidy(session);
+}
+
+TEST_CASE("rings are not made on demand, and what no rule is for is ENOKEY") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(error_of(request_key<key_type::Keyring>(handler.named("ring"), "give x")) == EPERM);
+  CHECK(error_of(request_key<User>("gsskey-no-rule-is-for-this:x", "give x")) == ENOKEY);
+  CHECK(handler.heard() == "");
+  tidy(session);
+}
+
+TEST_CASE("a handler becomes its requester and keeps its authority") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("become"), "become") == "0 0 0 0 0 0 0");
+  CHECK(as(nobody, [&] { return requested(handler.named("become"), "become"); }) ==
+        "65534 65534 65534 65534 65534 65534 0");
+  CHECK(handler.heard("exit 0\nrun\nexit 0\n") == "run\nexit 0\nrun\nexit 0\n");
+  tidy(session);
+}
+
+TEST_CASE("a handler finds keys of its requester") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const uid_t user : {uid_t{0}, nobody}) {
+    CAPTURE(user);
+    CHECK(as(user, [&] {
+            const auto own = must(Keyring::session());
+            const auto inner = must(own.create(User{handler.named("inner")}, "what the requester has"));
+            return requested(handler.named("outer"), "inner");
+          }) == "what the requester has, found");
+  }
+}
+
+TEST_CASE("a handler has another handler make a key") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const std::string order : {"chain", "chain-to-session", "chain-to-requestor"}) {
+    CAPTURE(order);
+    CHECK(requested(handler.named(order), order) == "made by another handler");
+    CHECK(handler.heard("exit 0\nexit 0\n") == "run\nrun\nexit 0\nexit 0\n");
+    // Without a ring that is named it hung in the first handler's session, and went with it.
+    const auto inner = session->search<User>(handler.named("inner"));
+    CHECK(error_of(inner) == (order == "chain" ? ENOKEY : 0));
+    tidy(session);
+  }
+}
+
+TEST_CASE("a payload in pieces is joined by the kernel") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("pieces"), "pieces") == "one, two, three");
+  tidy(session);
+}
+
+TEST_CASE("authority stays with who failed to use it, and is used up by who did not") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("empty"), "no-pieces") == "second try");
+  CHECK(handler.heard("exit 0\n") == "run\nkeyctl_instantiate_iov: Invalid argument\nexit 0\n");
+  CHECK(requested(handler.named("twice"), "twice") == "once");
+  CHECK(handler.heard("exit 0\n") ==
+        "run\nkeyctl_instantiate: the key is empty: moved from, or never set\n"
+        "again: refused\nexit 0\n");
+  tidy(session);
+}
+
+TEST_CASE("authority goes to threads that start later, not to those that were there") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("threads"), "threads") == "by a later thread");
+  CHECK(handler.heard("exit 0\n") == "run\nearlier: Operation not permitted\nlater: done\nexit 0\n");
+  tidy(session);
+}
+
+TEST_CASE("where the kernel cannot reject, the key is negated") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  const std::string description = handler.named("degraded");
+  CHECK(error_of(request_key<User>(description, "degrade 71 3600")) == ENOKEY);  // 71: EPROTO
+  CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+  CHECK(error_of(request_key<User>(description)) == ENOKEY);
+  tidy(session);
+}
+
+TEST_CASE("who has no authority over a key cannot assume it") {
+  const support::Session session;
+  const auto key = must(session->create(User{"gsskey:mine"}, "secret"));
+  CHECK(error_of(Authority<User>::assume(key)) == ENOKEY);
+  CHECK(error_of(Authority<User>::assume(KeyRef<User>::from_serial(0x7fffffff))) == ENOKEY);
+  const auto none = Authority<User>::assume(KeyRef<User>{});
+  REQUIRE_FALSE(none);
+  CHECK(none.error().domain() == Domain::usage);
+  CHECK(must(key.read()).text() == "secret");
+}
+
+TEST_CASE("many who ask for one key wait for one handler, and for those who wait a signal ends it") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  struct ::sigaction action{};
+  struct ::sigaction before{};
+  action.sa_handler = [](int) {};  // and no SA_RESTART
+  REQUIRE(::sigaction(SIGUSR1, &action, &before) == 0);
+
+  const std::string description = handler.named("slow");
+  std::string answers[4];
+  std::vector<std::thread> requesters;
+  const auto ask = [&](std::string& answer) {
+    requesters.emplace_back([&] { answer = requested(description, "wait"); });
+  };
+  ask(answers[0]);
+  CHECK(handler.heard("run\n") == "run\n");  // the first is the one whose handler runs
+  for (int number = 1; number < 4; ++number) ask(answers[number]);
+
+  // Under construction, and what does not wait for it.
+  const auto members = must(session->members());
+  REQUIRE(members.size() == 1);
+  const AnyKeyRef key = members[0];
+  CHECK(must(key.describe()).description() == description);
+  const auto table = must(ProcKeys::read());
+  CHECK(must(table.find(key)).flags == "---QU--");
+
+  // A signal before the wait has no effect, so it is sent again until one came in it.
+  std::atomic<bool> has_ended{false};
+  std::string interrupted;
+  std::thread waiter{[&] {
+    interrupted = requested(description, "wait");
+    has_ended = true;
+  }};
+  for (int left = patience; !has_ended && left > 0; --left) {
+    ::pthread_kill(waiter.native_handle(), SIGUSR1);
+    ::pthread_kill(requesters[0].native_handle(), SIGUSR1);
+    ::poll(nullptr, 0, 10);
+  }
+  CHECK(has_ended);
+  handler.open_gate();
+  waiter.join();
+  for (std::thread& requester : requesters) requester.join();
+  REQUIRE(::sigaction(SIGUSR1, &before, nullptr) == 0);
+
+  CHECK(interrupted == words_of(EINTR));
+  for (const std::string& answer : answers) CHECK(answer == "released");
+  CHECK(handler.heard("exit 0\n") == "exit 0\n");
+  CHECK(must(session->members()).size() == 1);
+  tidy(session);
+}
+
+TEST_CASE("where keys of upcalls go can be changed, for a thread") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(must(request_key_ring()) == RequestKeyRing::first_there_is);
+  std::thread{[&] {
+    CHECK(must(set_request_key_ring(RequestKeyRing::thread)) == RequestKeyRing::first_there_is);
+    CHECK(must(request_key_ring()) == RequestKeyRing::thread);
+    const auto key = must(request_key<User>(handler.named("to thread"), "give x"));
+    CHECK(must(must(Keyring::thread()).members()).contains(key));
+    CHECK(must(set_request_key_ring(RequestKeyRing::session)) == RequestKeyRing::thread);
+    const auto other = must(request_key<User>(handler.named("to session"), "give x"));
+    CHECK(must(session->members()).contains(other));
+    CHECK(error_of(set_request_key_ring(static_cast<RequestKeyRing>(6))) == EINVAL);
+    CHECK(must(request_key_ring()) == RequestKeyRing::session);
+  }}.join();
+  CHECK(must(request_key_ring()) == RequestKeyRing::first_there_is);
+  CHECK(must(session->members()).size() == 1);
+  tidy(session);
+}
+
+TEST_CASE("the arguments of a handler are parsed whole") {
+  const char* const good[] = {"handler", "create", "1073741824", "0", "4294967295", "0", "2147483647", "12", nullptr};
+  const auto request = must(KeyRequest::parse(8, good));
+  CHECK(request.key().serial() == 1073741824);
+  CHECK(request.user() == 0);
+  CHECK(request.group() == 4294967295);
+  CHECK_FALSE(request.thread_ring());
+  CHECK(request.process_ring().serial() == 2147483647);
+  CHECK(request.session_ring().serial() == 12);
+  CHECK(request.description() == "");
+  CHECK(request.callout_info() == "");
+
+  const auto refused = [](std::vector<const char*> arguments) {
+    const int count = static_cast<int>(arguments.size());
+    arguments.push_back(nullptr);
+    const auto parsed = KeyRequest::parse(count, arguments.data());
+    REQUIRE_FALSE(parsed);
+    CHECK(parsed.error().domain() == Domain::usage);
+    CHECK(parsed.error().operation() == std::string_view{"KeyRequest::parse"});
+  };
+  refused({});
+  refused({"handler"});
+  for (std::size_t count = 1; count < 8; ++count) refused({good, good + count});
+  refused({"handler", "create", "5", "0", "0", "0", "0", "12", "more"});
+  for (const char* operation : {"", "negate", "update", "Create", "create ", " create"}) {
+    CAPTURE(operation);
+    refused({"handler", operation, "5", "0", "0", "0", "0", "12"});
+  }
+  for (const char* number : {"", " ", "-1", "+1", " 1", "1 ", "0x10", "1.5", "x", "1x", "99999999999999999999"}) {
+    for (std::size_t at = 2; at < 8; ++at) {
+      CAPTURE(number, at);
+      std::vector<const char*> arguments{"handler", "create", "5", "0", "0", "0", "0", "12"};
+      arguments[at] = number;
+      refused(arguments);
+    }
+  }
+  refused({"handler", "create", "0", "0", "0", "0", "0", "12"});
+  refused({"handler", "create", "2147483648", "0", "0", "0", "0", "12"});
+  refused({"handler", "create", "5", "4294967296", "0", "0", "0", "12"});
+  refused({"handler", "create", "5", "0", "4294967296", "0", "0", "12"});
+  refused({"handler", "create", "5", "0", "0", "2147483648", "0", "12"});
+}
+
+TEST_CASE("handle_upcall outside of an upcall fails, and calls no handler") {
+  const support::Session session;
+  const auto key = must(session->create(User{"gsskey:not under construction"}, "secret"));
+  const std::string serial = std::to_string(key.serial());
+  const auto never = [](const KeyRequest&) -> expected<SecretBytes, Rejection> {
+    FAIL_CHECK("the handler was called");
+    return unexpected(Rejection{});
+  };
+  const char* const no_authority[] = {"handler", "create", serial.c_str(), "0", "0", "0", "0", "0", nullptr};
+  CHECK(handle_upcall<User>(8, no_authority, never) == 1);
+  const char* const nothing[] = {"handler", nullptr};
+  CHECK(handle_upcall<User>(1, nothing, never) == 1);
+  CHECK(must(key.read()).text() == "secret");
+}

@@ -1,0 +1,70 @@
+// tests/support/as_user: work in a child process, as another user if need be, and the numbers that it found.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/keyring.hpp>
+
+#include <grp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <vector>
+
+#include "support/catch.hpp"
+
+namespace support {
+
+/// A user whom no key belongs to otherwise.
+inline constexpr uid_t nobody = 65534;
+
+/// What a child found, in order. Catch's assertions count in their own process only, so they stay in the parent.
+using Answers = std::vector<long>;
+
+/// 0 for success, errno for a refusal of the kernel, -1 for one of ours (usage, policy).
+template <class T>
+long outcome(const gsskey::Result<T>& result) {
+  if (result) return 0;
+  const auto domain = result.error().domain();
+  if (domain != gsskey::Domain::keyring && domain != gsskey::Domain::system) return -1;
+  return static_cast<long>(result.error().minor_status());
+}
+
+/// Runs `work(answers)` in a child process whose user and group ids are all `user`, with a session ring of its own, and
+/// returns the answers. What it makes in that session dies with it.
+template <class Work>
+Answers as_user(uid_t user, Work work) {
+  int ends[2];
+  REQUIRE(::pipe(ends) == 0);
+  const ::pid_t child = ::fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    int status = 1;
+    try {
+      const bool is_other = user != ::geteuid();
+      Answers answers;
+      if (is_other &&
+          (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0)) {
+        std::perror("setresuid");
+      } else if (gsskey::wait_for_quota(gsskey::Seconds{10}, [] { return gsskey::Keyring::join_session(); })) {
+        work(answers);
+        const auto size = answers.size() * sizeof(long);
+        status = ::write(ends[1], answers.data(), size) == static_cast<::ssize_t>(size) ? 0 : 2;
+      }
+    } catch (const std::exception& thrown) {
+      std::fprintf(stderr, "in the child: %s\n", thrown.what());
+    }
+    ::_exit(status);  // no destructors: they are the parent's
+  }
+  ::close(ends[1]);
+  Answers answers;
+  for (long answer = 0; ::read(ends[0], &answer, sizeof answer) == sizeof answer;) answers.push_back(answer);
+  ::close(ends[0]);
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  REQUIRE(status == 0);
+  return answers;
+}
+
+}  // namespace support
