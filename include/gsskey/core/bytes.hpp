@@ -88,15 +88,17 @@ class SecretBytes {
 
   /// `size` zero bytes from malloc. ENOMEM.
   [[nodiscard]] static Result<SecretBytes> with_size(std::size_t size) noexcept {
-    auto bytes = allocate(size);
-    if (bytes) std::memset(bytes->data_, 0, size);
-    return bytes;
+    void* data = allocate(size);
+    if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    std::memset(data, 0, size);
+    return adopt(data, size, &to_malloc);
   }
   /// ENOMEM.
   [[nodiscard]] static Result<SecretBytes> copy_of(ByteView bytes) noexcept {
-    auto copy = allocate(bytes.size());
-    if (copy && !bytes.empty()) std::memcpy(copy->data_, bytes.data(), bytes.size());
-    return copy;
+    void* data = allocate(bytes.size());
+    if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
+    return adopt(data, bytes.size(), &to_malloc);
   }
   /// Takes ownership of memory that `release` knows how to free.
   [[nodiscard]] static SecretBytes adopt(void* data, std::size_t size, Release release) noexcept {
@@ -144,11 +146,7 @@ class SecretBytes {
 
  private:
   // malloc and not calloc, which takes twice as long for few bytes.
-  [[nodiscard]] static Result<SecretBytes> allocate(std::size_t size) noexcept {
-    void* data = std::malloc(size == 0 ? 1 : size);
-    if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
-    return adopt(data, size, &to_malloc);
-  }
+  [[nodiscard]] static void* allocate(std::size_t size) noexcept { return std::malloc(size == 0 ? 1 : size); }
   void forget() noexcept {
     data_ = nullptr;
     size_ = 0;

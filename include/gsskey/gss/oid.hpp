@@ -31,13 +31,13 @@ class Oid {
   /// Dotted text, checked at compile time: Oid{"1.2.840.113554.1.2.2"}.
   template <std::size_t N>
   explicit consteval Oid(const char (&dotted)[N]) noexcept {
-    if (encode(detail::view_of(dotted, N - 1)) != nullptr) not_an_object_identifier();
+    if (encode(dotted, N - 1) != nullptr) not_an_object_identifier();
   }
 
   /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
   [[nodiscard]] static Result<Oid> parse(std::string_view dotted) noexcept {
     Oid oid;
-    if (const char* why = oid.encode(dotted)) return unexpected(Error::usage("Oid::parse", why));
+    if (const char* why = oid.encode(dotted.data(), dotted.size())) return unexpected(Error::usage("Oid::parse", why));
     return oid;
   }
   /// Content octets, without tag and length. Error: usage, if they are not those of an OID or are more than max_size.
@@ -97,14 +97,14 @@ class Oid {
   // diagnostic.
   static void not_an_object_identifier();
 
-  /// nullptr, or what is wrong.
-  [[nodiscard]] constexpr const char* encode(std::string_view dotted) noexcept {
+  /// nullptr, or what is wrong. A pointer, because compilers take long to evaluate calls into string_view.
+  [[nodiscard]] constexpr const char* encode(const char* dotted, std::size_t dotted_size) noexcept {
     std::uint64_t top = 0;
     std::size_t arcs = 0;
-    for (std::size_t at = 0; at <= dotted.size(); ++arcs) {
+    for (std::size_t at = 0; at <= dotted_size; ++arcs) {
       std::uint64_t arc = 0;
       const std::size_t start = at;
-      for (; at < dotted.size() && dotted[at] != '.'; ++at) {
+      for (; at < dotted_size && dotted[at] != '.'; ++at) {
         if (dotted[at] < '0' || dotted[at] > '9') return "digits and dots only";
         const auto digit = static_cast<std::uint64_t>(dotted[at] - '0');
         if (arc > (~std::uint64_t{0} - digit) / 10) return "an arc needs more than 64 bits";

@@ -41,10 +41,10 @@ class ExportHeader {
 
   [[nodiscard]] static Result<SecretBytes> prepended_to(ByteView body) noexcept {
     auto token = SecretBytes::with_size(size + body.size());
-    if (!token) return token;
+    if (!token) return unexpected(token.error());
     fill(token->data(), body);
     if (!body.empty()) std::memcpy(token->data() + size, body.data(), body.size());
-    return token;
+    return *std::move(token);
   }
   /// What follows the header; empty if the token is not whole or not ours.
   [[nodiscard]] static ByteView body_of(ByteView token) noexcept {
@@ -146,12 +146,11 @@ class SecurityContext {
     gss_buffer_desc in = gss_detail::borrow(token);
     gss_buffer_desc out{0, nullptr};
     const OM_uint32 major = gss_unwrap(&minor, handle_.get(), &in, &out, &encrypted, nullptr);
-    Result<Unwrapped> unwrapped{
-        Unwrapped{gss_detail::adopt_secret(out), encrypted != 0 && !known_faults.unwrap_misreports_confidentiality}};
+    SecretBytes message = gss_detail::adopt_secret(out);
     if (major != GSS_S_COMPLETE) [[unlikely]] {
       return unexpected(failed_message("gss_unwrap", major, minor));
     }
-    return unwrapped;
+    return Unwrapped{std::move(message), encrypted != 0 && !known_faults.unwrap_misreports_confidentiality};
   }
 
   /// A checksum over `message`, to be sent beside it. gss_get_mic.
@@ -247,8 +246,11 @@ class SecurityContext {
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_export_sec_context", major, minor));
     handle_.reset();
     auto token = gss_detail::ExportHeader::prepended_to(body);
-    if (!token) static_cast<void>(gss_import_sec_context(&minor, &out, handle_.put()));  // nothing is lost
-    return token;
+    if (!token) {
+      static_cast<void>(gss_import_sec_context(&minor, &out, handle_.put()));  // nothing is lost
+      return unexpected(token.error());
+    }
+    return *std::move(token);
   }
   /// The other end. Errors: usage, if the token is not whole or another implementation's (those crash on such tokens);
   /// gss; policy, if the context is one of another mechanism. gss_import_sec_context.

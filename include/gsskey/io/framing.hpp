@@ -48,9 +48,11 @@ class FramedTransport {
       return unexpected(Error::transport("receive", EMSGSIZE, "the peer announces a longer token than is allowed"));
     }
     auto frame = SecretBytes::with_size(size);
-    if (!frame || size == 0) return frame;
-    if (auto read = stream_->read(frame->data(), size); !read) return unexpected(read.error());
-    return frame;
+    if (!frame) return unexpected(frame.error());
+    if (size != 0) {
+      if (auto read = stream_->read(frame->data(), size); !read) return unexpected(read.error());
+    }
+    return *std::move(frame);
   }
 
  private:
