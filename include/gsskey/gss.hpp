@@ -1,5 +1,6 @@
 // gsskey/gss: the GSS-API half in one include: names, credentials, handshakes, contexts and the blocking loop. Left
-// out: gss/krb5.hpp, which drags krb5.h, and everything that needs a library beyond the GSS-API.
+// out, because every include has its price: what few programs need (gss/inquiry.hpp, io/fd_stream.hpp), and everything
+// that needs a library beyond the GSS-API.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -16,7 +17,6 @@
 #include <gsskey/gss/credential.hpp>        // IWYU pragma: export
 #include <gsskey/gss/credential_store.hpp>  // IWYU pragma: export
 #include <gsskey/gss/handshake.hpp>         // IWYU pragma: export
-#include <gsskey/gss/inquiry.hpp>           // IWYU pragma: export
 #include <gsskey/gss/mechanism.hpp>         // IWYU pragma: export
 #include <gsskey/gss/name.hpp>              // IWYU pragma: export
 #include <gsskey/gss/oid.hpp>               // IWYU pragma: export
