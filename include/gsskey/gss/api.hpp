@@ -47,11 +47,12 @@ struct Capabilities {
   bool str_to_oid;             ///< gss_str_to_oid; Oid::parse is our own and is there everywhere
   bool spnego;                 ///< mech::Spnego, mech::Negotiate
   bool iakerb;                 ///< mech::Iakerb
-  bool context_inquiry;  ///< gss_inquire_context: SecurityContext::inquire; an Acceptor knows the peer's name anyway
-  bool context_export;   ///< SecurityContext::export_context
-  bool aes_messages;     ///< wrap and get_mic with the AES keys that every realm uses
-  bool replay_cache;     ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
-  bool name_not_mn;      ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
+  bool context_inquiry;     ///< gss_inquire_context: SecurityContext::inquire; an Acceptor knows the peer's name anyway
+  bool context_export;      ///< SecurityContext::export_context
+  bool aes_messages;        ///< wrap and get_mic with the AES keys that every realm uses
+  bool replay_cache;        ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
+  bool channel_bound_flag;  ///< acceptors learn whether the channel bindings were compared: ContextFlag::channel_bound
+  bool name_not_mn;  ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
 };
 
 /// Faults of released versions, each with the guard that this library has against it.
@@ -89,6 +90,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
                                            .context_export = true,
                                            .aes_messages = true,
                                            .replay_cache = true,
+                                           .channel_bound_flag = true,
                                            .name_not_mn = true};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
@@ -109,6 +111,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .context_export = true,
                                            .aes_messages = true,
                                            .replay_cache = false,
+                                           .channel_bound_flag = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
@@ -129,6 +132,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .context_export = false,
                                            .aes_messages = false,
                                            .replay_cache = false,
+                                           .channel_bound_flag = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,

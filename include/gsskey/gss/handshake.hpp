@@ -10,6 +10,7 @@
 #include <gsskey/core/expected.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -41,6 +42,8 @@ struct InitiatorOptions {
   ContextFlags request{};
   /// 0: as the mechanism likes.
   Seconds lifetime{};
+  /// The channel that the context belongs to; the acceptor is to give the same, or none.
+  ChannelBindings bindings{};
 };
 
 template <Mechanism M>
@@ -50,6 +53,9 @@ struct AcceptorOptions {
   /// Where establish() puts the credential that the initiator delegated; emptied if there was none. It must live as
   /// long as the Acceptor. Without a slot such a credential is not kept.
   Credential<M, Initiate>* delegated = nullptr;
+  /// The channel that the context belongs to: an initiator with others is refused, one without any is not, unless
+  /// ContextFlag::channel_bound is demanded.
+  ChannelBindings bindings{};
 };
 
 namespace gss_detail {
@@ -117,6 +123,13 @@ class Handshake {
     return Step{std::move(token), phase_ == Phase::complete};
   }
 
+  /// nullptr, or why the bindings and the demand for them cannot be.
+  [[nodiscard]] static const char* fault_of(const ChannelBindings& bindings, bool demanded) noexcept {
+    if (!bindings.is_valid()) return "channel bindings need a prefix and data, of 127 bytes together";
+    if (demanded && bindings.empty()) return "channel binding is demanded and there are no bindings";
+    return nullptr;
+  }
+
   /// The context, if it is what was wanted; else it is destroyed (RFC 7546 section 4).
   [[nodiscard]] Result<Context> finish(const char* operation, ContextFlags demand) noexcept {
     if (phase_ != Phase::complete) return unexpected(Error::usage(operation, "the handshake is not complete"));
@@ -169,6 +182,12 @@ class Initiator : public gss_detail::Handshake<M> {
     if (first) {
       if (!input.empty()) return Base::misuse(operation, "the first step of an initiator takes no token");
       if (!target_) return this->refuse(Error::usage(operation, "the target name is empty: moved from, or never set"));
+      if (options_.demand.contains(ContextFlag::channel_bound)) {
+        return this->refuse(Error::usage(operation, "an initiator never learns whether the context is bound"));
+      }
+      if (const char* fault = Base::fault_of(options_.bindings, false)) {
+        return this->refuse(Error::usage(operation, fault));
+      }
       // GSS_C_NO_CREDENTIAL would be a credential for whatever mechanism comes; it is passed only where there is no
       // other.
       if (acquires_ && capabilities.initiator_credentials) {
@@ -191,10 +210,11 @@ class Initiator : public gss_detail::Handshake<M> {
     gss_OID mechanism = GSS_C_NO_OID;
     Buffer token;
     gss_buffer_desc in = gss_detail::borrow(input);
-    const OM_uint32 major = gss_init_sec_context(
-        &minor, credential_, this->context_.inout(), target_.get(), gss_detail::raw_oid<M::oid>(),
-        (options_.demand | options_.request).bits(), options_.lifetime.count(), GSS_C_NO_CHANNEL_BINDINGS,
-        first ? GSS_C_NO_BUFFER : &in, &mechanism, token.put(), &flags, nullptr);
+    gss_detail::RawBindings bindings{options_.bindings};
+    const OM_uint32 major =
+        gss_init_sec_context(&minor, credential_, this->context_.inout(), target_.get(), gss_detail::raw_oid<M::oid>(),
+                             (options_.demand | options_.request).bits(), options_.lifetime.count(), bindings.get(),
+                             first ? GSS_C_NO_BUFFER : &in, &mechanism, token.put(), &flags, nullptr);
     auto step = this->conclude(operation, major, minor, mechanism, flags, std::move(token));
     // Nothing that names the initiator may leave before it is known that it would not (RFC 2743 section 1.2.5).
     if (step && options_.demand.contains(ContextFlag::anonymous) && !this->granted_.contains(ContextFlag::anonymous)) {
@@ -243,6 +263,14 @@ class Acceptor : public gss_detail::Handshake<M> {
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
     if (this->phase_ == Phase::fresh) {
+      const bool demands_binding = options_.demand.contains(ContextFlag::channel_bound);
+      if (const char* fault = Base::fault_of(options_.bindings, demands_binding)) {
+        return this->refuse(Error::usage(operation, fault));
+      }
+      if (demands_binding && !capabilities.channel_bound_flag) {
+        return this->refuse(
+            Error::unavailable(operation, GSSKEY_GSS_NAME " does not tell a bound context from an unbound one"));
+      }
       if (acquires_) {
         auto acquired = Credential<M, Accept>::acquire_default();
         if (!acquired) return this->refuse(std::move(acquired).error());
@@ -266,9 +294,10 @@ class Acceptor : public gss_detail::Handshake<M> {
     gss_cred_id_t delegated = GSS_C_NO_CREDENTIAL;
     Buffer token;
     gss_buffer_desc in = gss_detail::borrow(input);
-    const OM_uint32 major = gss_accept_sec_context(&minor, this->context_.inout(), credential_, &in,
-                                                   GSS_C_NO_CHANNEL_BINDINGS, &peer, &mechanism, token.put(), &flags,
-                                                   nullptr, options_.delegated != nullptr ? &delegated : nullptr);
+    gss_detail::RawBindings bindings{options_.bindings};
+    const OM_uint32 major =
+        gss_accept_sec_context(&minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism,
+                               token.put(), &flags, nullptr, options_.delegated != nullptr ? &delegated : nullptr);
     auto step = this->conclude(operation, major, minor, mechanism, flags, std::move(token));
     peer_ = Name::adopt(peer);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
@@ -277,6 +306,11 @@ class Acceptor : public gss_detail::Handshake<M> {
 
   /// Who the initiator is, once is_complete(); empty before. The context has it too: SecurityContext::inquire().
   [[nodiscard]] const Name& peer_name() const noexcept { return peer_; }
+  /// Whether the initiator gave the same bindings, once is_complete().
+  [[nodiscard]] Binding binding() const noexcept {
+    if (this->granted_.contains(ContextFlag::channel_bound)) return Binding::bound;
+    return options_.bindings.empty() || capabilities.channel_bound_flag ? Binding::unbound : Binding::unknowable;
+  }
 
   /// The established context. Errors: usage, before completion (nothing is lost); policy, if it is not what was
   /// demanded (it is destroyed).

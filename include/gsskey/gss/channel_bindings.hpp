@@ -1,0 +1,75 @@
+// gsskey/gss/channel_bindings: what ties a context to the channel that it is established over (RFC 5056).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstring>
+#include <string_view>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// The application data of RFC 2744 section 3.11, which both ends must give alike; addresses are left unspecified, as
+/// RFC 4121 section 4.1.1.2 wants it behind address translation. A value of its own; none by default. openssl/
+/// channel_bindings.hpp makes those of a TLS connection.
+class ChannelBindings {
+ public:
+  /// A name of the IANA registry and 64 bytes of hash need 85.
+  static constexpr std::size_t max_size = 127;
+
+  constexpr ChannelBindings() noexcept = default;
+
+  /// `unique_prefix` ":" `data` (RFC 5056 section 2.1): "tls-server-end-point" and a hash, max_size bytes at most. What
+  /// is longer, or has no data and so would bind to nothing, is refused by the handshake that it is given to.
+  ChannelBindings(std::string_view unique_prefix, ByteView data) noexcept {
+    const std::size_t size = unique_prefix.size() + 1 + data.size();
+    if (unique_prefix.empty() || data.empty() || size > max_size) {
+      size_ = refused;
+      return;
+    }
+    char* out = detail::append(reinterpret_cast<char*>(data_), unique_prefix);
+    *out++ = ':';
+    static_cast<void>(detail::append(out, data.text()));
+    size_ = static_cast<unsigned char>(size);
+  }
+
+  [[nodiscard]] ByteView application_data() const noexcept { return {data_, is_valid() ? size_ : 0u}; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr bool is_valid() const noexcept { return size_ != refused; }
+
+ private:
+  static constexpr unsigned char refused = 255;
+
+  unsigned char data_[max_size] = {};
+  unsigned char size_ = 0;
+};
+
+/// What an acceptor knows of the bindings, once complete. An initiator never learns it.
+enum class Binding : unsigned char {
+  bound,      ///< the initiator gave the same
+  unbound,    ///< the initiator gave none; one that gave others is refused
+  unknowable  ///< the implementation does not tell bound from unbound
+};
+
+namespace gss_detail {
+
+/// The C form, for one call.
+class RawBindings {
+ public:
+  explicit RawBindings(const ChannelBindings& bindings) noexcept {
+    std::memset(&raw_, 0, sizeof raw_);  // GSS_C_AF_UNSPEC, no addresses; also what lies between the fields
+    raw_.application_data.value = const_cast<unsigned char*>(bindings.application_data().data());
+    raw_.application_data.length = bindings.application_data().size();
+  }
+  /// GSS_C_NO_CHANNEL_BINDINGS where there are none.
+  [[nodiscard]] gss_channel_bindings_t get() noexcept {
+    return raw_.application_data.length == 0 ? GSS_C_NO_CHANNEL_BINDINGS : &raw_;
+  }
+
+ private:
+  gss_channel_bindings_struct raw_;
+};
+
+}  // namespace gss_detail
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
