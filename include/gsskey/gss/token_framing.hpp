@@ -33,6 +33,16 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
          content.subview(2, mechanism.size()) == ByteView{mechanism};
 }
 
+/// Whether it is one of Kerberos: an AP-REP or a KRB-ERROR (RFC 4121 section 4.1) in the shortest encoding. Of anything
+/// else Heimdal 7.8 goes on with memory that it never set.
+[[nodiscard]] inline bool is_reply_of_krb5(ByteView token) noexcept {
+  if (!is_initial_token_of(token, mech::Krb5::oid)) return false;
+  const bool is_long = token[1] >= 0x80;
+  if (is_long && (token[2] == 0 || (token[1] == 0x81 && token[2] < 0x80))) return false;
+  const ByteView content = der_content(token, 0x60).subview(2 + mech::Krb5::oid.size());
+  return content.size() > 2 && (content[0] == 2 || content[0] == 3) && content[1] == 0;
+}
+
 /// Whether an acceptor's token can be one of M.
 template <Mechanism M>
 [[nodiscard]] bool is_reply_of(ByteView token) noexcept {
@@ -40,7 +50,9 @@ template <Mechanism M>
     return !der_content(token, 0xa1).empty();  // NegTokenResp, RFC 4178 section 4.2
   } else if constexpr (M::oid.empty()) {
     return !der_content(token, 0xa1).empty() || is_initial_token_of(token, mech::Ntlmssp::oid) ||
-           is_initial_token_of(token, mech::Krb5::oid);
+           is_reply_of_krb5(token);
+  } else if constexpr (M::oid == mech::Krb5::oid) {
+    return is_reply_of_krb5(token);
   } else {
     return is_initial_token_of(token, M::oid);
   }
