@@ -11,9 +11,22 @@ from pathlib import Path
 
 # capability: the function that it stands for
 FUNCTIONS = {
+    'context_options': 'gss_inquire_sec_context_by_oid',
+    'credential_export': 'gss_export_cred',
+    'credential_options': 'gss_set_cred_option',
     'credential_store': 'gss_acquire_cred_from',
+    'impersonation': 'gss_acquire_cred_impersonate_name',
+    'iov': 'gss_wrap_iov',
+    'local_names': 'gss_localname',
+    'mechanism_attributes': 'gss_inquire_attrs_for_mech',
+    'mic_iov': 'gss_get_mic_iov',
+    'name_attributes': 'gss_get_name_attribute',
     'neg_mechs': 'gss_set_neg_mechs',
     'password': 'gss_acquire_cred_with_password',
+    'pseudo_random': 'gss_pseudo_random',
+    'sasl_ssf': 'GSS_C_SEC_CONTEXT_SASL_SSF',
+    'store_credential': 'gss_store_cred',
+    'store_into': 'gss_store_cred_into',
     'str_to_oid': 'gss_str_to_oid',
 }
 

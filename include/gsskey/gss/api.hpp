@@ -3,6 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstddef>
+
 #include <gsskey/core/config.hpp>
 
 // One of three macros is defined by the build (gsskey-mit.pc, gsskey-heimdal.pc, gsskey-gnu.pc; CMake targets
@@ -49,9 +51,22 @@ struct Capabilities {
   bool iakerb;                 ///< mech::Iakerb
   bool context_inquiry;     ///< gss_inquire_context: SecurityContext::inquire; an Acceptor knows the peer's name anyway
   bool context_export;      ///< SecurityContext::export_context
+  bool credential_export;   ///< gss_export_cred, gss_import_cred: gss/credential_transfer.hpp
+  bool store_credential;    ///< gss_store_cred: store_credential() of gss/credential_transfer.hpp
+  bool store_into;          ///< gss_store_cred_into: store_credential_into()
+  bool impersonation;       ///< gss_acquire_cred_impersonate_name: gss/impersonation.hpp
+  bool credential_options;  ///< gss_inquire_cred_by_oid, gss_set_cred_option: gss/credential_options.hpp
   bool aes_messages;        ///< wrap and get_mic with the AES keys that every realm uses
+  bool iov;                 ///< gss_wrap_iov and its family, gss_wrap_aead: iov.hpp, message_in_place.hpp
+  bool mic_iov;             ///< gss_get_mic_iov and its family
   bool replay_cache;        ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
   bool channel_bound_flag;  ///< acceptors learn whether the channel bindings were compared: ContextFlag::channel_bound
+  bool pseudo_random;       ///< gss_pseudo_random: pseudo_random() of gss/prf.hpp
+  bool local_names;         ///< gss_localname and its kin: gss/local_name.hpp
+  bool name_attributes;     ///< RFC 6680: gss/name_attributes.hpp
+  bool mechanism_attributes;  ///< RFC 5587: gss/mechanism_inquiry.hpp
+  bool context_options;       ///< gss_inquire_sec_context_by_oid: gss/context_options.hpp
+  bool sasl_ssf;              ///< GSS_C_SEC_CONTEXT_SASL_SSF: sasl_ssf() of gss/context_options.hpp
   bool name_not_mn;  ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
 };
 
@@ -76,6 +91,14 @@ struct KnownFaults {
   /// gss_unwrap turns a token with a rotation count back in the caller's memory. Guard: unwrap works on a copy of
   /// those.
   bool unwrap_rotates_input;
+  /// gss_unwrap_iov does not take a whole token (STREAM). Guard: unwrap_in_place takes it apart itself.
+  bool unwrap_iov_refuses_streams;
+  /// gss_unwrap_iov of a token without a trailer piece reads and writes past its memory, as far as the extra count of
+  /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses such a count.
+  bool unwrap_iov_trusts_extra_count;
+  /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
+  /// itself, and reports success. Guard: store_credential() refuses.
+  bool store_destroys_credential;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -88,9 +111,22 @@ inline constexpr Capabilities capabilities{.credential_store = true,
                                            .iakerb = true,
                                            .context_inquiry = true,
                                            .context_export = true,
+                                           .credential_export = true,
+                                           .store_credential = true,
+                                           .store_into = true,
+                                           .impersonation = true,
+                                           .credential_options = true,
                                            .aes_messages = true,
+                                           .iov = true,
+                                           .mic_iov = true,
                                            .replay_cache = true,
                                            .channel_bound_flag = true,
+                                           .pseudo_random = true,
+                                           .local_names = true,
+                                           .name_attributes = true,
+                                           .mechanism_attributes = true,
+                                           .context_options = true,
+                                           .sasl_ssf = true,
                                            .name_not_mn = true};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
@@ -98,7 +134,10 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = false,
-                                          .unwrap_rotates_input = true};
+                                          .unwrap_rotates_input = true,
+                                          .unwrap_iov_refuses_streams = false,
+                                          .unwrap_iov_trusts_extra_count = false,
+                                          .store_destroys_credential = false};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -109,9 +148,22 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .iakerb = false,
                                            .context_inquiry = true,
                                            .context_export = true,
+                                           .credential_export = true,
+                                           .store_credential = true,
+                                           .store_into = false,
+                                           .impersonation = false,
+                                           .credential_options = true,
                                            .aes_messages = true,
+                                           .iov = true,
+                                           .mic_iov = false,
                                            .replay_cache = false,
                                            .channel_bound_flag = false,
+                                           .pseudo_random = true,
+                                           .local_names = true,
+                                           .name_attributes = true,
+                                           .mechanism_attributes = true,
+                                           .context_options = true,
+                                           .sasl_ssf = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
@@ -119,7 +171,10 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .crashes_on_foreign_reply = true,
                                           .spnego_refuses_derived_credentials = true,
                                           .unwrap_misreports_confidentiality = false,
-                                          .unwrap_rotates_input = true};
+                                          .unwrap_rotates_input = true,
+                                          .unwrap_iov_refuses_streams = true,
+                                          .unwrap_iov_trusts_extra_count = true,
+                                          .store_destroys_credential = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -130,9 +185,22 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .iakerb = false,
                                            .context_inquiry = false,
                                            .context_export = false,
+                                           .credential_export = false,
+                                           .store_credential = false,
+                                           .store_into = false,
+                                           .impersonation = false,
+                                           .credential_options = false,
                                            .aes_messages = false,
+                                           .iov = false,
+                                           .mic_iov = false,
                                            .replay_cache = false,
                                            .channel_bound_flag = false,
+                                           .pseudo_random = false,
+                                           .local_names = false,
+                                           .name_attributes = false,
+                                           .mechanism_attributes = false,
+                                           .context_options = false,
+                                           .sasl_ssf = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
@@ -140,16 +208,21 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = true,
-                                          .unwrap_rotates_input = false};
+                                          .unwrap_rotates_input = false,
+                                          .unwrap_iov_refuses_streams = false,
+                                          .unwrap_iov_trusts_extra_count = false,
+                                          .store_destroys_credential = false};
 #endif
 
 /// The functions above under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.
 namespace gss_detail {
 #if defined(GSSKEY_GSS_MIT)
 using ::gss_acquire_cred_from;
+using ::gss_acquire_cred_impersonate_name;
 using ::gss_key_value_element_desc;
 using ::gss_key_value_set_desc;
 using ::gss_set_neg_mechs;
+using ::gss_store_cred_into;
 #else
 struct gss_key_value_element_desc {
   const char* key;
@@ -167,14 +240,139 @@ template <class... Arguments>
 [[nodiscard]] OM_uint32 gss_set_neg_mechs(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_acquire_cred_impersonate_name(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_store_cred_into(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
 #endif
 #if defined(GSSKEY_GSS_GNU)
+struct gss_buffer_set_desc {
+  std::size_t count;
+  gss_buffer_desc* elements;
+};
+using gss_buffer_set_t = gss_buffer_set_desc*;
+[[nodiscard]] inline OM_uint32 gss_release_buffer_set(OM_uint32*, gss_buffer_set_t*) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
 template <class... Arguments>
 [[nodiscard]] OM_uint32 gss_acquire_cred_with_password(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_export_cred(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_import_cred(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_store_cred(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_inquire_cred_by_oid(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_set_cred_option(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_pseudo_random(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_authorize_localname(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_localname(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_pname_to_uid(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_delete_name_attribute(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_display_name_ext(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_export_name_composite(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_get_name_attribute(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_inquire_name(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_set_name_attribute(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
 #else
 using ::gss_acquire_cred_with_password;
+using ::gss_authorize_localname;
+using ::gss_buffer_set_t;
+using ::gss_delete_name_attribute;
+using ::gss_display_name_ext;
+using ::gss_export_cred;
+using ::gss_export_name_composite;
+using ::gss_get_name_attribute;
+using ::gss_import_cred;
+using ::gss_inquire_cred_by_oid;
+using ::gss_inquire_name;
+using ::gss_localname;
+using ::gss_pname_to_uid;
+using ::gss_pseudo_random;
+using ::gss_release_buffer_set;
+using ::gss_set_cred_option;
+using ::gss_set_name_attribute;
+using ::gss_store_cred;
+#endif
+#if defined(GSSKEY_GSS_MIT)
+// MIT's gssapi.h declares these behind the end of its extern "C".
+extern "C" {
+[[nodiscard]] OM_uint32 gss_display_mech_attr(OM_uint32*, gss_const_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
+[[nodiscard]] OM_uint32 gss_indicate_mechs_by_attrs(OM_uint32*, gss_const_OID_set, gss_const_OID_set, gss_const_OID_set,
+                                                    gss_OID_set*);
+[[nodiscard]] OM_uint32 gss_inquire_attrs_for_mech(OM_uint32*, gss_const_OID, gss_OID_set*, gss_OID_set*);
+[[nodiscard]] OM_uint32 gss_inquire_mech_for_saslname(OM_uint32*, gss_buffer_t, gss_OID*);
+[[nodiscard]] OM_uint32 gss_inquire_saslname_for_mech(OM_uint32*, gss_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
+}
+#elif defined(GSSKEY_GSS_HEIMDAL)
+using ::gss_display_mech_attr;
+using ::gss_indicate_mechs_by_attrs;
+using ::gss_inquire_attrs_for_mech;
+using ::gss_inquire_mech_for_saslname;
+using ::gss_inquire_saslname_for_mech;
+#else
+using ::gss_inquire_mech_for_saslname;
+using ::gss_inquire_saslname_for_mech;
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_display_mech_attr(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_indicate_mechs_by_attrs(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_inquire_attrs_for_mech(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
 #endif
 }  // namespace gss_detail
 

@@ -28,6 +28,17 @@ struct CredentialTraits {
     (void)gss_release_cred(&minor, &credential);
   }
 };
+
+/// gss_set_neg_mechs: what a new credential of mech::Negotiate offers.
+template <Mechanism M>
+[[nodiscard]] Result<void> limit_offer(gss_cred_id_t credential) noexcept {
+  if constexpr (capabilities.neg_mechs && LimitsOffer<M>) {
+    OM_uint32 minor = 0;
+    const OM_uint32 major = gss_detail::gss_set_neg_mechs(&minor, credential, M::offer());
+    if (major != GSS_S_COMPLETE) return unexpected(failed_call_of<M>("gss_set_neg_mechs", major, minor));
+  }
+  return {};
+}
 }  // namespace gss_detail
 
 /// What gss_inquire_cred says of a credential.
@@ -171,10 +182,7 @@ class Credential {
       return unexpected(Error::gss(operation, major, minor, M::name).with_text(error.text(), hint));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
-    if constexpr (capabilities.neg_mechs && gss_detail::LimitsOffer<M>) {
-      major = gss_detail::gss_set_neg_mechs(&minor, credential.get(), M::offer());
-      if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_set_neg_mechs", major, minor));
-    }
+    if (auto limited = gss_detail::limit_offer<M>(credential.get()); !limited) return unexpected(limited.error());
     return credential;
   }
 

@@ -25,6 +25,7 @@ inline constexpr Oid host_service{"1.2.840.113554.1.2.1.4"};
 inline constexpr Oid host_service_x{"1.3.6.1.5.6.2"};  ///< deprecated form of host_service
 inline constexpr Oid anonymous{"1.3.6.1.5.6.3"};
 inline constexpr Oid exported{"1.3.6.1.5.6.4"};
+inline constexpr Oid composite_export{"1.3.6.1.5.6.6"};  ///< RFC 6680: with attributes
 inline constexpr Oid krb5_principal{"1.2.840.113554.1.2.2.1"};
 }  // namespace name_type
 
@@ -88,7 +89,8 @@ class Name {
   /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing); gss.
   template <const Oid& Type>
   [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
-    constexpr bool is_text = Type != name_type::exported && Type != name_type::machine_uid;
+    constexpr bool is_text =
+        Type != name_type::exported && Type != name_type::composite_export && Type != name_type::machine_uid;
     return import_raw(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
   }
 

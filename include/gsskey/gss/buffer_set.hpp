@@ -1,0 +1,61 @@
+// gsskey/gss/buffer_set: the owner of a list of byte strings that a gss_* call allocated.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/api.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+namespace gss_detail {
+struct BufferSetTraits {
+  using Handle = gss_buffer_set_t;
+  static constexpr Handle none = nullptr;
+  static void close(Handle set) noexcept {
+    for (std::size_t i = 0; i < set->count; ++i) {
+      const gss_buffer_desc& element = set->elements[i];
+      if (element.length != 0) explicit_bzero(element.value, element.length);
+    }
+    OM_uint32 minor = 0;
+    (void)gss_release_buffer_set(&minor, &set);
+  }
+};
+}  // namespace gss_detail
+
+/// Owns a gss_buffer_set_t, wipes its bytes, because some of them are keys, and gives it back (gss_release_buffer_set).
+/// Move-only, as large as the handle; elements are views that live as long as the owner.
+class BufferSet {
+ public:
+  BufferSet() noexcept = default;
+  /// Takes ownership of what a gss_* call allocated.
+  [[nodiscard]] static BufferSet adopt(gss_detail::gss_buffer_set_t raw) noexcept {
+    BufferSet owner;
+    owner.set_ = decltype(set_)::adopt(raw);
+    return owner;
+  }
+  [[nodiscard]] gss_detail::gss_buffer_set_t get() const noexcept { return set_.get(); }
+  [[nodiscard]] gss_detail::gss_buffer_set_t release() noexcept { return set_.release(); }
+  /// For a C call that fills it.
+  [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept { return set_.put(); }
+
+  [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
+  [[nodiscard]] ByteView operator[](std::size_t index) const noexcept {
+    const gss_buffer_desc& element = set_.get()->elements[index];
+    return {element.value, element.length};
+  }
+  [[nodiscard]] bool contains(ByteView bytes) const noexcept {
+    for (std::size_t i = 0; i < size(); ++i) {
+      if ((*this)[i] == bytes) return true;
+    }
+    return false;
+  }
+
+ private:
+  UniqueHandle<gss_detail::BufferSetTraits> set_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,79 @@
+// gsskey/gss/local_name: which user of this machine a name stands for, and which users it may act as.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/types.h>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/gss/status.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+namespace gss_detail {
+[[nodiscard]] inline Error no_local_names(const char* operation) noexcept {
+  return Error::unavailable(operation, GSSKEY_GSS_NAME " has no local names");
+}
+}  // namespace gss_detail
+
+/// The user that M maps `name` to: for Kerberos by auth_to_local and auth_to_local_names of krb5.conf. A mapping, not
+/// a permission: ask may_act_as() for that. The user need not exist. gss_localname.
+///
+/// Errors: usage, if the name is empty; unavailable, without Capabilities::local_names; gss, if nothing maps it.
+template <Mechanism M>
+[[nodiscard]] Result<Buffer> local_name(const Name& name) noexcept {
+  constexpr const char* operation = "gss_localname";
+  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
+  OM_uint32 minor = 0;
+  Buffer user;
+  const OM_uint32 major = gss_detail::gss_localname(&minor, name.get(), gss_detail::raw_oid<M::oid>(), user.put());
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return user;
+}
+
+/// The number of that user, who must exist. gss_pname_to_uid. Errors as of local_name().
+template <Mechanism M>
+[[nodiscard]] Result<uid_t> local_uid(const Name& name) noexcept {
+  constexpr const char* operation = "gss_pname_to_uid";
+  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
+  OM_uint32 minor = 0;
+  uid_t uid = static_cast<uid_t>(-1);
+  const OM_uint32 major = gss_detail::gss_pname_to_uid(&minor, name.get(), gss_detail::raw_oid<M::oid>(), &uid);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return uid;
+}
+
+/// Whether `name` may act as the local user `user`: for Kerberos what .k5login of that user says, or where there is
+/// none, whether local_name() is that user. `name` must be an authenticated one, the peer's of an acceptor: anybody can
+/// write Name::user("root"). `user` is a Name::user(), not canonical.
+///
+/// The implementations answer GSS_S_UNAUTHORIZED or GSS_S_UNAVAILABLE, and both mean no: MIT krb5 and Heimdal say the
+/// latter of every refusal. MIT krb5 says no of a name that is not a mechanism's (MechName), and Heimdal 7.8 does not
+/// ask whether the user exists. gss_authorize_localname.
+///
+/// Errors: usage, if a name is empty; unavailable, without Capabilities::local_names; gss.
+[[nodiscard]] inline Result<bool> may_act_as(const Name& name, const Name& user) noexcept {
+  constexpr const char* operation = "gss_authorize_localname";
+  if (!name || !user) return unexpected(Error::usage(operation, "a name is empty: moved from, or never set"));
+  if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
+  OM_uint32 minor = 0;
+  const OM_uint32 major = gss_detail::gss_authorize_localname(&minor, name.get(), user.get());
+  const OM_uint32 routine = major & 0x00ff0000u;
+  if (routine == GSS_S_UNAUTHORIZED || routine == GSS_S_UNAVAILABLE) return false;
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
+  return true;
+}
+/// The same for a user in words, "www-data", NUL-terminated. The C call tells no error from no. gss_userok.
+[[nodiscard]] inline Result<bool> may_act_as(const Name& name, const char* user) noexcept {
+  constexpr const char* operation = "gss_userok";
+  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if (user == nullptr || *user == '\0') return unexpected(Error::usage(operation, "the user is empty"));
+  if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
+  return gss_userok(name.get(), user) == 1;
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

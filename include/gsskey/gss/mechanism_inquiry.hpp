@@ -1,0 +1,151 @@
+// gsskey/gss/mechanism_inquiry: what mechanisms can do (RFC 5587) and how SASL calls them (RFC 5801).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/status.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// RFC 5587 section 3.4, GSS_C_MA_*.
+namespace mech_attribute {
+inline constexpr Oid concrete{"1.3.6.1.5.5.13.1"};  ///< neither pseudo nor composite
+inline constexpr Oid pseudo{"1.3.6.1.5.5.13.2"};
+inline constexpr Oid composite{"1.3.6.1.5.5.13.3"};
+inline constexpr Oid negotiates{"1.3.6.1.5.5.13.4"};
+inline constexpr Oid glue{"1.3.6.1.5.5.13.5"};
+inline constexpr Oid not_mechanism{"1.3.6.1.5.5.13.6"};
+inline constexpr Oid deprecated{"1.3.6.1.5.5.13.7"};
+inline constexpr Oid not_default{"1.3.6.1.5.5.13.8"};
+inline constexpr Oid framed{"1.3.6.1.5.5.13.9"};  ///< first tokens are framed as of RFC 2743 section 3.1
+inline constexpr Oid authenticates_initiator{"1.3.6.1.5.5.13.10"};
+inline constexpr Oid authenticates_target{"1.3.6.1.5.5.13.11"};
+inline constexpr Oid authenticates_initiator_initially{"1.3.6.1.5.5.13.12"};
+inline constexpr Oid authenticates_target_initially{"1.3.6.1.5.5.13.13"};
+inline constexpr Oid anonymous_initiator{"1.3.6.1.5.5.13.14"};
+inline constexpr Oid anonymous_target{"1.3.6.1.5.5.13.15"};
+inline constexpr Oid delegation{"1.3.6.1.5.5.13.16"};
+inline constexpr Oid integrity{"1.3.6.1.5.5.13.17"};
+inline constexpr Oid confidentiality{"1.3.6.1.5.5.13.18"};
+inline constexpr Oid mic{"1.3.6.1.5.5.13.19"};
+inline constexpr Oid wrap{"1.3.6.1.5.5.13.20"};
+inline constexpr Oid protection_ready{"1.3.6.1.5.5.13.21"};
+inline constexpr Oid replay{"1.3.6.1.5.5.13.22"};
+inline constexpr Oid sequence{"1.3.6.1.5.5.13.23"};
+inline constexpr Oid channel_bindings{"1.3.6.1.5.5.13.24"};
+inline constexpr Oid forward_secrecy{"1.3.6.1.5.5.13.25"};
+inline constexpr Oid compression{"1.3.6.1.5.5.13.26"};
+inline constexpr Oid context_transfer{"1.3.6.1.5.5.13.27"};  ///< export_context()
+}  // namespace mech_attribute
+
+namespace gss_detail {
+[[nodiscard]] inline Error no_mechanism_attributes(const char* operation) noexcept {
+  return Error::unavailable(operation, GSSKEY_GSS_NAME " has no mechanism attributes");
+}
+}  // namespace gss_detail
+
+struct MechanismAttributes {
+  OidSet attributes;  ///< that the mechanism has
+  OidSet known;       ///< that it could have: of any other, nothing is said
+};
+
+/// What M can do. gss_inquire_attrs_for_mech. Errors: unavailable, without Capabilities::mechanism_attributes; gss,
+/// RoutineError::bad_mech if the implementation lacks M.
+template <Mechanism M>
+[[nodiscard]] Result<MechanismAttributes> attributes_of() noexcept {
+  static_assert(!M::oid.empty(), "attributes belong to one mechanism");
+  constexpr const char* operation = "gss_inquire_attrs_for_mech";
+  if constexpr (!capabilities.mechanism_attributes) {
+    return unexpected(gss_detail::no_mechanism_attributes(operation));
+  }
+  OM_uint32 minor = 0;
+  MechanismAttributes found;
+  const OM_uint32 major = gss_detail::gss_inquire_attrs_for_mech(&minor, gss_detail::raw_oid<M::oid>(),
+                                                                 found.attributes.put(), found.known.put());
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return found;
+}
+
+/// What indicate_mechanisms_by() looks for: raw_oid_set<mech_attribute::wrap>(), or OidSet::get(). Borrowed.
+struct MechanismQuery {
+  gss_OID_set desired = GSS_C_NO_OID_SET;   ///< all of these
+  gss_OID_set except = GSS_C_NO_OID_SET;    ///< none of these
+  gss_OID_set critical = GSS_C_NO_OID_SET;  ///< the mechanism must know of all of these whether it has them
+};
+
+/// The mechanisms with these attributes. gss_indicate_mechs_by_attrs. Errors: unavailable, without
+/// Capabilities::mechanism_attributes; gss.
+[[nodiscard]] inline Result<OidSet> indicate_mechanisms_by(const MechanismQuery& query) noexcept {
+  constexpr const char* operation = "gss_indicate_mechs_by_attrs";
+  if constexpr (!capabilities.mechanism_attributes) {
+    return unexpected(gss_detail::no_mechanism_attributes(operation));
+  }
+  OM_uint32 minor = 0;
+  OidSet mechanisms;
+  const OM_uint32 major =
+      gss_detail::gss_indicate_mechs_by_attrs(&minor, query.desired, query.except, query.critical, mechanisms.put());
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
+  return mechanisms;
+}
+
+/// An attribute in words.
+struct AttributeText {
+  Buffer name;  ///< "GSS_C_MA_WRAP"
+  Buffer short_description;
+  Buffer long_description;
+};
+
+/// gss_display_mech_attr. Errors: unavailable, without Capabilities::mechanism_attributes; gss,
+/// RoutineError::bad_mech_attr if the implementation does not know it.
+[[nodiscard]] inline Result<AttributeText> display_attribute(const Oid& attribute) noexcept {
+  constexpr const char* operation = "gss_display_mech_attr";
+  if constexpr (!capabilities.mechanism_attributes) {
+    return unexpected(gss_detail::no_mechanism_attributes(operation));
+  }
+  gss_OID_desc raw{static_cast<OM_uint32>(attribute.size()), const_cast<unsigned char*>(attribute.data())};
+  OM_uint32 minor = 0;
+  AttributeText text;
+  const OM_uint32 major = gss_detail::gss_display_mech_attr(&minor, &raw, text.name.put(), text.short_description.put(),
+                                                            text.long_description.put());
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
+  return text;
+}
+
+/// What SASL knows a mechanism by.
+struct SaslName {
+  Buffer sasl_name;       ///< "GS2-KRB5", without "-PLUS"
+  Buffer mechanism_name;  ///< "kerberos", whatever the implementation likes
+  Buffer description;
+};
+
+/// gss_inquire_saslname_for_mech. Error: gss.
+template <Mechanism M>
+[[nodiscard]] Result<SaslName> sasl_name_of() noexcept {
+  static_assert(!M::oid.empty(), "a SASL name belongs to one mechanism");
+  OM_uint32 minor = 0;
+  SaslName name;
+  const OM_uint32 major = gss_detail::gss_inquire_saslname_for_mech(
+      &minor, gss_detail::raw_oid<M::oid>(), name.sasl_name.put(), name.mechanism_name.put(), name.description.put());
+  if (major != GSS_S_COMPLETE) {
+    return unexpected(gss_detail::failed_call_of<M>("gss_inquire_saslname_for_mech", major, minor));
+  }
+  return name;
+}
+
+/// The mechanism of a SASL name, without "-PLUS". gss_inquire_mech_for_saslname. Error: gss, RoutineError::bad_mech if
+/// there is none of that name.
+[[nodiscard]] inline Result<Oid> mechanism_for_sasl_name(ByteView sasl_name) noexcept {
+  OM_uint32 minor = 0;
+  gss_buffer_desc in = gss_detail::borrow(sasl_name);
+  gss_OID mechanism = GSS_C_NO_OID;
+  const OM_uint32 major = gss_detail::gss_inquire_mech_for_saslname(&minor, &in, &mechanism);
+  if (major != GSS_S_COMPLETE)
+    return unexpected(gss_detail::failed_call("gss_inquire_mech_for_saslname", major, minor));
+  return Oid::copy_of(mechanism);
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
