@@ -177,6 +177,15 @@ TEST_CASE("one credential serves many handshakes") {
   CHECK(credential.get() == before);
 }
 
+TEST_CASE("the name of an acceptor can be shown or is empty") {
+  support::realm();
+  const auto info = must(support::acceptor_credential<mech::Krb5>().inquire());
+  CHECK(shown(info.name).empty() == known_faults.acceptor_names_crash);  // MIT krb5 names one of the keytab
+  CHECK(info.mechanisms.contains(mech::Krb5::oid));
+  const auto named = must(must(Server::acquire(must(Name::host_service("host", "localhost")))).inquire());
+  CHECK(shown(named.name).empty() == known_faults.acceptor_names_crash);
+}
+
 TEST_CASE("an expired credential says so") {
   auto& realm = support::realm().realm;
   const auto cache = realm.login("alice", {.lifetime = Seconds{1}});

@@ -96,6 +96,8 @@ struct KnownFaults {
   /// gss_unwrap_iov of a token without a trailer piece reads and writes past its memory, as far as the extra count of
   /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses such a count.
   bool unwrap_iov_trusts_extra_count;
+  /// gss_inquire_cred gives an acceptor without a name one that gss_display_name crashes on. Guard: it is not asked.
+  bool acceptor_names_crash;
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
@@ -137,6 +139,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_rotates_input = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
+                                          .acceptor_names_crash = false,
                                           .store_destroys_credential = false};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -174,6 +177,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_rotates_input = true,
                                           .unwrap_iov_refuses_streams = true,
                                           .unwrap_iov_trusts_extra_count = true,
+                                          .acceptor_names_crash = true,
                                           .store_destroys_credential = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -211,6 +215,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_rotates_input = false,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
+                                          .acceptor_names_crash = false,
                                           .store_destroys_credential = false};
 #endif
 

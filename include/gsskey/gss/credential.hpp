@@ -43,7 +43,7 @@ template <Mechanism M>
 
 /// What gss_inquire_cred says of a credential.
 struct CredentialInfo {
-  Name name;         ///< empty for an acceptor credential that is good for every key of its keytab
+  Name name;         ///< of an acceptor for every key of its keytab MIT krb5 names one; Heimdal: empty for acceptors
   Seconds lifetime;  ///< of the initiating part; 0: expired
   OidSet mechanisms;
 };
@@ -121,7 +121,9 @@ class Credential {
     gss_name_t name = GSS_C_NO_NAME;
     OM_uint32 lifetime = 0;
     CredentialInfo info;
-    const OM_uint32 major = gss_inquire_cred(&minor, handle_.get(), &name, &lifetime, nullptr, info.mechanisms.put());
+    constexpr bool asks_name = !known_faults.acceptor_names_crash || U::usage != GSS_C_ACCEPT;
+    const OM_uint32 major =
+        gss_inquire_cred(&minor, handle_.get(), asks_name ? &name : nullptr, &lifetime, nullptr, info.mechanisms.put());
     info.name = Name::adopt(name);
     info.lifetime = Seconds{lifetime};
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
