@@ -69,8 +69,7 @@ struct Link {
 };
 
 [[nodiscard]] inline Result<void> take_down(OnDestroy policy, Link link) noexcept {
-  long result = 0;
-  const char* operation = "keyctl_unlink";
+  int revoke_error = 0;
   switch (policy) {
     case OnDestroy::keep:
       return {};
@@ -81,15 +80,12 @@ struct Link {
     case OnDestroy::invalidate:
       return done("keyctl_invalidate", link.serial, keyctl_invalidate(link.serial));
     case OnDestroy::revoke_then_unlink:
-      operation = "keyctl_revoke";
-      result = keyctl_revoke(link.serial);
+      if (keyctl_revoke(link.serial) < 0) revoke_error = errno;  // it is unlinked all the same
       break;
   }
-  const int revoke_error = result < 0 ? errno : 0;
-  if (keyctl_unlink(link.serial, link.ring) < 0 && revoke_error == 0)
-    return unexpected(failed("keyctl_unlink", link.serial));
-  if (revoke_error != 0) return unexpected(Error::keyring(operation, revoke_error, link.serial));
-  return {};
+  const long unlinked = keyctl_unlink(link.serial, link.ring);
+  if (revoke_error != 0) return unexpected(Error::keyring("keyctl_revoke", revoke_error, link.serial));
+  return done("keyctl_unlink", link.serial, unlinked);
 }
 
 /// Gone already, which is what a destructor wants.
