@@ -5,7 +5,6 @@ run.py CASE.cpp COMPILER [ARGUMENT...]
 Each regex must match an error message or a note (not the source lines that compilers quote).
 """
 # SPDX-License-Identifier: MIT
-import os
 import re
 import subprocess
 import sys
@@ -19,7 +18,7 @@ def main(case, *compiler):
         return 1
     # Quoted code would match; more than the default of notes may be needed.
     quiet = "-fno-caret-diagnostics" if is_clang(compiler) else "-fno-diagnostics-show-caret"
-    command = [*compiler, quiet, "-Werror=unused-result", "-c", case, "-o", os.devnull]
+    command = [*compiler, quiet, "-Werror=unused-result", "-fsyntax-only", case]
 
     good = subprocess.run(command, capture_output=True, text=True)
     if good.returncode != 0:

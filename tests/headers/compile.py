@@ -1,11 +1,10 @@
 #!/usr/bin/env python3
-"""Every public header compiles alone, twice in a row, without a warning.
+"""Every public header compiles without a warning: alone and twice in a row, or all together.
 
-compile.py INCLUDE_DIR [--without=FOLDER]... COMPILER [ARGUMENT...]
+compile.py INCLUDE_DIR [--without=FOLDER]... [--together] COMPILER [ARGUMENT...]
 The headers are looked up when the test runs, so a new one is never forgotten.
 """
 # SPDX-License-Identifier: MIT
-import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -18,16 +17,19 @@ def main(include, *command):
         folder = command[0].split("=")[1]
         headers = [header for header in headers if header.with_suffix("").parts[1] != folder]
         command = command[1:]
-    command = [*command, "-Werror", "-x", "c++", "-c", "-o", os.devnull, "-"]
+    sources = {header: f"#include <{header}>\n" * 2 for header in headers}
+    if command[0] == "--together":
+        sources = {"all together": "".join(f"#include <{header}>\n" for header in headers)}
+        command = command[1:]
+    command = [*command, "-Werror", "-x", "c++", "-fsyntax-only", "-"]
 
-    def compile_alone(header):
-        source = f"#include <{header}>\n#include <{header}>\n"
+    def compile_one(source):
         return subprocess.run(command, input=source, capture_output=True, text=True)
 
     with ThreadPoolExecutor(2) as pool:
-        results = list(pool.map(compile_alone, headers))
-    for header, result in zip(headers, results):
-        print("ok  " if result.returncode == 0 else "FAIL", header)
+        results = list(pool.map(compile_one, sources.values()))
+    for name, result in zip(sources, results):
+        print("ok  " if result.returncode == 0 else "FAIL", name)
         print(result.stderr, end="")
     return 1 if not headers or any(result.returncode for result in results) else 0
 
