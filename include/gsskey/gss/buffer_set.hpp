@@ -7,7 +7,7 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/unique_handle.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/extensions.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 

@@ -9,6 +9,7 @@
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/buffer_set.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/usage.hpp>

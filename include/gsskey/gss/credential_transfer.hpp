@@ -10,6 +10,7 @@
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential_store.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 

@@ -8,6 +8,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential_options.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>

@@ -6,6 +6,7 @@
 
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/status.hpp>

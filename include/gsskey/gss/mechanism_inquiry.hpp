@@ -5,6 +5,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/status.hpp>

@@ -9,6 +9,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/buffer_set.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/status.hpp>
@@ -54,9 +55,14 @@ namespace gss_detail {
   NameInfo info;
   const OM_uint32 major =
       gss_detail::gss_inquire_name(&minor, name.get(), &is_mechanism_name, &mechanism, info.attributes.put());
+  info.mechanism = Oid::copy_of(mechanism);
+#if defined(GSSKEY_GSS_MIT)
+  // RFC 6680 section 7.3 does not say whose it is: MIT's is a copy, Heimdal's a part of the name.
+  OM_uint32 ignored = 0;
+  static_cast<void>(gss_release_oid(&ignored, &mechanism));
+#endif
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
   info.is_mechanism_name = is_mechanism_name != 0;
-  info.mechanism = Oid::copy_of(mechanism);
   return info;
 }
 

@@ -7,6 +7,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/extensions.hpp>
 #include <gsskey/gss/security_context.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {

@@ -104,16 +104,9 @@ class SecurityContext {
 
   /// Encrypts and authenticates. gss_wrap, which may grant less than it was asked: that is an Error here. The token is
   /// gss memory. Errors: usage, policy (not encrypted), gss.
-  [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept {
-    int encrypted = 0;
-    auto token = wrap_raw(1, message, &encrypted);
-    if (token && encrypted == 0) [[unlikely]] {
-      return unexpected(Error::policy("gss_wrap", not_confidential, "the message was not encrypted"));
-    }
-    return token;
-  }
+  [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept { return wrap_raw(true, message); }
   /// Authenticates only: everybody on the way can read the message.
-  [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept { return wrap_raw(0, message, nullptr); }
+  [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept { return wrap_raw(false, message); }
 
   /// The plaintext of a token from the peer's wrap. Success is GSS_S_COMPLETE and encrypted, nothing else: a token that
   /// is a duplicate, old, out of order or behind a gap is an Error (Supplementary tells which), as is one that was only
@@ -158,10 +151,10 @@ class SecurityContext {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_get_mic"));
     }
-    Result<Buffer> mic;
+    Buffer mic;
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(message);
-    const OM_uint32 major = gss_get_mic(&minor, handle_.get(), GSS_C_QOP_DEFAULT, &in, mic->put());
+    const OM_uint32 major = gss_get_mic(&minor, handle_.get(), GSS_C_QOP_DEFAULT, &in, mic.put());
     if (major != GSS_S_COMPLETE) [[unlikely]] {
       return unexpected(failed("gss_get_mic", major, minor));
     }
@@ -293,17 +286,21 @@ class SecurityContext {
     return Error::gss(operation, major, minor, M::name)
         .with_text(error.text(), "; " GSSKEY_GSS_NAME " protects messages with DES3 and RC4 keys only");
   }
-  [[nodiscard]] Result<Buffer> wrap_raw(int confidential, ByteView message, int* encrypted) noexcept {
+  [[nodiscard]] Result<Buffer> wrap_raw(bool confidential, ByteView message) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_wrap"));
     }
-    Result<Buffer> token;
+    Buffer token;
     OM_uint32 minor = 0;
+    int encrypted = 0;
     gss_buffer_desc in = gss_detail::borrow(message);
     const OM_uint32 major =
-        gss_wrap(&minor, handle_.get(), confidential, GSS_C_QOP_DEFAULT, &in, encrypted, token->put());
+        gss_wrap(&minor, handle_.get(), confidential ? 1 : 0, GSS_C_QOP_DEFAULT, &in, &encrypted, token.put());
     if (major != GSS_S_COMPLETE) [[unlikely]] {
       return unexpected(failed_message("gss_wrap", major, minor));
+    }
+    if (confidential && encrypted == 0) [[unlikely]] {
+      return unexpected(Error::policy("gss_wrap", not_confidential, "the message was not encrypted"));
     }
     return token;
   }
