@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Every public header compiles without a warning: alone and twice in a row, or all together.
 
-compile.py INCLUDE_DIR [--without=FOLDER]... [--together] COMPILER [ARGUMENT...]
+compile.py INCLUDE_DIR [--without=PATH]... [--together] COMPILER [ARGUMENT...]
 The headers are looked up when the test runs, so a new one is never forgotten.
 """
 # SPDX-License-Identifier: MIT
@@ -14,8 +14,8 @@ from pathlib import Path
 def main(include, *command):
     headers = sorted(path.relative_to(include) for path in (Path(include) / "gsskey").rglob("*.hpp"))
     while command[0].startswith("--without="):
-        folder = command[0].split("=")[1]
-        headers = [header for header in headers if header.with_suffix("").parts[1] != folder]
+        left_out = "gsskey/" + command[0].split("=")[1]
+        headers = [header for header in headers if left_out not in map(str, [header, *header.parents])]
         command = command[1:]
     sources = {header: f"#include <{header}>\n" * 2 for header in headers}
     if command[0] == "--together":

@@ -80,6 +80,8 @@ def violations(text, nodiscard_classes):
             continue
         if re.search(r"\w*$", returns)[0] in nodiscard_classes:
             continue
+        if returns == "auto" and function["name"].startswith("async_"):  # the completion token decides: void for a handler
+            continue
         yield line, f"{returns} {function['name']}(...) is not [[nodiscard]]"
 
 

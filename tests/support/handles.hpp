@@ -55,6 +55,9 @@ class Handles {
   int before_;
 };
 
+/// A function that is not defined here: else --as-needed would leave out the library that the others are forwarded to.
+[[gnu::used]] inline const auto keeps_library = &gss_wrap_size_limit;
+
 template <class Function>
 Function* original(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));

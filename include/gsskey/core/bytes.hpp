@@ -69,8 +69,8 @@ class ByteView {
   }
 
  private:
-  // Called where a constant expression must fail: it is not constexpr, so its name is in the diagnostic. Defined, because
-  // clang 16 emits the consteval constructor where a literal is converted within a braced list.
+  // Called where a constant expression must fail: it is not constexpr, so its name is in the diagnostic. Defined,
+  // because clang 16 emits the consteval constructor where a literal is converted within a braced list.
   static void not_a_literal() noexcept {}
 
   const void* data_ = nullptr;

@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstdint>
-#include <initializer_list>
 
 #include <gsskey/core/config.hpp>
 
@@ -15,10 +15,10 @@ template <class Enum>
 class FlagSet {
  public:
   constexpr FlagSet() noexcept = default;
-  constexpr FlagSet(Enum flag) noexcept : bits_{static_cast<std::uint32_t>(flag)} {}
-  constexpr FlagSet(std::initializer_list<Enum> flags) noexcept {
-    for (Enum flag : flags) bits_ |= static_cast<std::uint32_t>(flag);
-  }
+  /// One flag, or several in braces. No initializer_list: g++ 12 compiles none within a co_await expression.
+  template <std::same_as<Enum>... Flags>
+  constexpr FlagSet(Enum flag, Flags... others) noexcept
+      : bits_{(static_cast<std::uint32_t>(flag) | ... | static_cast<std::uint32_t>(others))} {}
   [[nodiscard]] static constexpr FlagSet from_bits(std::uint32_t bits) noexcept {
     FlagSet flags;
     flags.bits_ = bits;

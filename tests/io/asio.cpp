@@ -1,0 +1,390 @@
+// Handshakes and streams in Asio, over real sockets: coroutines, other completion tokens, a pool, cancellation.
+#include <gsskey/io/asio.hpp>
+#include <gsskey/io/secure_stream.hpp>
+
+#include <asio/experimental/awaitable_operators.hpp>
+#include <asio/experimental/deferred.hpp>
+#include <asio/io_context.hpp>
+#include <asio/local/connect_pair.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/read_until.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
+#include <asio/use_future.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <future>
+#include <optional>
+#include <semaphore>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/handles.hpp"
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using support::must;
+
+namespace {
+
+using Socket = asio::local::stream_protocol::socket;
+using Krb5Context = SecurityContext<mech::Krb5>;
+using Stream = SecureStream<Socket, Krb5Context>;
+
+struct Sockets {
+  explicit Sockets(asio::io_context& io) : client{io}, server{io} { asio::local::connect_pair(client, server); }
+  Socket client;
+  Socket server;
+};
+
+/// What a coroutine threw goes to the test.
+struct Rethrow {
+  void operator()(std::exception_ptr thrown) const {
+    if (thrown) std::rethrow_exception(thrown);
+  }
+};
+
+template <class M, class Offload>
+void handshake(Offload offload, asio::io_context& io) {
+  Sockets sockets{io};
+  AsioTransport client_wire{sockets.client};
+  AsioTransport server_wire{sockets.server};
+  std::optional<Result<SecurityContext<M>>> client;
+  std::optional<Result<SecurityContext<M>>> server;
+  const auto run = [&](auto end, auto& wire, auto& result) -> asio::awaitable<void> {
+    auto driven = co_await drive<asio::awaitable>(std::move(end), wire, offload);
+    result.emplace(std::move(driven));
+  };
+  asio::co_spawn(io, run(support::initiator<M>(), client_wire, client), Rethrow{});
+  asio::co_spawn(io, run(support::acceptor<M>(), server_wire, server), Rethrow{});
+  io.run();
+  auto ours = must(*std::move(client));
+  auto theirs = must(*std::move(server));
+  CHECK(must(theirs.unwrap(must(ours.wrap("over asio")))).text() == "over asio");
+}
+
+/// Two streams over established contexts.
+struct Streams {
+  asio::io_context io;
+  Sockets sockets{io};
+  support::Ends<mech::Krb5> ends = support::pair<mech::Krb5>();
+  Stream client{std::move(sockets.client), std::move(ends.initiator)};
+  Stream server{std::move(sockets.server), std::move(ends.acceptor)};
+};
+
+std::string some_text(std::size_t size) {
+  std::string text(size, '\0');
+  for (std::size_t i = 0; i < size; ++i) text[i] = static_cast<char>('a' + i % 26);
+  return text;
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("drive in asio::awaitable", "", mech::Krb5, mech::Spnego) {
+  asio::io_context io;
+  SECTION("steps in the loop") { handshake<TestType>(Inline{}, io); }
+  SECTION("steps on a pool") {
+    asio::thread_pool pool{2};
+    handshake<TestType>(offload_to(pool), io);
+  }
+}
+
+TEST_CASE("async_handshake with any completion token") {
+  asio::io_context io;
+  asio::thread_pool pool{1};
+  Sockets sockets{io};
+  std::optional<Result<Krb5Context>> server;
+  async_handshake(support::acceptor<mech::Krb5>(), sockets.server, offload_to(pool),
+                  [&](Result<Krb5Context> established) { server.emplace(std::move(established)); });
+  SECTION("a handler") {
+    std::optional<Result<Krb5Context>> client;
+    async_handshake(support::initiator<mech::Krb5>(), sockets.client, Inline{},
+                    [&](Result<Krb5Context> established) { client.emplace(std::move(established)); });
+    io.run();
+    REQUIRE(client);
+    CHECK(*client);
+  }
+  SECTION("use_future") {
+    auto client = async_handshake(support::initiator<mech::Krb5>(), sockets.client, offload_to(pool), asio::use_future);
+    io.run();
+    CHECK(client.get());
+  }
+  SECTION("use_awaitable") {
+    std::optional<Result<Krb5Context>> client;
+    const auto run = [&]() -> asio::awaitable<void> {
+      auto established =
+          co_await async_handshake(support::initiator<mech::Krb5>(), sockets.client, Inline{}, asio::use_awaitable);
+      client.emplace(std::move(established));
+    };
+    asio::co_spawn(io, run(), Rethrow{});
+    io.run();
+    REQUIRE(client);
+    CHECK(*client);
+  }
+  REQUIRE(server);
+  CHECK(*server);
+}
+
+TEST_CASE("a peer that is gone, and one that sends garbage") {
+  asio::io_context io;
+  Sockets sockets{io};
+  std::optional<Result<Krb5Context>> server;
+  async_handshake(support::acceptor<mech::Krb5>(), sockets.server, Inline{},
+                  [&](Result<Krb5Context> established) { server.emplace(std::move(established)); });
+  SECTION("gone") {
+    sockets.client.close();
+    io.run();
+    CHECK(server->error().minor_status() == ECONNRESET);
+  }
+  SECTION("gone within a token") {
+    asio::write(sockets.client, asio::buffer("\0\0\1\0abc", 7));
+    sockets.client.close();
+    io.run();
+    CHECK(server->error().minor_status() == ECONNRESET);
+  }
+  SECTION("too long") {
+    asio::write(sockets.client, asio::buffer("\0\1\0\1", 4));
+    io.run();
+    CHECK(server->error().minor_status() == EMSGSIZE);
+  }
+  SECTION("garbage") {
+    asio::write(sockets.client, asio::buffer("\0\0\0\4abcd", 8));
+    io.run();
+    CHECK(server->error().domain() == Domain::gss);
+  }
+}
+
+TEST_CASE("cancelled while it waits for the peer, nothing stays open") {
+  support::acceptor_credential<mech::Krb5>();
+  const support::Handles handles;
+  {
+    asio::io_context io;
+    Sockets sockets{io};
+    asio::cancellation_signal signal;
+    std::optional<Result<Krb5Context>> server;
+    async_handshake(support::acceptor<mech::Krb5>(), sockets.server, Inline{},
+                    asio::bind_cancellation_slot(signal.slot(), [&](Result<Krb5Context> established) {
+                      server.emplace(std::move(established));
+                    }));
+    asio::post(io, [&] { signal.emit(asio::cancellation_type::terminal); });
+    io.run();
+    REQUIRE(server);
+    CHECK(server->error().minor_status() == ECANCELED);
+  }
+  CHECK(handles.leaked() == 0);
+}
+
+TEST_CASE("cancelled while the step is on the pool, the loop goes on at once and the step ends by itself") {
+  support::initiator_credential<mech::Krb5>();
+  const support::Handles handles;
+  {
+    asio::io_context io;
+    asio::thread_pool pool{1};
+    std::binary_semaphore gate{0};
+    asio::post(pool, [&] { gate.acquire(); });  // the step has to wait for this
+    Sockets sockets{io};
+    asio::cancellation_signal signal;
+    std::optional<Result<Krb5Context>> client;
+    async_handshake(support::initiator<mech::Krb5>(), sockets.client, offload_to(pool),
+                    asio::bind_cancellation_slot(signal.slot(), [&](Result<Krb5Context> established) {
+                      client.emplace(std::move(established));
+                    }));
+    asio::post(io, [&] { signal.emit(asio::cancellation_type::terminal); });
+    while (!client) io.run_one();
+    CHECK(client->error().minor_status() == ECANCELED);
+    gate.release();
+    pool.join();
+    io.run();
+  }
+  CHECK(handles.leaked() == 0);
+}
+
+TEST_CASE("an io_context that goes away takes its handshakes along") {
+  support::acceptor_credential<mech::Krb5>();
+  const support::Handles handles;
+  {
+    asio::io_context io;
+    Sockets sockets{io};
+    async_handshake(support::acceptor<mech::Krb5>(), sockets.server, Inline{}, [](Result<Krb5Context>) {});
+    async_handshake(support::initiator<mech::Krb5>(), sockets.client, Inline{}, [](Result<Krb5Context>) {});
+    for (int i = 0; i < 3; ++i) io.run_one();
+  }
+  CHECK(handles.leaked() == 0);
+}
+
+TEST_CASE("blocking reads and writes of any size") {
+  Streams streams;
+  const auto text = some_text(100'000);
+  std::thread writer{[&] { asio::write(streams.client, asio::buffer(text)); }};
+  std::string received(text.size(), '\0');
+  std::size_t size = 0;
+  const std::size_t pieces[] = {1, 7, 4096, 20'000};
+  for (std::size_t i = 0; size < received.size(); ++i) {
+    size += streams.server.read_some(asio::buffer(received.data() + size, std::min(pieces[i % 4], text.size() - size)));
+  }
+  writer.join();
+  CHECK(received == text);
+}
+
+TEST_CASE("Asio's composed operations run over it, both ways at once") {
+  Streams streams;
+  const auto lines = some_text(50'000) + "\n";
+  const auto run = [&](Stream& stream, std::string& line) -> asio::awaitable<void> {
+    using namespace asio::experimental::awaitable_operators;
+    std::size_t written = 0;
+    std::size_t read = 0;
+    const auto write = [&]() -> asio::awaitable<void> {
+      written = co_await asio::async_write(stream, asio::buffer(lines), asio::use_awaitable);
+    };
+    const auto read_line = [&]() -> asio::awaitable<void> {
+      read = co_await asio::async_read_until(stream, asio::dynamic_buffer(line), '\n', asio::use_awaitable);
+    };
+    co_await (write() && read_line());
+    CHECK(written == lines.size());
+    CHECK(read == lines.size());
+  };
+  std::string at_client;
+  std::string at_server;
+  asio::co_spawn(streams.io, run(streams.client, at_client), Rethrow{});
+  asio::co_spawn(streams.io, run(streams.server, at_server), Rethrow{});
+  streams.io.run();
+  CHECK(at_client == lines);
+  CHECK(at_server == lines);
+}
+
+TEST_CASE("packets are as long as is allowed, and sealed") {
+  Streams streams;
+  const auto text = some_text(40'000);
+  std::thread writer{[&] { asio::write(streams.client, asio::buffer(text)); }};
+  std::size_t packets = 0;
+  std::string plain;
+  while (plain.size() < text.size()) {
+    FrameHeader header;
+    asio::read(streams.server.next_layer(), asio::buffer(header.bytes, 4));
+    std::string token(header.length(), '\0');
+    asio::read(streams.server.next_layer(), asio::buffer(token));
+    CHECK(token.size() + 4 <= 16384);
+    CHECK(token.find("abcdefghijklmnop") == std::string::npos);
+    plain += must(streams.server.context().unwrap(token)).text();
+    ++packets;
+  }
+  writer.join();
+  CHECK(plain == text);
+  CHECK(packets == 3);
+}
+
+TEST_CASE("what a stream refuses") {
+  Streams streams;
+  std::error_code code;
+  char byte = 0;
+  const auto read = [&] { return streams.server.read_some(asio::buffer(&byte, 1), code); };
+  SECTION("the end between packets is the end of the stream") {
+    streams.client.next_layer().close();
+    CHECK(read() == 0);
+    CHECK(code == asio::error::eof);
+  }
+  SECTION("the end within a packet is not") {
+    asio::write(streams.client.next_layer(), asio::buffer("\0\0\0\7abc", 7));
+    streams.client.next_layer().close();
+    CHECK(read() == 0);
+    CHECK(code == std::errc::connection_reset);
+    CHECK(streams.server.last_error()->text() == "the peer closed the connection within a packet");
+  }
+  SECTION("a packet too long") {
+    asio::write(streams.client.next_layer(), asio::buffer("\0\0\x40\0", 4));
+    CHECK(read() == 0);
+    CHECK(code == std::errc::message_size);
+  }
+  SECTION("garbage, and all that comes after it") {
+    asio::write(streams.client.next_layer(), asio::buffer("\0\0\0\4abcd", 8));
+    static_cast<void>(asio::write(streams.client, asio::buffer("fine", 4)));
+    CHECK(read() == 0);
+    CHECK(code == std::errc::bad_message);
+    CHECK(streams.server.last_error()->domain() == Domain::gss);
+    CHECK(read() == 0);
+    CHECK(code == std::errc::bad_message);
+  }
+  SECTION("an empty packet") {
+    asio::write(streams.client.next_layer(), asio::buffer("\0\0\0\0", 4));
+    CHECK(read() == 0);
+    CHECK(code == std::errc::bad_message);
+  }
+}
+
+TEST_CASE("empty buffers") {
+  Streams streams;
+  std::error_code code;
+  CHECK(streams.client.write_some(asio::const_buffer{}, code) == 0);
+  CHECK_FALSE(code);
+  CHECK(streams.client.read_some(asio::mutable_buffer{}, code) == 0);
+  CHECK_FALSE(code);
+  int completed = 0;
+  streams.client.async_write_some(asio::const_buffer{}, [&](std::error_code failed, std::size_t size) {
+    CHECK_FALSE(failed);
+    completed += size == 0;
+  });
+  streams.client.async_read_some(asio::mutable_buffer{}, [&](std::error_code failed, std::size_t size) {
+    CHECK_FALSE(failed);
+    completed += size == 0;
+  });
+  CHECK(completed == 0);
+  streams.io.run();
+  CHECK(completed == 2);
+}
+
+TEST_CASE("a write that was cancelled within a packet is repeated, and comes once") {
+  Streams streams;
+  // Fills the socket, so that a packet is cut somewhere.
+  const auto text = some_text(16'000);
+  std::string sent;
+  streams.client.next_layer().native_non_blocking(true);
+  std::error_code failed;
+  while (!failed) {
+    std::size_t count = 0;
+    asio::cancellation_signal signal;
+    bool done = false;
+    streams.client.async_write_some(
+        asio::buffer(text), asio::bind_cancellation_slot(signal.slot(), [&](std::error_code code, std::size_t size) {
+          failed = code;
+          count = size;
+          done = true;
+        }));
+    streams.io.restart();
+    streams.io.poll();
+    if (!done) {
+      signal.emit(asio::cancellation_type::terminal);
+      streams.io.run();
+    }
+    CHECK(done);
+    sent += text.substr(0, count);
+  }
+  CHECK(failed == asio::error::operation_aborted);
+
+  SECTION("other, fewer bytes are refused") {
+    std::error_code code;
+    CHECK(streams.client.write_some(asio::buffer("x", 1), code) == 0);
+    CHECK(code == std::errc::invalid_argument);
+  }
+  streams.io.restart();
+  bool repeated = false;
+  streams.client.async_write_some(asio::buffer(text), [&](std::error_code code, std::size_t size) {
+    CHECK_FALSE(code);
+    sent += text.substr(0, size);
+    repeated = true;
+  });
+  std::string received;
+  const auto read_all = [&]() -> asio::awaitable<void> {
+    char piece[4096];
+    while (!repeated || received.size() < sent.size()) {
+      const std::size_t size = co_await streams.server.async_read_some(asio::buffer(piece), asio::use_awaitable);
+      received.append(piece, size);
+    }
+  };
+  asio::co_spawn(streams.io, read_all(), Rethrow{});
+  streams.io.run();
+  CHECK(received == sent);
+}
