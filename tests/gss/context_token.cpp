@@ -1,6 +1,5 @@
-// Tokens about a context: the one that ends it, and all those that do not.
+// Tokens about a context that do not end it; deletion_token.cpp has the one that does.
 #include <gsskey/gss/context_token.hpp>
-#include <gsskey/gss/lucid.hpp>
 
 #include <string>
 #include <utility>

@@ -15,7 +15,7 @@ from pathlib import Path
 OLD = '- RFC 2744 section 5.1: an old name, kept for programs of GSS-API version 1'
 INTERNAL = '- not declared in any installed header'
 OWN_OIDS = '- Oid and OidSet hold their own bytes'
-TYPED_MECHANISMS = '- a Credential is of one mechanism; those of mech::Negotiate are acquired together'
+ONE_MECHANISM = "- adds another mechanism's element: a Credential is of one, and SPNEGO's does not see elements beside it"
 LIBRARY_SETTING = "- a setting of the library's own, for krb5.conf to make"
 HEIMDAL_KEY = "- a krb5_keyblock of a context: export_lucid() of gss/lucid.hpp has the keys"
 
@@ -25,8 +25,8 @@ BOTH = {
     'gss_acquire_cred': 'gss/credential.hpp: acquire',
     'gss_acquire_cred_with_password': 'gss/credential.hpp: with_password',
     'gss_add_buffer_set_member': '- a BufferSet is what a library gives, never what it takes',
-    'gss_add_cred': TYPED_MECHANISMS,
-    'gss_add_cred_with_password': TYPED_MECHANISMS,
+    'gss_add_cred': ONE_MECHANISM,
+    'gss_add_cred_with_password': ONE_MECHANISM,
     'gss_add_oid_set_member': OWN_OIDS,
     'gss_authorize_localname': 'gss/local_name.hpp: may_act_as',
     'gss_canonicalize_name': 'gss/name.hpp: canonicalize',
@@ -113,8 +113,8 @@ ONLY = {
     'mit': {
         'gss_acquire_cred_from': 'gss/credential.hpp: from_store',
         'gss_acquire_cred_impersonate_name': 'gss/impersonation.hpp: impersonate',
-        'gss_add_cred_from': TYPED_MECHANISMS,
-        'gss_add_cred_impersonate_name': TYPED_MECHANISMS,
+        'gss_add_cred_from': ONE_MECHANISM,
+        'gss_add_cred_impersonate_name': ONE_MECHANISM,
         'gss_complete_auth_token': '- a call of SSPI that none of its mechanisms implements',
         'gss_get_mic_iov': 'gss/iov.hpp: get_mic_iov',
         'gss_get_mic_iov_length': 'gss/iov.hpp: get_mic_iov_length',

@@ -102,9 +102,6 @@ struct KnownFaults {
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
-  /// gss_process_context_token takes a MIC of nothing for the end of the context, and frees it under the caller's
-  /// handle. Guard: process_context_token() lets RFC 1964's tokens through only, and gives the handle up.
-  bool process_token_frees_context;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -145,8 +142,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
-                                          .store_destroys_credential = false,
-                                          .process_token_frees_context = false};
+                                          .store_destroys_credential = false};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -185,8 +181,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_refuses_streams = true,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
-                                          .store_destroys_credential = true,
-                                          .process_token_frees_context = true};
+                                          .store_destroys_credential = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -225,8 +220,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
-                                          .store_destroys_credential = false,
-                                          .process_token_frees_context = false};
+                                          .store_destroys_credential = false};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

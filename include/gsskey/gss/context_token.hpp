@@ -17,24 +17,19 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 /// On success the context is over, and `context` is empty. On failure it goes on (RFC 2743 section 2.2.4).
 /// gss_process_context_token.
 ///
-/// Errors: usage, if the context or the token is empty; gss, RoutineError::defective_token or bad_mic, for any token
-/// that is not that one.
+/// Errors: usage, if the context or the token is empty; gss for any token that is not that one, in SPNEGO contexts of
+/// MIT krb5 for that one, too, and for every token on Heimdal, which mistakes it for the message that a token is to
+/// prove.
 template <Mechanism M>
 [[nodiscard]] Result<void> process_context_token(SecurityContext<M>&& context, ByteView token) noexcept {
   constexpr const char* operation = "gss_process_context_token";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if (token.empty()) return unexpected(Error::usage(operation, "the token is empty"));
-  constexpr unsigned char framed = 0x60;  // RFC 2743 section 3.1, what RFC 1964's tokens begin with
-  if (known_faults.process_token_frees_context && token[0] != framed) {
-    return unexpected(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name));
-  }
   OM_uint32 minor = 0;
   gss_buffer_desc in = gss_detail::borrow(token);
   const OM_uint32 major = gss_process_context_token(&minor, context.get(), &in);
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
-  auto over = std::move(context);
-  // What the handle refers to has been freed; only the few bytes of the handle itself are lost.
-  if constexpr (known_faults.process_token_frees_context) static_cast<void>(over.release());
+  const auto over = std::move(context);
   return {};
 }
 
