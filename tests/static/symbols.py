@@ -15,7 +15,7 @@ from pathlib import Path
 OLD = '- RFC 2744 section 5.1: an old name, kept for programs of GSS-API version 1'
 INTERNAL = '- not declared in any installed header'
 OWN_OIDS = '- Oid and OidSet hold their own bytes'
-ONE_MECHANISM = "- adds another mechanism's element: a Credential is of one, and SPNEGO's does not see elements beside it"
+ONE_MECHANISM = "- adds another mechanism: a Credential is of one, and SPNEGO's does not see others beside it"
 LIBRARY_SETTING = "- a setting of the library's own, for krb5.conf to make"
 HEIMDAL_KEY = "- a krb5_keyblock of a context: export_lucid() of gss/lucid.hpp has the keys"
 
@@ -118,7 +118,7 @@ ONLY = {
         'gss_complete_auth_token': '- a call of SSPI that none of its mechanisms implements',
         'gss_get_mic_iov': 'gss/iov.hpp: get_mic_iov',
         'gss_get_mic_iov_length': 'gss/iov.hpp: get_mic_iov_length',
-        'gss_krb5_set_cred_rcache': '- takes a krb5_rcache, which no public call makes: CredentialStore names the cache',
+        'gss_krb5_set_cred_rcache': '- takes a krb5_rcache, which no public call makes: see CredentialStore',
         'gss_krb5int_make_seal_token_v3': INTERNAL,
         'gss_krb5int_unseal_token_v3': INTERNAL,
         'gss_map_name_to_any': '- of a draft before RFC 6680, to pointers of unknown type; no mechanism maps any',
