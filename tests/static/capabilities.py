@@ -17,6 +17,7 @@ FUNCTIONS = {
     'credential_store': 'gss_acquire_cred_from',
     'impersonation': 'gss_acquire_cred_impersonate_name',
     'iov': 'gss_wrap_iov',
+    'krb5_extensions': 'gss_krb5_export_lucid_sec_context',
     'local_names': 'gss_localname',
     'mechanism_attributes': 'gss_inquire_attrs_for_mech',
     'mic_iov': 'gss_get_mic_iov',

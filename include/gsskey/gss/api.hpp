@@ -67,6 +67,7 @@ struct Capabilities {
   bool mechanism_attributes;  ///< RFC 5587: gss/mechanism_inquiry.hpp
   bool context_options;       ///< gss_inquire_sec_context_by_oid: gss/context_options.hpp
   bool sasl_ssf;              ///< GSS_C_SEC_CONTEXT_SASL_SSF: sasl_ssf() of gss/context_options.hpp
+  bool krb5_extensions;       ///< the functions of gssapi_krb5.h: gss/lucid.hpp, krb5.hpp, ticket.hpp and others
   bool name_not_mn;  ///< gss_export_name refuses what is not a mechanism name; MechName<M> makes it so everywhere
 };
 
@@ -129,6 +130,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
                                            .mechanism_attributes = true,
                                            .context_options = true,
                                            .sasl_ssf = true,
+                                           .krb5_extensions = true,
                                            .name_not_mn = true};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
@@ -167,6 +169,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .mechanism_attributes = true,
                                            .context_options = true,
                                            .sasl_ssf = false,
+                                           .krb5_extensions = true,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
@@ -205,6 +208,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .mechanism_attributes = false,
                                            .context_options = false,
                                            .sasl_ssf = false,
+                                           .krb5_extensions = false,
                                            .name_not_mn = false};
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,

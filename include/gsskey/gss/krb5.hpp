@@ -9,6 +9,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/api.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/enctype.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 
@@ -17,14 +18,6 @@
 #endif
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
-
-/// Numbers of the IANA registry "Kerberos Encryption Type Numbers".
-enum class Enctype : std::int32_t {
-  aes128_cts_hmac_sha1_96 = 17,
-  aes256_cts_hmac_sha1_96 = 18,
-  aes128_cts_hmac_sha256_128 = 19,
-  aes256_cts_hmac_sha384_192 = 20,
-};
 
 /// gss_krb5_set_allowable_enctypes: keys of no other type are negotiated with this credential from here on. Not while
 /// other threads use the credential. Errors: usage (empty credential or list, or a number that is no Enctype: Heimdal

@@ -1,0 +1,77 @@
+// gsskey/gss/krb5_defaults: the cache and the keytab behind default credentials, as settings of a thread and a process.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/mechanism.hpp>
+
+#ifndef GSSKEY_GSS_GNU
+#include <gssapi/gssapi_krb5.h>
+#endif
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+namespace gss_detail {
+#ifdef GSSKEY_GSS_GNU
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_krb5_ccache_name(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+template <class... Arguments>
+[[nodiscard]] OM_uint32 krb5_gss_register_acceptor_identity(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+#else
+using ::gss_krb5_ccache_name;
+using ::krb5_gss_register_acceptor_identity;
+#endif
+}  // namespace gss_detail
+
+/// From here on `name` is the default cache of the calling thread, whatever KRB5CCNAME says, in everything that asks
+/// for default credentials there, libraries too. Other threads keep theirs; a coroutine that goes on elsewhere leaves
+/// the setting behind, and what runs here next finds it. A program's own credentials come from Credential::from_store()
+/// or import_cache(). nullptr, MIT krb5 only: what KRB5CCNAME and krb5.conf say again. That such a cache exists is not
+/// checked. gss_krb5_ccache_name.
+///
+/// Errors: usage (an empty name); unavailable, without Capabilities::krb5_extensions, and for nullptr on Heimdal, which
+/// crashes on it; gss.
+[[nodiscard]] inline Result<void> set_thread_cache(const char* name) noexcept {
+  constexpr const char* operation = "gss_krb5_ccache_name";
+  if (name != nullptr && *name == '\0') return unexpected(Error::usage(operation, "the name is empty"));
+  if constexpr (!capabilities.krb5_extensions) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_krb5_ccache_name"));
+  }
+#ifdef GSSKEY_GSS_HEIMDAL
+  if (name == nullptr) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " cannot go back to the environment's cache"));
+  }
+#endif
+  OM_uint32 minor = 0;
+  const OM_uint32 major = gss_detail::gss_krb5_ccache_name(&minor, name, static_cast<const char**>(nullptr));
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, minor));
+  return {};
+}
+
+/// From here on `name` is the default keytab of every acceptor in this process, whatever KRB5_KTNAME says; credentials
+/// that were acquired before keep theirs. Threads that need different keytabs have Credential::from_store() or
+/// import_keytab(). nullptr: the default again, on Heimdal what krb5.conf and KRB5_KTNAME said when the calling thread
+/// first asked. krb5_gss_register_acceptor_identity.
+///
+/// Errors: usage (an empty name); unavailable, without Capabilities::krb5_extensions; gss, on Heimdal for a keytab
+/// without content, and the default is in force then. MIT krb5 looks at the keytab when it is used.
+[[nodiscard]] inline Result<void> set_process_keytab(const char* name) noexcept {
+  constexpr const char* operation = "krb5_gss_register_acceptor_identity";
+  if (name != nullptr && *name == '\0') return unexpected(Error::usage(operation, "the name is empty"));
+  if constexpr (!capabilities.krb5_extensions) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no krb5_gss_register_acceptor_identity"));
+  }
+#ifdef GSSKEY_GSS_HEIMDAL
+  if (name == nullptr) name = "";  // which it takes for the default, while it reads from nullptr
+#endif
+  const OM_uint32 major = gss_detail::krb5_gss_register_acceptor_identity(name);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, 0));
+  return {};
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
