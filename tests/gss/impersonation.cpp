@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/handles.hpp"
 #include "support/heimdal_root.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
@@ -15,8 +16,6 @@ using namespace gsskey;
 using support::must;
 
 #if defined(GSSKEY_GSS_MIT)
-
-#include "support/handles.hpp"
 
 namespace {
 

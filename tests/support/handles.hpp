@@ -55,6 +55,9 @@ class Handles {
   int before_;
 };
 
+/// The linker drops a library that nothing is needed of but what is defined here.
+[[gnu::used]] inline auto* const needed = &::gss_indicate_mechs;
+
 template <class Function>
 Function* original(const char* name) {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
