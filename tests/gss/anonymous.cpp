@@ -18,7 +18,7 @@ namespace {
 
 constexpr const char* nobody = "WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS";
 
-/// Two realms in which everything is asked twice, once of each implementation's KDC.
+/// One realm for each KDC.
 template <Kdc kdc>
 const support::PkinitRealm& pkinit_realm() {
   support::realm();  // its variables are there for the whole program
@@ -43,7 +43,7 @@ void in(const support::PkinitRealm& realm, const std::string& cache, Body body) 
   std::async(std::launch::async, std::move(body)).get();
 }
 
-/// A complete handshake of whoever `cache` names; both ends are still to be established.
+/// A complete handshake of whoever is logged in; both ends are still to be established.
 template <Mechanism M>
 struct Complete {
   Credential<M, Initiate> own = must(Credential<M, Initiate>::acquire_default());
