@@ -1,10 +1,11 @@
 // examples/client: authenticates to a service, sends it one message and checks its signature. Its servers are
 // examples/server and MIT's gss-server.
 //
-//   client [--spnego] [--no-mutual] [--default-credential] [--unencrypted | --plain] [--no-mic]
+//   client [--spnego] [--no-mutual] [--delegate] [--default-credential] [--unencrypted | --plain] [--no-mic]
 //          HOST PORT SERVICE MESSAGE
 //
 // It needs a ticket (kinit). Unless told otherwise, it demands mutual authentication and encrypts.
+// --delegate: the server gets a credential with which it can act as the user (examples/delegation does).
 // --default-credential: the handshake fetches the credential itself, which is all that GNU GSS can do.
 // SPDX-License-Identifier: MIT
 #include <cerrno>
@@ -28,6 +29,7 @@ enum class Protection { encrypted, unencrypted, plain };
 struct Options {
   bool spnego = false;
   bool mutual = true;
+  bool delegate = false;
   bool default_credential = false;
   Protection protection = Protection::encrypted;
   bool mic = true;
@@ -46,6 +48,7 @@ Result<SecurityContext<M>> authenticate(SampleWire& wire, const Options& options
     // The first sequence number of the server comes with its authentication; Heimdal expects 0 where that is missing.
     wanted.demand = wanted.demand.without(ContextFlag::mutual | ContextFlag::sequence);
   }
+  if (options.delegate) wanted.request = ContextFlag::delegate;
   if (auto hello = wire.send_frame(FrameFlag::noop | FrameFlag::context_next, {}); !hello) {
     return unexpected(hello.error());
   }
@@ -106,8 +109,8 @@ Result<void> run(const Options& options) {
 }
 
 int usage() {
-  std::cerr << "usage: client [--spnego] [--no-mutual] [--default-credential] [--unencrypted | --plain] [--no-mic]\n"
-               "              HOST PORT SERVICE MESSAGE\n";
+  std::cerr << "usage: client [--spnego] [--no-mutual] [--delegate] [--default-credential] [--unencrypted | --plain]\n"
+               "              [--no-mic] HOST PORT SERVICE MESSAGE\n";
   return 2;
 }
 
@@ -122,6 +125,8 @@ int main(int argc, char** argv) {
       options.spnego = true;
     } else if (option == "--no-mutual") {
       options.mutual = false;
+    } else if (option == "--delegate") {
+      options.delegate = true;
     } else if (option == "--default-credential") {
       options.default_credential = true;
     } else if (option == "--unencrypted") {

@@ -1,10 +1,12 @@
 // examples/realm: a Kerberos realm for as long as a command runs, with a user who is logged in.
 //
-//   realm [--user NAME:PASSWORD] [--service SERVICE/HOST]... [--kdc ADDRESS:PORT] -- COMMAND [ARGUMENT]...
+//   realm [--user NAME:PASSWORD]... [--service SERVICE/HOST]... [--delegation SERVICE/HOST[:TARGET/HOST]]...
+//         [--kdc ADDRESS:PORT] [--implementation mit|heimdal] -- COMMAND [ARGUMENT]...
 //
-// The default is --user alice:secret --service host/localhost, and a KDC on a free port of 127.0.0.1. The command finds
-// configuration, keytab and credential cache through its environment. Needs krb5-kdc, krb5-admin-server and krb5-user.
-// SPDX-License-Identifier: MIT
+// The default is --user alice:secret --service host/localhost, and MIT's KDC on a free port of 127.0.0.1. --delegation:
+// the service may act for users, to itself and, with Heimdal's KDC, to the target. The command finds configuration,
+// keytab and the first user's credential cache through its environment. Needs krb5-kdc, krb5-admin-server and
+// krb5-user. SPDX-License-Identifier: MIT
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,8 +26,9 @@ using namespace gsskey;
 namespace {
 
 int usage() {
-  std::cerr << "usage: realm [--user NAME:PASSWORD] [--service SERVICE/HOST]... [--kdc ADDRESS:PORT]"
-               " -- COMMAND [ARGUMENT]...\n";
+  std::cerr << "usage: realm [--user NAME:PASSWORD]... [--service SERVICE/HOST]...\n"
+               "             [--delegation SERVICE/HOST[:TARGET/HOST]]... [--kdc ADDRESS:PORT]\n"
+               "             [--implementation mit|heimdal] -- COMMAND [ARGUMENT]...\n";
   return 2;
 }
 
@@ -70,6 +73,12 @@ int main(int argc, char** argv) {
       options.users.push_back({name, password});
     } else if (option == "--service") {
       options.services.emplace_back(value);
+    } else if (option == "--delegation") {
+      auto [service, delegate_to] = split(value);
+      options.delegations.push_back({service, {}});
+      if (!delegate_to.empty()) options.delegations.back().targets.push_back(delegate_to);
+    } else if (option == "--implementation" && (value == "mit" || value == "heimdal")) {
+      options.kdc = value == "mit" ? Kdc::mit : Kdc::heimdal;
     } else if (option == "--kdc") {
       auto [address, port] = split(value);
       options.kdc_address = address;

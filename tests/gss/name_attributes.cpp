@@ -97,6 +97,34 @@ TEMPLATE_TEST_CASE("the peer's name has the PAC of its ticket", "", mech::Krb5, 
   CHECK(must(name_attribute(name, "urn:mspac:")).value.text() == pac[0]);
 }
 
+TEST_CASE("authentication indicators: how the peer got its ticket, as the KDC says") {
+  support::realm();
+  const auto realm = must(TestRealm::start({.users = {{"alice", "secret"}},
+                                            .services = {"host/localhost", "vault/localhost"},
+                                            .kdc_settings = {"encrypted_challenge_indicator = hardened"}}));
+  must(realm.kadmin("modprinc +requires_preauth alice\nsetstr vault/localhost require_auth hardened"));
+  const auto plain = must(realm.login("alice"));
+  const auto armored = must(realm.login("alice", {.armor = plain}));
+  const auto reach = [&](const std::string& cache, const char* service) -> Result<Name> {
+    const auto environment = must(realm.enter(cache));
+    auto ends = support::establish(Initiator<mech::Krb5>{must(Name::host_service(service, "localhost"))},
+                                   Acceptor<mech::Krb5>{});
+    if (!ends) return unexpected(ends.error());
+    return std::move(must(ends->acceptor.inquire()).initiator);
+  };
+  const Name hardened = must(reach(armored, "host"));
+  CHECK(must(inquire_name(hardened)).attributes.contains("auth-indicators"));
+  CHECK(values_of(hardened, "auth-indicators") == std::vector<std::string>{"hardened"});
+  CHECK(values_of(must(reach(armored, "vault")), "auth-indicators") == std::vector<std::string>{"hardened"});
+
+  const Name weak = must(reach(plain, "host"));
+  CHECK_FALSE(must(inquire_name(weak)).attributes.contains("auth-indicators"));
+  CHECK(routine_error(name_attribute(weak, "auth-indicators").error()) == RoutineError::unavailable);
+  const auto refused = reach(plain, "vault");
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text().find("KDC policy rejects request") != std::string_view::npos);
+}
+
 TEST_CASE("a name that nobody authenticated has no attributes") {
   const auto info = must(inquire_name(alice()));
   CHECK(info.is_mechanism_name);

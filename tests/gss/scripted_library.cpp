@@ -36,6 +36,7 @@ struct Script {
                           gss_cred_id_t* delegated)>
       accept;
   std::function<OM_uint32(gss_ctx_id_t*, gss_buffer_t out)> export_context;
+  std::function<OM_uint32(gss_buffer_t text, gss_OID* type)> display_name;
   std::function<OM_uint32(int* encrypted)> wrap;
   std::function<OM_uint32(gss_buffer_t out, int* encrypted)> unwrap;
 } script;
@@ -84,6 +85,10 @@ OM_uint32 gss_accept_sec_context(OM_uint32* minor, gss_ctx_id_t* context, ConstC
 OM_uint32 gss_export_sec_context(OM_uint32* minor, gss_ctx_id_t* context, gss_buffer_t out) {
   *minor = 0;
   return script.export_context(context, out);
+}
+OM_uint32 gss_display_name(OM_uint32* minor, ConstName, gss_buffer_t text, gss_OID* type) {
+  *minor = 0;
+  return script.display_name(text, type);
 }
 OM_uint32 gss_wrap(OM_uint32* minor, ConstContext, int, gss_qop_t, gss_buffer_t, int* encrypted, gss_buffer_t out) {
   *minor = 0;
@@ -152,6 +157,52 @@ TEST_CASE("the first initiator call gets no buffer, a later empty token {0, NULL
   CHECK(std::move(initiator).establish());
 }
 
+TEST_CASE("a peer is anonymous by flag, by type, by principal or without a name; whoever cannot be told is refused") {
+  struct Peer {
+    const char* name;  // nullptr: none
+    gss_OID type = krb5();
+    OM_uint32 flag = 0;
+    OM_uint32 answer = GSS_S_COMPLETE;
+  };
+  const auto established = [](const Peer& peer, bool allow) {
+    start();
+    const auto credential = key();
+    script.accept = [&](gss_ctx_id_t* slot, gss_name_t* name, gss_buffer_t, OM_uint32* flags, gss_cred_id_t*) {
+      *flags = GSS_C_INTEG_FLAG | GSS_C_CONF_FLAG | GSS_C_REPLAY_FLAG | peer.flag;
+      *slot = handle<gss_ctx_id_t>();
+      if (peer.name != nullptr) *name = handle<gss_name_t>();
+      return OM_uint32{GSS_S_COMPLETE};
+    };
+    script.display_name = [&](gss_buffer_t text, gss_OID* type) {
+      set(text, peer.name);
+      *type = peer.type;
+      return peer.answer;
+    };
+    Acceptor<mech::Krb5> acceptor{credential, {.allow_anonymous = allow}};
+    REQUIRE(acceptor.step("token"));
+    auto context = std::move(acceptor).establish();
+    const int deleted = context ? 0 : 1;
+    CHECK(released[&handles[1]] == deleted);
+    return context;
+  };
+  const auto anonymous = gss_detail::raw_oid<name_type::anonymous>();
+  for (const Peer& peer : {Peer{"alice@REALM", krb5(), GSS_C_ANON_FLAG}, Peer{"alice@REALM", anonymous}, Peer{nullptr},
+                           Peer{"WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS"}, Peer{"WELLKNOWN/ANONYMOUS@REALM"}}) {
+    CAPTURE(peer.name, peer.flag);
+    const auto refused = established(peer, false);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().domain() == Domain::policy);
+    CHECK(refused.error().minor_status() == GSS_C_ANON_FLAG);
+    CHECK(established(peer, true));
+  }
+  CHECK(established({"alice@REALM"}, false));
+  const Peer untold{"alice@REALM", krb5(), 0, GSS_S_BAD_NAME};
+  const auto failed = established(untold, false);
+  REQUIRE_FALSE(failed);
+  CHECK(failed.error().major_status() == GSS_S_BAD_NAME);
+  CHECK(established(untold, true));
+}
+
 TEST_CASE("names and credentials that come on every leg are released once each") {
   start();
   const auto credential = key();
@@ -170,7 +221,7 @@ TEST_CASE("names and credentials that come on every leg are released once each")
   {
     Credential<mech::Krb5, Initiate> slot;
     {
-      Acceptor<mech::Krb5> acceptor{credential, {.delegated = &slot}};
+      Acceptor<mech::Krb5> acceptor{credential, {.delegated = &slot, .allow_anonymous = true}};
       REQUIRE(acceptor.step("one"));
       REQUIRE(acceptor.step("two"));
       CHECK(acceptor.peer_name().get() == names[1]);

@@ -22,7 +22,7 @@ def arguments():
     """The programs under test."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
-    for program in ["realm", "client", "server", "first", "first-peer"]:
+    for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
         parser.add_argument("--" + program, required=True)
     options = parser.parse_args()
     if options.implementation != "mit":  # Heimdal and Shishi leak something in every process
@@ -104,9 +104,10 @@ def run(command, **environment):
     return program.finish(), program.output
 
 
-def start_server(command, *options, service=SERVICE, once=True, **environment):
+def start_server(command, *options, service=SERVICE, once=True, arguments=(), **environment):
     """examples/server, or another program that says "listening on …", and its port; None if it refuses to start."""
-    program = Program([command, *options, *(["--once"] if once else []), "--port", "0", service, HOST], **environment)
+    program = Program([command, *options, *(["--once"] if once else []), "--port", "0", service, HOST, *arguments],
+                      **environment)
     ready = program.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
     return program, int(ready.group(1)) if ready else None
 

@@ -58,6 +58,7 @@ class Certificates {
   void write(const std::string& name, std::string_view bytes) const {
     std::ofstream{folder_ / name, std::ios::binary} << bytes;
   }
+  [[nodiscard]] std::string path(const std::string& name) const { return folder_ / name; }
   [[nodiscard]] std::string read(const std::string& name) const {
     std::ifstream file{folder_ / name, std::ios::binary};
     return {std::istreambuf_iterator<char>{file}, {}};

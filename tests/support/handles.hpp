@@ -55,8 +55,8 @@ class Handles {
   int before_;
 };
 
-/// A function that is not defined here: else --as-needed would leave out the library that the others are forwarded to.
-[[gnu::used]] inline const auto keeps_library = &gss_wrap_size_limit;
+/// The linker drops a library that nothing is needed of but what is defined here.
+[[gnu::used]] inline auto* const needed = &::gss_indicate_mechs;
 
 template <class Function>
 Function* original(const char* name) {
@@ -129,6 +129,15 @@ OM_uint32 gss_acquire_cred(OM_uint32* minor, ConstName name, OM_uint32 time, gss
   return support::gives("credential", credential,
                         FORWARD(gss_acquire_cred, minor, name, time, mechanisms, usage, credential, actual, lifetime));
 }
+#if defined(GSSKEY_GSS_MIT)
+OM_uint32 gss_acquire_cred_impersonate_name(OM_uint32* minor, ConstCredential service, ConstName user, OM_uint32 time,
+                                            gss_OID_set mechanisms, gss_cred_usage_t usage, gss_cred_id_t* credential,
+                                            gss_OID_set* actual, OM_uint32* lifetime) {
+  return support::gives("credential", credential,
+                        FORWARD(gss_acquire_cred_impersonate_name, minor, service, user, time, mechanisms, usage,
+                                credential, actual, lifetime));
+}
+#endif
 OM_uint32 gss_release_cred(OM_uint32* minor, gss_cred_id_t* credential) {
   return support::takes(*credential, FORWARD(gss_release_cred, minor, credential));
 }

@@ -4,27 +4,17 @@
 
 #include <gsskey/keyring.hpp>
 
-#include <poll.h>
 #include <unistd.h>
 
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 #include "support/must.hpp"
 
 namespace support {
 
 using namespace gsskey;
-
-/// Whether `condition()` comes true; asked again every 10 ms, `patience` times.
-template <class Condition>
-bool eventually(Condition condition, int patience = 500) {
-  while (!condition()) {
-    if (patience-- == 0) return false;
-    ::poll(nullptr, 0, 10);
-  }
-  return true;
-}
 
 /// The number of keys that count against this user.
 inline long keys_in_quota() {

@@ -56,6 +56,10 @@ struct AcceptorOptions {
   /// The channel that the context belongs to: an initiator with others is refused, one without any is not, unless
   /// ContextFlag::channel_bound is demanded.
   ChannelBindings bindings{};
+  /// Whether a peer who says nothing of who it is gets a context: ContextFlag::anonymous, which neither MIT krb5 nor
+  /// Heimdal tells an acceptor of Kerberos, no name, or Name::is_anonymous(). A ticket proves only that a KDC gave it
+  /// to somebody.
+  bool allow_anonymous = false;
 };
 
 namespace gss_detail {
@@ -315,12 +319,26 @@ class Acceptor : public gss_detail::Handshake<M> {
   /// The established context. Errors: usage, before completion (nothing is lost); policy, if it is not what was
   /// demanded (it is destroyed).
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
-    auto context = this->finish("gss_accept_sec_context", options_.demand);
+    constexpr const char* operation = "gss_accept_sec_context";
+    auto context = this->finish(operation, options_.demand);
+    if (context && !options_.allow_anonymous) {
+      const auto anonymous = is_peer_anonymous();
+      if (!anonymous) return unexpected(anonymous.error());
+      if (*anonymous) {
+        return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),
+                                        "the peer is anonymous, which AcceptorOptions::allow_anonymous would allow"));
+      }
+    }
     if (context && options_.delegated != nullptr) *options_.delegated = std::move(delegated_);
     return context;
   }
 
  private:
+  [[nodiscard]] Result<bool> is_peer_anonymous() const noexcept {
+    if (this->granted_.contains(ContextFlag::anonymous) || !peer_) return true;
+    return peer_.is_anonymous();
+  }
+
   AcceptorOptions<M> options_;
   Credential<M, Accept> default_;
   gss_cred_id_t credential_ = GSS_C_NO_CREDENTIAL;

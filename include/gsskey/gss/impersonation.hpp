@@ -25,9 +25,9 @@ inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
 /// means, made with the tickets of `service`; it has a life of its own. With the service itself as the target it is
 /// good. Any other target is S4U2Proxy: the KDC decides in the handshake's first step, by +ok_to_auth_as_delegate of
 /// the service and a list of targets (which MIT's KDC keeps in LDAP only: with DB2 it refuses all, "KDC can't fulfill
-/// requested option"). Asks the KDC: it blocks. Errors: usage (empty credential or name), gss (the user is not known,
-/// for one), unavailable. Source: MS-SFU; MIT krb5, "Constrained delegation (S4U)" of its application developer
-/// documentation.
+/// requested option"; Heimdal's has it in its own database). Asks the KDC: it blocks. Errors: usage (empty credential
+/// or name), gss (the user is not known, for one), unavailable. Source: MS-SFU; MIT krb5, "Constrained delegation
+/// (S4U)" of its application developer documentation.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] Result<Credential<M, Initiate>> impersonate(const Credential<M, U>& service, const Name& user) noexcept {

@@ -115,6 +115,13 @@ class Name {
     shown.type = Oid::copy_of(type);
     return shown;
   }
+  /// Whether this names nobody: a name of type GSS_C_NT_ANONYMOUS, or Kerberos' WELLKNOWN/ANONYMOUS of whatever realm
+  /// (RFC 8062 section 3), which Heimdal calls a principal like any other. gss_display_name.
+  [[nodiscard]] Result<bool> is_anonymous() const noexcept {
+    const auto shown = display();
+    if (!shown) return unexpected(shown.error());
+    return shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@");
+  }
   /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3).
   [[nodiscard]] Result<bool> equals(const Name& other) const noexcept {
     if (!handle_ || !other.handle_) return unexpected(empty("gss_compare_name"));

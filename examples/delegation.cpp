@@ -1,0 +1,129 @@
+// examples/delegation: a front end. What its clients send, it sends on to a back end as these clients, with the
+// credentials that they delegated to it.
+//
+//   delegation [--once] [--port NUMBER] SERVICE HOST BACK-END-HOST BACK-END-PORT BACK-END-SERVICE
+//
+// Its clients are examples/client --delegate and MIT's gss-client -d; the back end is examples/server. The key of
+// SERVICE/HOST must be in the keytab (KRB5_KTNAME). It listens on the loopback interface.
+// SPDX-License-Identifier: MIT
+#include <cerrno>
+#include <cstdint>
+#include <cstdlib>
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/gss.hpp>
+
+#include "deliver.hpp"
+#include "print.hpp"
+#include "sample_wire.hpp"
+#include "socket.hpp"
+
+using namespace gsskey;
+using namespace example;
+
+namespace {
+
+using Krb5 = mech::Krb5;
+
+struct Options {
+  bool once = false;
+  std::uint16_t port = 4445;
+  const char* service = nullptr;
+  const char* host = nullptr;
+  const char* back_host = nullptr;
+  const char* back_port = nullptr;
+  const char* back_service = nullptr;
+};
+
+/// One client: each of its messages goes on to the back end.
+Result<void> forward(const Socket& socket, const Credential<Krb5, Accept>& credential, const Options& options) {
+  SampleWire wire{socket.get()};
+  auto hello = wire.receive_frame();
+  if (!hello) return unexpected(hello.error());
+  if (!hello->flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
+    return unexpected(Error::transport("receive", EPROTO, "the client does not want to authenticate"));
+  }
+  // Demanded: without a credential of the client's there is nothing that this front end could do. It would rather fail
+  // than be itself towards the back end.
+  Credential<Krb5, Initiate> client;
+  AcceptorOptions<Krb5> wanted{.delegated = &client};
+  wanted.demand = wanted.demand | ContextFlag::delegate;
+  auto context = drive(Acceptor<Krb5>{credential, wanted}, wire);
+  if (!context) return unexpected(context.error());
+  print(*context);
+
+  while (true) {
+    auto frame = wire.receive_frame();
+    if (!frame) return unexpected(frame.error());
+    if (frame->flags.contains(FrameFlag::noop)) return {};
+    auto message = context->unwrap(frame->bytes);
+    if (!message) return unexpected(message.error());
+
+    auto target = Name::host_service(options.back_service, options.back_host);
+    if (!target) return unexpected(target.error());
+    auto sent = deliver(options.back_host, options.back_port, Initiator<Krb5>{*std::move(target), client}, *message);
+    if (!sent) return sent;
+    std::cout << "message sent on\n";
+
+    auto mic = context->get_mic(*message);
+    if (!mic) return unexpected(mic.error());
+    if (auto answered = wire.send_frame(FrameFlag::mic, *mic); !answered) return answered;
+  }
+}
+
+Result<void> run(const Options& options) {
+  auto name = Name::host_service(options.service, options.host);
+  if (!name) return unexpected(name.error());
+  auto credential = Credential<Krb5, Accept>::acquire(*name);
+  if (!credential) return unexpected(credential.error());
+  auto listener = listen_on_loopback(options.port);
+  if (!listener) return unexpected(listener.error());
+  auto port = port_of(*listener);
+  if (!port) return unexpected(port.error());
+  std::cout << "listening on 127.0.0.1:" << *port << '\n';
+
+  while (true) {
+    auto socket = accept_from(*listener);
+    if (!socket) return unexpected(socket.error());
+    auto forwarded = forward(*socket, *credential, options);
+    if (options.once) return forwarded;
+    if (!forwarded) std::cerr << "delegation: " << in_words(forwarded.error()) << '\n';
+  }
+}
+
+int usage() {
+  std::cerr << "usage: delegation [--once] [--port NUMBER] SERVICE HOST BACK-END-HOST BACK-END-PORT BACK-END-SERVICE\n";
+  return 2;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::cout << std::unitbuf;  // whoever waits for our first line shall see it
+  Options options;
+  int at = 1;
+  for (; at < argc && argv[at][0] == '-'; ++at) {
+    const std::string_view option = argv[at];
+    if (option == "--once") {
+      options.once = true;
+    } else if (option == "--port" && at + 1 < argc) {
+      options.port = static_cast<std::uint16_t>(std::atoi(argv[++at]));
+    } else {
+      return usage();
+    }
+  }
+  if (argc - at != 5) return usage();
+  options.service = argv[at];
+  options.host = argv[at + 1];
+  options.back_host = argv[at + 2];
+  options.back_port = argv[at + 3];
+  options.back_service = argv[at + 4];
+
+  if (const auto done = run(options); !done) {
+    std::cerr << "delegation: " << in_words(done.error()) << '\n';
+    return 1;
+  }
+  return 0;
+}

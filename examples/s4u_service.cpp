@@ -1,0 +1,70 @@
+// examples/s4u_service: a service that has authenticated a user by other means, a web login say, sends a message to
+// another service as that user, whose password it does not know (S4U2Self, then S4U2Proxy).
+//
+//   s4u_service SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE
+//
+// The target is examples/server. The keys of SERVICE/HOST must be in the keytab (KRB5_KTNAME) and in the client keytab
+// (KRB5_CLIENT_KTNAME), and the KDC must let it act for users towards the target. MIT krb5 only; the KDC may be
+// Heimdal's or Active Directory.
+// SPDX-License-Identifier: MIT
+#include <iostream>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/gss.hpp>
+#include <gsskey/gss/impersonation.hpp>
+
+#include "deliver.hpp"
+#include "print.hpp"
+
+using namespace gsskey;
+using namespace example;
+
+namespace {
+
+struct Options {
+  const char* service;
+  const char* host;
+  const char* user;
+  const char* target_host;
+  const char* port;
+  const char* target_service;
+  std::string_view message;
+};
+
+Result<void> run(const Options& options) {
+  auto self = Name::host_service(options.service, options.host);
+  if (!self) return unexpected(self.error());
+  // Both: as acceptor the service reads the ticket for itself that the KDC gives it in the user's name.
+  auto own = Credential<mech::Krb5, Both>::from_store({.ccache = "MEMORY:s4u_service"}, *self);
+  if (!own) return unexpected(own.error());
+
+  auto name = Name::user(options.user);
+  if (!name) return unexpected(name.error());
+  auto user = impersonate(*own, *name);
+  if (!user) return unexpected(user.error());
+  auto info = user->inquire();
+  if (!info) return unexpected(info.error());
+  auto behind = impersonator(*user);
+  if (!behind) return unexpected(behind.error());
+  std::cout << name_or(*behind, "nobody") << " acts for " << name_or(info->name, "somebody") << '\n';
+
+  auto target = Name::host_service(options.target_service, options.target_host);
+  if (!target) return unexpected(target.error());
+  return deliver(options.target_host, options.port, Initiator<mech::Krb5>{*std::move(target), *user}, options.message);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 8) {
+    std::cerr << "usage: s4u_service SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE\n";
+    return 2;
+  }
+  if (const auto done = run({argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7]}); !done) {
+    std::cerr << "s4u_service: " << in_words(done.error()) << '\n';
+    return 1;
+  }
+  std::cout << "message received\n";
+  return 0;
+}

@@ -1,0 +1,58 @@
+// gsskey/testing/realm_environment: this process's environment pointing into a realm, for as long as the object lives.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gsskey/core/config.hpp>
+
+namespace gsskey::inline GSSKEY_ABI {
+
+class TestRealm;
+
+/// While it lives, this process's environment points into a realm; the end brings the old values back. setenv(): for
+/// the whole process, and not while other threads use the environment. Several nest like scopes.
+class RealmEnvironment {
+ public:
+  RealmEnvironment(RealmEnvironment&& other) noexcept : saved_{std::exchange(other.saved_, {})} {}
+  RealmEnvironment& operator=(RealmEnvironment&& other) noexcept {
+    if (this != &other) {
+      restore();
+      saved_ = std::exchange(other.saved_, {});
+    }
+    return *this;
+  }
+  ~RealmEnvironment() { restore(); }
+
+ private:
+  friend class TestRealm;
+  struct Saved {
+    std::string name;
+    std::optional<std::string> value;
+  };
+
+  explicit RealmEnvironment(const std::vector<std::string>& variables) {
+    for (const auto& variable : variables) {
+      const auto equals = variable.find('=');
+      std::string name = variable.substr(0, equals);
+      const char* before = std::getenv(name.c_str());
+      ::setenv(name.c_str(), variable.c_str() + equals + 1, 1);
+      saved_.push_back({std::move(name), before != nullptr ? std::optional<std::string>{before} : std::nullopt});
+    }
+  }
+  void restore() noexcept {
+    for (const auto& [name, value] : saved_) {
+      if (value) ::setenv(name.c_str(), value->c_str(), 1);
+      if (!value) ::unsetenv(name.c_str());
+    }
+    saved_.clear();
+  }
+
+  std::vector<Saved> saved_;
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI

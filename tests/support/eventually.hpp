@@ -1,0 +1,19 @@
+// tests/support/eventually: what another process or the kernel does in its own time, asked for again and again.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <poll.h>
+
+namespace support {
+
+/// Whether `condition()` comes true; asked again every 10 ms, `patience` times.
+template <class Condition>
+bool eventually(Condition condition, int patience = 500) {
+  while (!condition()) {
+    if (patience-- == 0) return false;
+    ::poll(nullptr, 0, 10);
+  }
+  return true;
+}
+
+}  // namespace support
