@@ -1,4 +1,5 @@
 // Contexts across the end of the tickets that they were made with: of no use then, where that was asked for.
+#include <gsskey/gss/advice.hpp>
 #include <gsskey/gss/expiring_context.hpp>
 
 #include <poll.h>
@@ -110,6 +111,21 @@ TEMPLATE_TEST_CASE("with long tickets it is as the context is", "", mech::Krb5, 
   const auto refused = server.unwrap("no token");
   REQUIRE_FALSE(refused);
   CHECK(routine_error(refused.error()) != RoutineError::context_expired);
+}
+
+TEST_CASE("a credential that has ended is the reason of a failure, whatever the library makes of it") {
+  support::realm();
+  const auto credential = short_lived();
+  const Error other = Error::gss("gss_init_sec_context", GSS_S_FAILURE, 0x96c73a8d, "krb5");  // not in the cache
+  CHECK(failure_of(other, credential) == Failure::no_ticket);
+  wait_until([&] { return must(credential.lifetime()) == Seconds{}; });
+  CHECK(failure_of(other, credential) == Failure::ticket_expired);
+  CHECK(advice(other, credential) == advice(Failure::ticket_expired));
+#if defined(GSSKEY_GSS_HEIMDAL)  // MIT's KDC and library tolerate five minutes more
+  const auto failed = Initiator<mech::Krb5>{support::target(), credential}.step();
+  REQUIRE_FALSE(failed);
+  CHECK(failure_of(failed.error().error) == Failure::ticket_expired);
+#endif
 }
 
 TEST_CASE("an empty context is not taken, and one that was moved away refuses") {

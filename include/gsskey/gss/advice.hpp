@@ -114,7 +114,8 @@ template <Mechanism M>
 [[nodiscard]] constexpr std::string_view advice(Failure failure) noexcept {
   switch (failure) {
     case Failure::no_credential:
-      return "an initiator needs a ticket (kinit; klist shows it), an acceptor a key that it may read (klist -k)";
+      return "an initiator needs a ticket that has not ended (kinit, klist), an acceptor a key that it may read (klist "
+             "-k)";
     case Failure::no_ticket:
       return "get a ticket with kinit, or set KRB5CCNAME to the cache that has one; klist shows it";
     case Failure::ticket_expired:
@@ -122,7 +123,8 @@ template <Mechanism M>
     case Failure::clock_skew:
       return "set the clocks of client, server and KDC: at most five minutes apart";
     case Failure::no_key:
-      return "give the acceptor a keytab with the service's key (KRB5_KTNAME), readable to it; klist -k shows it";
+      return "give the acceptor a keytab with that key, of that version (KRB5_KTNAME), readable to it; klist -k shows "
+             "it";
     case Failure::wrong_key_version:
       return "write the keytab anew, and let clients get new tickets; compare klist -k with kvno";
     case Failure::unknown_realm:
