@@ -117,8 +117,6 @@ TEST_CASE("with a clock that is fast", "[.][skewed]") {
   fails("clock skew", Initiator<mech::Krb5>{support::target()}.step(), Failure::clock_skew, "host");
 }
 TEST_CASE("clock skew, as an acceptor sees it") {
-  // Heimdal's acceptor answers with its own time, and the initiator begins anew with that.
-  if (is_heimdal) return;
   auto& realm = support::realm().realm;
   const std::string cache = must(realm.login("alice"));
   {
@@ -130,7 +128,14 @@ TEST_CASE("clock skew, as an acceptor sees it") {
   run_with_clock("+20m", "[skewed token]", cache);
   const auto token = test_detail::read_file(file);
   if (token.empty()) return;  // no faketime
-  fails("clock skew", support::acceptor<mech::Krb5>().step(token), Failure::clock_skew);
+  const auto step = support::acceptor<mech::Krb5>().step(token);
+  if (is_heimdal) {  // answers with its own time, as if another token were to come
+    REQUIRE(step);
+    CHECK_FALSE(step->complete);
+    CHECK_FALSE(step->token.empty());
+    return;
+  }
+  fails("clock skew", step, Failure::clock_skew);
 }
 TEST_CASE("a token of a clock that is fast", "[.][skewed token]") {
   const auto token = must(Initiator<mech::Krb5>{support::target()}.step()).token;

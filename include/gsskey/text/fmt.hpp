@@ -13,7 +13,7 @@
 template <gsskey::HasLine T>
 struct fmt::formatter<T, char> : fmt::formatter<fmt::string_view> {
   template <class Context>
-  auto format(const T& value, Context& context) const {
+  [[nodiscard]] auto format(const T& value, Context& context) const {
     fmt::memory_buffer line;
     append_line(line, value);
     return fmt::formatter<fmt::string_view>::format({line.data(), line.size()}, context);

@@ -17,7 +17,7 @@
 template <gsskey::HasLine T>
 struct std::formatter<T, char> : std::formatter<std::string_view, char> {
   template <class Context>
-  auto format(const T& value, Context& context) const {
+  [[nodiscard]] auto format(const T& value, Context& context) const {
     std::string line;
     append_line(line, value);
     return std::formatter<std::string_view, char>::format(line, context);
