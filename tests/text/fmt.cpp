@@ -34,6 +34,11 @@ TEST_CASE("an error is one line: the call, the mechanism or the key, the words")
         "Name::service: a service is needed");
 }
 
+TEST_CASE("a line stays one, whoever wrote its words") {
+  CHECK(fmt::format("{}", Error::system("kinit", EIO).with_text("a\nb\x1b[2J\x7f\xc3\xa9")) ==
+        "kinit: a?b?[2J?\xc3\xa9");
+}
+
 TEST_CASE("what was not granted is named") {
   const auto flags = ContextFlag::mutual | ContextFlag::sequence;
   CHECK(fmt::format("{}", Error::policy("gss_accept_sec_context", flags.bits(), "not granted")) ==

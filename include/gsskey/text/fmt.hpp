@@ -4,8 +4,6 @@
 
 #include <fmt/format.h>
 
-#include <string_view>
-
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/text/line.hpp>
 

@@ -57,8 +57,8 @@ void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
   text_detail::put_flags(sink, flags.bits());
 }
 
-/// "alice@EXAMPLE.COM", with '?' for control characters, which whoever has chosen the name could put into it. "none"
-/// for an empty name, and the line of the error in angle brackets for one that cannot be displayed.
+/// "alice@EXAMPLE.COM"; "none" for an empty name, and the line of the error in angle brackets for one that cannot be
+/// displayed.
 template <LineSink Sink>
 void append_line(Sink& sink, const Name& name) {
   if (!name) return text_detail::put(sink, "none");
@@ -68,10 +68,7 @@ void append_line(Sink& sink, const Name& name) {
     append_line(sink, shown.error());
     return text_detail::put(sink, ">");
   }
-  for (const char letter : shown->text()) {
-    const bool is_control = static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f;
-    text_detail::put(sink, {is_control ? "?" : &letter, 1});
-  }
+  text_detail::put_plain(sink, shown->text());
 }
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

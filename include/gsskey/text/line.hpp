@@ -5,7 +5,6 @@
 #include <charconv>
 #include <concepts>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 #include <gsskey/core/error.hpp>
@@ -21,6 +20,14 @@ namespace text_detail {
 template <LineSink Sink>
 void put(Sink& sink, std::string_view text) {
   sink.append(text.data(), text.data() + text.size());
+}
+/// With '?' for control characters: peers, KDCs and users have a say in some texts, and none in what a terminal does.
+template <LineSink Sink>
+void put_plain(Sink& sink, std::string_view text) {
+  for (const char letter : text) {
+    const bool is_control = static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f;
+    put(sink, {is_control ? "?" : &letter, 1});
+  }
 }
 template <LineSink Sink>
 void put_number(Sink& sink, std::int64_t number, int base = 10) {
@@ -78,7 +85,7 @@ void append_line(Sink& sink, const Error& error) {
     put(sink, ")");
   }
   put(sink, ": ");
-  put(sink, error.text());
+  put_plain(sink, error.text());
   if (error.domain() == Domain::policy && error.minor_status() != 0) {
     put(sink, ": ");
     put_flags(sink, error.minor_status());
