@@ -68,7 +68,7 @@ class Credential {
     if constexpr (known_faults.acquire_releases_bad_name) {
       auto copy = name.duplicate();
       if (!copy) return unexpected(copy.error());
-      auto credential = acquire_raw(copy->get());
+      auto credential = named(name, acquire_raw(copy->get()));
       if (!credential && routine_error(credential.error()) == RoutineError::bad_name)
         static_cast<void>(copy->release());
       return credential;
