@@ -42,6 +42,7 @@ static_assert(is(KRB5_REALM_UNKNOWN, Krb5Status::realm_unknown));
 static_assert(is(KRB5_KDC_UNREACH, Krb5Status::kdc_unreachable));
 static_assert(is(KRB5_CC_NOTFOUND, Krb5Status::not_in_cache));
 static_assert(is(KRB5_KT_NOTFOUND, Krb5Status::not_in_keytab));
+static_assert(is(KRB5_KT_END, Krb5Status::end_of_keytab));
 static_assert(is(KRB5_FCC_NOFILE, Krb5Status::no_cache));
 #if defined(GSSKEY_GSS_HEIMDAL)
 static_assert(is(KRB5KDC_ERR_KEY_EXPIRED, Krb5Status::password_expired));

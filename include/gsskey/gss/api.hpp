@@ -102,6 +102,8 @@ struct KnownFaults {
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
+  /// gss_context_time of an acceptor adds the clock skew that handshakes tolerate. Guard: ExpiringContext takes it off.
+  bool acceptors_outlive_tickets;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -142,7 +144,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
-                                          .store_destroys_credential = false};
+                                          .store_destroys_credential = false,
+                                          .acceptors_outlive_tickets = true};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -181,7 +184,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_refuses_streams = true,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
-                                          .store_destroys_credential = true};
+                                          .store_destroys_credential = true,
+                                          .acceptors_outlive_tickets = false};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -220,7 +224,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
-                                          .store_destroys_credential = false};
+                                          .store_destroys_credential = false,
+                                          .acceptors_outlive_tickets = false};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

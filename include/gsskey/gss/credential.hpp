@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <cstdlib>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -67,12 +68,12 @@ class Credential {
     if constexpr (known_faults.acquire_releases_bad_name) {
       auto copy = name.duplicate();
       if (!copy) return unexpected(copy.error());
-      auto credential = acquire_raw(copy->get());
+      auto credential = named(name, acquire_raw(copy->get()));
       if (!credential && routine_error(credential.error()) == RoutineError::bad_name)
         static_cast<void>(copy->release());
       return credential;
     }
-    return acquire_raw(name.get());
+    return named(name, acquire_raw(name.get()));
   }
   /// gss_acquire_cred_from, where Capabilities::credential_store; the environment is not asked for what `store` names.
   [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store) noexcept {
@@ -80,7 +81,7 @@ class Credential {
   }
   [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store, const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred_from"));
-    return from_store_raw(name.get(), store);
+    return named(name, from_store_raw(name.get(), store));
   }
   /// Initial authentication. gss_acquire_cred_with_password, where Capabilities::password. Some mechanisms ask the KDC
   /// only when the credential is first used: a wrong password can show as late as there. Wipe the password yourself.
@@ -101,7 +102,7 @@ class Credential {
     const OM_uint32 major = gss_detail::gss_acquire_cred_with_password(
         &minor, name.get(), &raw_password, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
         credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
-    return finish(operation, major, minor, std::move(credential));
+    return named(name, finish(operation, major, minor, std::move(credential)));
   }
 
   /// Takes ownership of a credential that a gss_* call returned; that it is one of M is the caller's word.
@@ -147,6 +148,11 @@ class Credential {
   [[nodiscard]] static Error empty(const char* operation) noexcept {
     return Error::usage(operation, "the credential is empty: moved from, or never set");
   }
+  /// With the name in the error.
+  [[nodiscard]] static Result<Credential> named(const Name& name, Result<Credential> credential) noexcept {
+    if (!credential) credential.error() = gss_detail::about(name, std::move(credential).error());
+    return credential;
+  }
   [[nodiscard]] static Result<Credential> acquire_raw(gss_name_t name) noexcept {
     if constexpr (!capabilities.initiator_credentials && !std::same_as<U, Accept>) {
       return unexpected(Error::unavailable(
@@ -179,9 +185,11 @@ class Credential {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
       if (minor != 0 || routine_error(error) != RoutineError::no_cred) return unexpected(std::move(error));
       // Heimdal 7.8 drops the reason on the way.
-      const char* hint = std::same_as<U, Accept> ? "; look at the keytab (KRB5_KTNAME) and its entries"
-                                                 : "; look at the credential cache (KRB5CCNAME, klist)";
-      return unexpected(Error::gss(operation, major, minor, M::name).with_text(error.text(), hint));
+      constexpr bool accepts = std::same_as<U, Accept>;
+      const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");
+      return unexpected(Error::gss(operation, major, minor, M::name)
+                            .with_text(error.text(), accepts ? "; look at the keytab, " : "; look at the cache, ",
+                                       place != nullptr ? place : "the default one"));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if (auto limited = gss_detail::limit_offer<M>(credential.get()); !limited) return unexpected(limited.error());

@@ -220,6 +220,7 @@ class Initiator : public gss_detail::Handshake<M> {
                              (options_.demand | options_.request).bits(), options_.lifetime.count(), bindings.get(),
                              first ? GSS_C_NO_BUFFER : &in, &mechanism, token.put(), &flags, nullptr);
     auto step = this->conclude(operation, major, minor, mechanism, flags, std::move(token));
+    if (!step) step.error().error = gss_detail::about(target_, std::move(step).error().error);
     // Nothing that names the initiator may leave before it is known that it would not (RFC 2743 section 1.2.5).
     if (step && options_.demand.contains(ContextFlag::anonymous) && !this->granted_.contains(ContextFlag::anonymous)) {
       return this->refuse(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),

@@ -32,8 +32,11 @@ enum class Krb5Status : std::uint32_t {
   kdc_unreachable = 0x96c73a9c,            ///< no KDC of the realm answers
   not_in_cache = 0x96c73a8d,               ///< the credential cache holds no such ticket
   not_in_keytab = 0x96c73ab5,              ///< the keytab holds no such key
+  end_of_keytab = 0x96c73ab6,              ///< Heimdal 7.8: the keytab holds no such key
   no_cache = 0x96c73ac3,                   ///< there is no such credential cache
   key_version_not_in_keytab = 0x96c73ae6,  ///< MIT krb5 only
+  no_ticket_of_that_name = 0x025ea100,     ///< MIT krb5 only: the credential cache is somebody else's
+  no_key_of_that_name = 0x025ea101,        ///< MIT krb5 only: the keytab has no key for that acceptor
 };
 
 /// The reason of an error, to be compared with the above; of no meaning for other domains than Domain::gss.

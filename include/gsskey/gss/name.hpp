@@ -169,6 +169,16 @@ class Name {
 };
 static_assert(sizeof(Name) == sizeof(gss_name_t));
 
+namespace gss_detail {
+/// The same error, with the name that it is about, unless its words have it already.
+[[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
+  const auto shown = name.display();
+  if (!shown || error.text().find(shown->text()) != std::string_view::npos) return error;
+  const Error bare = error;
+  return std::move(error).with_text(bare.text(), " (", shown->text(), ")");
+}
+}  // namespace gss_detail
+
 /// A name of mechanism M ("MN", RFC 2743 section 1.1.5): one per entity, so its exported form can be stored and
 /// compared as bytes, in access control lists for instance.
 template <Mechanism M>

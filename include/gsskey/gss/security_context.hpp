@@ -32,6 +32,13 @@ struct ContextTraits {
 };
 using ContextHandle = UniqueHandle<ContextTraits>;
 
+/// Whether gss_unwrap would turn this token back in the caller's memory: RFC 4121 section 4.2.6.2, octets 6 and 7 are
+/// the rotation count.
+[[nodiscard]] inline bool is_rotated(ByteView token) noexcept {
+  return known_faults.unwrap_rotates_input && token.size() >= 16 && token[0] == 5 && token[1] == 4 &&
+         (token[6] != 0 || token[7] != 0);
+}
+
 /// What goes before an exported context: who made it, and a checksum that tells a token which was cut or mixed up,
 /// before gss_import_sec_context sees it (Heimdal 7.8 crashes on a cut one, MIT krb5 takes some). No protection against
 /// an attacker: who can write an exported context owns it anyway.
@@ -125,14 +132,11 @@ class SecurityContext {
       return unexpected(empty("gss_unwrap"));
     }
     SecretBytes copy;
-    if constexpr (known_faults.unwrap_rotates_input) {
-      // RFC 4121 section 4.2.6.2: octets 6 and 7 are the rotation count
-      if (token.size() >= 16 && token[0] == 5 && token[1] == 4 && (token[6] != 0 || token[7] != 0)) {
-        auto copied = SecretBytes::copy_of(token);
-        if (!copied) return unexpected(copied.error());
-        copy = *std::move(copied);
-        token = copy;
-      }
+    if (gss_detail::is_rotated(token)) {
+      auto copied = SecretBytes::copy_of(token);
+      if (!copied) return unexpected(copied.error());
+      copy = *std::move(copied);
+      token = copy;
     }
     OM_uint32 minor = 0;
     int encrypted = 0;

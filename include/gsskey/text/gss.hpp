@@ -1,0 +1,74 @@
+// gsskey/text/gss: how GSS-API values read in one line of a log: object identifiers, flags, names, errors with advice.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <string_view>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/advice.hpp>
+#include <gsskey/gss/context_flags.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/gss/oid.hpp>
+#include <gsskey/text/line.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// An error to be printed with what to do about it, where that is known: log("{}", advised(error)). It refers to the
+/// error, which must be there still when it is printed.
+class AdvisedError {
+ public:
+  AdvisedError(const Error& error, std::string_view what) noexcept : error_{error}, advice_{what} {}
+  [[nodiscard]] const Error& error() const noexcept { return error_; }
+  [[nodiscard]] std::string_view advice() const noexcept { return advice_; }
+
+ private:
+  const Error& error_;
+  std::string_view advice_;
+};
+[[nodiscard]] inline AdvisedError advised(const Error& error) noexcept { return {error, advice(error)}; }
+/// Of a call that used `credential`; see failure_of().
+template <Mechanism M>
+[[nodiscard]] AdvisedError advised(const Error& error, const Credential<M, Initiate>& credential) noexcept {
+  return {error, advice(error, credential)};
+}
+
+/// The error's line, "; " and the advice.
+template <LineSink Sink>
+void append_line(Sink& sink, const AdvisedError& advised) {
+  append_line(sink, advised.error());
+  if (advised.advice().empty()) return;
+  text_detail::put(sink, "; ");
+  text_detail::put(sink, advised.advice());
+}
+
+/// "1.2.840.113554.1.2.2"; "none" for the empty one.
+template <LineSink Sink>
+void append_line(Sink& sink, const Oid& oid) {
+  text_detail::put(sink, oid.empty() ? std::string_view{"none"} : oid.to_text().view());
+}
+
+/// "mutual|integrity"; "none".
+template <LineSink Sink>
+void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
+  if (flags.empty()) return text_detail::put(sink, "none");
+  text_detail::put_flags(sink, flags.bits());
+}
+
+/// "alice@EXAMPLE.COM"; "none" for an empty name, and the line of the error in angle brackets for one that cannot be
+/// displayed.
+template <LineSink Sink>
+void append_line(Sink& sink, const Name& name) {
+  if (!name) return text_detail::put(sink, "none");
+  const auto shown = name.display();
+  if (!shown) {
+    text_detail::put(sink, "<");
+    append_line(sink, shown.error());
+    return text_detail::put(sink, ">");
+  }
+  text_detail::put_plain(sink, shown->text());
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
