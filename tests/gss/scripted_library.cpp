@@ -88,7 +88,9 @@ OM_uint32 gss_export_sec_context(OM_uint32* minor, gss_ctx_id_t* context, gss_bu
 }
 OM_uint32 gss_display_name(OM_uint32* minor, ConstName, gss_buffer_t text, gss_OID* type) {
   *minor = 0;
-  return script.display_name(text, type);
+  if (script.display_name) return script.display_name(text, type);
+  set(text, "a scripted name");
+  return GSS_S_COMPLETE;
 }
 OM_uint32 gss_wrap(OM_uint32* minor, ConstContext, int, gss_qop_t, gss_buffer_t, int* encrypted, gss_buffer_t out) {
   *minor = 0;
@@ -108,11 +110,6 @@ OM_uint32 gss_delete_sec_context(OM_uint32*, gss_ctx_id_t* context, gss_buffer_t
   CHECK(token == GSS_C_NO_BUFFER);
   CHECK(*context != GSS_C_NO_CONTEXT);
   ++released[std::exchange(*context, nullptr)];
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_display_name(OM_uint32* minor, ConstName, gss_buffer_t text, gss_OID*) {
-  *minor = 0;
-  set(text, "a scripted name");
   return GSS_S_COMPLETE;
 }
 OM_uint32 gss_release_name(OM_uint32*, gss_name_t* name) {
