@@ -55,12 +55,13 @@ void handshake(Offload offload, asio::io_context& io) {
   AsioTransport server_wire{sockets.server};
   std::optional<Result<SecurityContext<M>>> client;
   std::optional<Result<SecurityContext<M>>> server;
-  const auto run = [&](auto end, auto& wire, auto& result) -> asio::awaitable<void> {
+  const auto run = [&](auto end, auto& socket, auto& wire, auto& result) -> asio::awaitable<void> {
     auto driven = co_await drive<asio::awaitable>(std::move(end), wire, offload);
+    if (!driven) socket.close();  // the other end waits for a token
     result.emplace(std::move(driven));
   };
-  asio::co_spawn(io, run(support::initiator<M>(), client_wire, client), Rethrow{});
-  asio::co_spawn(io, run(support::acceptor<M>(), server_wire, server), Rethrow{});
+  asio::co_spawn(io, run(support::initiator<M>(), sockets.client, client_wire, client), Rethrow{});
+  asio::co_spawn(io, run(support::acceptor<M>(), sockets.server, server_wire, server), Rethrow{});
   io.run();
   auto ours = must(*std::move(client));
   auto theirs = must(*std::move(server));

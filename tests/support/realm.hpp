@@ -45,7 +45,10 @@ Credential<M, Accept>& acceptor_credential() {
   return credential;
 }
 
-inline Name target() { return must(Name::host_service("host", "localhost")); }
+inline Name target() {
+  realm();  // before the first gss call of the program: Heimdal reads its configuration once
+  return must(Name::host_service("host", "localhost"));
+}
 
 template <Mechanism M>
 Initiator<M> initiator(InitiatorOptions options = {}) {
