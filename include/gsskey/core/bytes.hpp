@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <type_traits>
@@ -146,7 +145,7 @@ class SecretBytes {
 
  private:
   // malloc and not calloc, which takes twice as long for few bytes.
-  [[nodiscard]] static void* allocate(std::size_t size) noexcept { return std::malloc(size == 0 ? 1 : size); }
+  [[nodiscard]] static void* allocate(std::size_t size) noexcept { return detail::allocate(size == 0 ? 1 : size); }
   void forget() noexcept {
     data_ = nullptr;
     size_ = 0;
@@ -158,7 +157,7 @@ class SecretBytes {
     release_ = other.release_;
     other.forget();
   }
-  static void to_malloc(void* data, std::size_t) noexcept { std::free(data); }
+  static void to_malloc(void* data, std::size_t) noexcept { detail::deallocate(data); }
 
   void* data_ = nullptr;
   std::size_t size_ = 0;

@@ -77,7 +77,7 @@ template <Mechanism M>
   if (!key) return unexpected(key.error());
   SessionKey found{*std::move(key), Oid{}};
   if (answers->size() > 1) {
-    if (const auto type = Oid::from_der((*answers)[1])) found.type = *type;
+    found.type = Oid::from_der((*answers)[1]);
   }
   return found;
 }

@@ -4,7 +4,9 @@
 
 #include <concepts>
 #include <cstdint>
+#if defined(GSSKEY_GSS_HEIMDAL)
 #include <cstdlib>
+#endif
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -183,13 +185,17 @@ class Credential {
                                                  Credential credential) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
-      if (minor != 0 || routine_error(error) != RoutineError::no_cred) return unexpected(std::move(error));
+#if defined(GSSKEY_GSS_HEIMDAL)
       // Heimdal 7.8 drops the reason on the way.
-      constexpr bool accepts = std::same_as<U, Accept>;
-      const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");
-      return unexpected(Error::gss(operation, major, minor, M::name)
-                            .with_text(error.text(), accepts ? "; look at the keytab, " : "; look at the cache, ",
-                                       place != nullptr ? place : "the default one"));
+      if (minor == 0 && routine_error(error) == RoutineError::no_cred) {
+        constexpr bool accepts = std::same_as<U, Accept>;
+        const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");
+        return unexpected(Error::gss(operation, major, minor, M::name)
+                              .with_text(error.text(), accepts ? "; look at the keytab, " : "; look at the cache, ",
+                                         place != nullptr ? place : "the default one"));
+      }
+#endif
+      return unexpected(std::move(error));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if (auto limited = gss_detail::limit_offer<M>(credential.get()); !limited) return unexpected(limited.error());
@@ -198,7 +204,6 @@ class Credential {
 
   UniqueHandle<gss_detail::CredentialTraits> handle_;
 };
-static_assert(sizeof(Credential<mech::Krb5, Initiate>) == sizeof(gss_cred_id_t));
 
 /// A borrowed credential for a handshake, which must end before the owner does. It takes the same mechanism and the
 /// same usage or Both, and no temporary.

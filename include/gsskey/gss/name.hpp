@@ -38,6 +38,9 @@ struct NameTraits {
     (void)gss_release_name(&minor, &name);
   }
 };
+[[nodiscard]] inline bool contains(std::string_view text, char character) noexcept {
+  return !text.empty() && std::memchr(text.data(), character, text.size()) != nullptr;
+}
 }  // namespace gss_detail
 
 /// What gss_display_name shows: for people and logs. Decide by comparing Names or exported names, not by this text.
@@ -59,8 +62,7 @@ class Name {
   /// A service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com"). Errors: usage, if a
   /// part is empty, contains '@' or is longer than any host name; gss.
   [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
-    constexpr auto npos = std::string_view::npos;
-    if (service.empty() || host.empty() || service.find('@') != npos || host.find('@') != npos) {
+    if (service.empty() || host.empty() || gss_detail::contains(service, '@') || gss_detail::contains(host, '@')) {
       return unexpected(Error::usage("Name::host_service", "service and host are needed, without '@'"));
     }
     char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
@@ -73,7 +75,7 @@ class Name {
   }
   /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
-    if (service.empty() || service.find('@') != std::string_view::npos) {
+    if (service.empty() || gss_detail::contains(service, '@')) {
       return unexpected(Error::usage("Name::service", "a service is needed, without '@'"));
     }
     return import_name<name_type::host_service>(service);
@@ -152,7 +154,7 @@ class Name {
  private:
   [[nodiscard]] static Result<Name> import_raw(ByteView bytes, gss_OID type, bool is_text, bool may_be_empty) noexcept {
     if (bytes.empty() && !may_be_empty) return unexpected(Error::usage("gss_import_name", "the name is empty"));
-    if (is_text && bytes.text().find('\0') != std::string_view::npos) {
+    if (is_text && gss_detail::contains(bytes.text(), '\0')) {
       return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
     }
     OM_uint32 minor = 0;
@@ -173,7 +175,9 @@ namespace gss_detail {
 /// The same error, with the name that it is about, unless its words have it already.
 [[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
   const auto shown = name.display();
-  if (!shown || error.text().find(shown->text()) != std::string_view::npos) return error;
+  if (!shown) return error;
+  const std::string_view words = error.text();
+  if (::memmem(words.data(), words.size(), shown->text().data(), shown->text().size()) != nullptr) return error;
   const Error bare = error;
   return std::move(error).with_text(bare.text(), " (", shown->text(), ")");
 }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -35,30 +36,28 @@ class Oid {
   }
 
   /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
-  [[nodiscard]] static Result<Oid> parse(std::string_view dotted) noexcept {
+  template <std::convertible_to<std::string_view> Text>  // a template, so that only who calls it pays for a Result<Oid>
+  [[nodiscard]] static Result<Oid> parse(const Text& text) noexcept {
+    const std::string_view dotted = text;
     Oid oid;
     if (const char* why = oid.encode(dotted.data(), dotted.size())) return unexpected(Error::usage("Oid::parse", why));
     return oid;
   }
-  /// Content octets, without tag and length. Error: usage, if they are not those of an OID or are more than max_size.
-  [[nodiscard]] static Result<Oid> from_der(ByteView content) noexcept {
-    if (content.empty() || content.size() > max_size)
-      return unexpected(Error::usage("Oid::from_der", "1 to 31 octets"));
+  /// Content octets, without tag and length. Empty, if they are not those of an OID or are more than max_size.
+  [[nodiscard]] static Oid from_der(ByteView content) noexcept {
+    if (content.empty() || content.size() > max_size) return {};
     Oid oid;
     bool first_of_arc = true;
     for (unsigned char octet : content) {
-      if (first_of_arc && octet == 0x80) return unexpected(Error::usage("Oid::from_der", "an arc starts with 0x80"));
+      if (first_of_arc && octet == 0x80) return {};  // an arc has no leading zeros
       first_of_arc = (octet & 0x80) == 0;
       oid.octets_[oid.size_++] = octet;
     }
-    if (!first_of_arc) return unexpected(Error::usage("Oid::from_der", "the last arc is cut off"));
-    return oid;
+    return first_of_arc ? oid : Oid{};  // or the last arc is cut off
   }
   /// A copy of what a gss_* call returned; empty for GSS_C_NO_OID and for what is no OID.
   [[nodiscard]] static Oid copy_of(const gss_OID_desc* oid) noexcept {
-    if (oid == nullptr) return {};
-    auto copy = from_der({oid->elements, oid->length});
-    return copy ? *copy : Oid{};
+    return oid == nullptr ? Oid{} : from_der({oid->elements, oid->length});
   }
 
   [[nodiscard]] constexpr const unsigned char* data() const noexcept { return octets_; }
@@ -93,9 +92,8 @@ class Oid {
   }
 
  private:
-  // Called where a constant expression must fail: it is not constexpr and not defined, so its name is in the
-  // diagnostic.
-  static void not_an_object_identifier();
+  // Called where a constant expression must fail: it is not constexpr, so its name is in the diagnostic.
+  static void not_an_object_identifier() noexcept {}
 
   /// nullptr, or what is wrong. A pointer, because compilers take long to evaluate calls into string_view.
   [[nodiscard]] constexpr const char* encode(const char* dotted, std::size_t dotted_size) noexcept {

@@ -311,6 +311,5 @@ class SecurityContext {
 
   gss_detail::ContextHandle handle_;
 };
-static_assert(sizeof(SecurityContext<mech::Krb5>) == sizeof(gss_ctx_id_t));
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
