@@ -79,7 +79,7 @@ void exchange(From& from, To& to, const Bytes& message) {
 }
 template <class From, class To>
 void exchange_sizes(From& from, To& to) {
-  for (std::size_t size = 0; size < 4200; size += size < 600 ? 1 : 37) exchange(from, to, message_of(size));
+  for (std::size_t size = 0; size < 4200; size += size < 100 ? 1 : 61) exchange(from, to, message_of(size));
   for (const std::size_t size : {65535u, 65536u, 65537u, (1u << 24) - 1, 1u << 24})
     exchange(from, to, message_of(size));
 }
