@@ -11,6 +11,7 @@
 #include <functional>
 #include <future>
 #include <gsskey/gss.hpp>
+#include <gsskey/openssl/message_batch.hpp>
 #include <gsskey/openssl/take_over.hpp>
 #include <gsskey/testing/test_realm.hpp>
 #include <string>
@@ -34,6 +35,9 @@ template <class R>
 decltype(auto) value(R&& result) {
   if (!result) fail(result.error());
   return *std::forward<R>(result);
+}
+void value(Result<void>&& result) {
+  if (!result) fail(result.error());
 }
 
 struct Handshakes {
@@ -192,6 +196,21 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size) {
            {nothing, [&](std::size_t) { floor.checksum(message); }}});
 }
 
+/// 256 messages of 16 KiB on two threads, and on one.
+void measure_batch() {
+  Ends ends;
+  auto one = value(MessageBatch::create(ends.our_initiator, 1));
+  auto two = value(MessageBatch::create(ends.our_acceptor, 2));
+  const Bytes message(16384, 'm');
+  std::vector<Bytes> memory(256, Bytes(message.size() + 128));
+  std::vector<BatchMessage> batch;
+  for (Bytes& each : memory) batch.push_back({message, each});
+  const auto nothing = [] {};
+  compare("batch of 256, 16 KiB, two threads : one", 1,
+          {{nothing, [&](std::size_t) { value(two.wrap(batch)); }},
+           {nothing, [&](std::size_t) { value(one.wrap(batch)); }}});
+}
+
 }  // namespace
 
 /// Arguments: names of encryption types; none: all of AES.
@@ -206,6 +225,7 @@ int main(int argc, char** argv) {
     // Heimdal reads krb5.conf once in a thread.
     std::async(std::launch::async, [&] {
       for (const std::size_t size : {64u, 256u, 1024u, 4096u, 16384u, 65536u, 1u << 20}) measure(type, size);
+      if (type.number == 18) measure_batch();
     }).get();
   }
 }

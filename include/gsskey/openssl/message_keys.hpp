@@ -52,6 +52,17 @@ class Sender {
     sequence_ = sequence;
   }
 
+  /// The next `count` sequence numbers, for whoever makes the messages; the first of them.
+  [[nodiscard]] std::uint64_t reserve(std::uint64_t count) noexcept {
+    return std::exchange(sequence_, sequence_ + count);
+  }
+  [[nodiscard]] bool wrap_at(std::uint64_t sequence, ByteView message, unsigned char* to) noexcept {
+    const std::uint64_t kept = std::exchange(sequence_, sequence);
+    const bool done = wrap(message, to);
+    sequence_ = kept;
+    return done;
+  }
+
   /// Writes header_size + block_size before the message's place, and header_size and the checksum behind it. The
   /// message is at that place or does not overlap.
   [[nodiscard]] bool wrap(ByteView message, unsigned char* to) noexcept {

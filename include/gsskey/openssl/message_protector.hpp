@@ -248,6 +248,7 @@ class MessageProtector {
   }
 
  private:
+  friend class MessageBatch;
   enum class Demand : unsigned char { order = 1, confidentiality = 2, both = 3 };
 
   explicit MessageProtector(std::unique_ptr<gss_detail::ProtectorState> state) noexcept : state_{std::move(state)} {}
@@ -264,11 +265,14 @@ class MessageProtector {
   [[nodiscard, gnu::cold, gnu::noinline]] static Error refused(const char* operation, OM_uint32 major) noexcept {
     return gss_detail::failed_call(operation, major, 0, GSS_C_NO_OID, mech::Krb5::name);
   }
+  [[nodiscard]] static bool has_ended(const gss_detail::ProtectorState& state) noexcept {
+    return state.end != 0 && std::time(nullptr) >= state.end;
+  }
   [[nodiscard]] Result<void> is_usable(const char* operation) const noexcept {
     if (!state_) [[unlikely]] {
       return unexpected(empty(operation));
     }
-    if (state_->ends_with_ticket && lifetime() == Seconds{}) [[unlikely]] {
+    if (state_->ends_with_ticket && has_ended(*state_)) [[unlikely]] {
       return unexpected(refused(operation, GSS_S_CONTEXT_EXPIRED));
     }
     return {};
