@@ -252,7 +252,8 @@ TEST_CASE("order on request, and confidentiality demanded all the same") {
   CHECK(ours.unwrap_with_ordering(open).error().domain() == Domain::policy);
   Bytes copy = bytes_of(first);
   CHECK(has(ours.unwrap_in_place(copy).error(), Supplementary::duplicate_token));
-  CHECK(std::search(copy.begin(), copy.end(), "first", "first" + 5) == copy.end());
+  const std::string text = "first";
+  CHECK(std::search(copy.begin(), copy.end(), text.begin(), text.end()) == copy.end());
   const auto refused = ours.unwrap(must(theirs.wrap_unencrypted("open")));
   REQUIRE_FALSE(refused);
   CHECK(refused.error().domain() == Domain::policy);

@@ -91,7 +91,7 @@ class MessageBatch {
     ::pthread_t thread{};
     bool runs = false;
   };
-  static void* help(void* helper) noexcept {
+  [[nodiscard]] static void* help(void* helper) noexcept {
     auto* const self = static_cast<Helper*>(helper);
     self->work->run(*self->sender);
     return nullptr;
