@@ -183,11 +183,13 @@ class MessageProtector {
   [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
     auto message = receive("MessageProtector::unwrap_unencrypted", token, Demand::order);
     if (!message) return unexpected(std::move(message).error());
-    return Unwrapped{std::move(message->plaintext), (token[2] & rfc4121::sealed) != 0};
+    return Unwrapped{std::move(message->plaintext), message->sealed};
   }
   /// The same without the demand for order. Of what Ordering tells, all was encrypted by the peer.
   [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
-    return receive("MessageProtector::unwrap_with_ordering", token, Demand::confidentiality);
+    auto message = receive("MessageProtector::unwrap_with_ordering", token, Demand::confidentiality);
+    if (!message) return unexpected(std::move(message).error());
+    return OrderedMessage{std::move(message->plaintext), message->ordering};
   }
   /// unwrap() into memory that does not overlap with the token; token.size() is always enough. Returns the plaintext
   /// inside it. Errors: usage, if it is too small.
@@ -353,15 +355,19 @@ class MessageProtector {
     if (wrap.body_size != 0) OPENSSL_cleanse(body, wrap.body_size);
     return unexpected(std::move(verdict).error());
   }
-  [[nodiscard]] Result<OrderedMessage> receive(const char* operation, ByteView token,
-                                               Demand demand = Demand::both) noexcept {
+  struct Received {
+    SecretBytes plaintext;
+    Ordering ordering;
+    bool sealed;
+  };
+  [[nodiscard]] Result<Received> receive(const char* operation, ByteView token, Demand demand = Demand::both) noexcept {
     auto found = read(operation, token);
     if (!found) return unexpected(std::move(found).error());
     auto body = MessageToken::with_size(found->wrap.body_size);
     if (!body) return unexpected(body.error());
     auto ordering = take(operation, *found, token, body->data(), demand);
     if (!ordering) return unexpected(std::move(ordering).error());
-    return OrderedMessage{std::move(*body).to_secret(found->wrap.message_size), *ordering};
+    return Received{std::move(*body).to_secret(found->wrap.message_size), *ordering, found->wrap.is_sealed()};
   }
 
   std::unique_ptr<gss_detail::ProtectorState> state_;
