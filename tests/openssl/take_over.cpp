@@ -234,6 +234,19 @@ TEMPLATE_TEST_CASE("a message from before the take-over is not accepted again", 
   CHECK(must(theirs.unwrap(must(ours.wrap("back")))).text() == "back");
 }
 
+TEST_CASE("without mutual authentication, and without anything that minds the order") {
+  InitiatorOptions options;
+  options.demand = options.demand.without(ContextFlag::mutual | ContextFlag::replay | ContextFlag::sequence);
+  auto both = handshakes<mech::Krb5>(options);
+  auto ours = taken(std::move(both.initiator));
+  auto theirs = must(std::move(both.acceptor).establish());
+  const auto token = must(ours.wrap("there"));
+  CHECK(must(theirs.unwrap(token)).text() == "there");
+  const auto back = must(theirs.wrap("and back"));
+  CHECK(must(ours.unwrap(back)).text() == "and back");
+  CHECK(must(ours.unwrap(back)).text() == "and back");
+}
+
 TEST_CASE("order on request, and confidentiality demanded all the same") {
   auto both = handshakes<mech::Krb5>();
   auto theirs = must(std::move(both.initiator).establish());
