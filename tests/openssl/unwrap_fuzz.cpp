@@ -1,8 +1,7 @@
 // Tokens of gss_wrap and gss_get_mic, changed as the input says: our verdict is that of gss_unwrap and gss_verify_mic,
-// and so is the plaintext. With -DFUZZING a target of libFuzzer; without, a program that runs the files of a folder:
-//
-//   clang++-19 -std=c++20 -g -O1 -fsanitize=fuzzer,address -DFUZZING -Iinclude -Itests \
-//     $(pkg-config --cflags gsskey-mit) tests/openssl/unwrap_fuzz.cpp -lgssapi_krb5 -lcrypto
+// and so is the plaintext. With -DFUZZING it is a target of libFuzzer; without, a program that runs the files of a
+// folder. To look for more: clang++-19 -std=c++20 -O1 -fsanitize=fuzzer,address -DFUZZING, with -Iinclude -Itests and
+// what mit-krb5-gssapi.pc and libcrypto.pc say, and then -max_len=35 and the folder.
 #include <gsskey/openssl/take_over.hpp>
 
 #include <algorithm>
@@ -47,7 +46,7 @@ class Script {
  public:
   explicit Script(ByteView input) : input_{input} {}
 
-  [[nodiscard]] unsigned kind() const { return at(0) % 3; }
+  [[nodiscard]] unsigned kind() const { return static_cast<unsigned>(at(0) % 3); }
   [[nodiscard]] Bytes message() const {
     Bytes message((at(1) << 8 | at(2)) % 700);
     for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<unsigned char>(i * 31);
