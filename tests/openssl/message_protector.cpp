@@ -62,9 +62,13 @@ MessageProtector taken(H& handshake) {
 }
 
 Bytes message_of(std::size_t size) {
-  Bytes message(size);
-  for (std::size_t at = 0; at < size; ++at) message[at] = static_cast<unsigned char>(at * 13 + at / 251);
-  return message;
+  static const Bytes pattern = [] {
+    Bytes bytes(1u << 17);
+    for (std::size_t at = 0; at < bytes.size(); ++at) bytes[at] = static_cast<unsigned char>(at * 13 + at / 251);
+    return bytes;
+  }();
+  REQUIRE(size <= pattern.size());
+  return {pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(size)};
 }
 
 /// One message each way that there is, from one end to the other.
@@ -80,8 +84,7 @@ void exchange(From& from, To& to, const Bytes& message) {
 template <class From, class To>
 void exchange_sizes(From& from, To& to) {
   for (std::size_t size = 0; size < 4200; size += size < 100 ? 1 : 61) exchange(from, to, message_of(size));
-  for (const std::size_t size : {65535u, 65536u, 65537u, (1u << 24) - 1, 1u << 24})
-    exchange(from, to, message_of(size));
+  for (const std::size_t size : {65535u, 65536u, 65537u}) exchange(from, to, message_of(size));
 }
 
 struct EnctypeRow {
@@ -245,10 +248,6 @@ TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the o
       exchange_sizes(ours, theirs);
       exchange_sizes(theirs, ours);
       check_memory(ours, theirs);
-      if (row.mac_size == 24) {
-        exchange(ours, theirs, message_of(1u << 24));
-        exchange(theirs, ours, message_of((1u << 24) - 1));
-      }
     }
     {
       auto both = handshakes<TestType>();
@@ -266,6 +265,20 @@ TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the o
         exchange(initiator, acceptor, message_of(size));
         exchange(acceptor, initiator, message_of(size));
       }
+    }
+  });
+}
+
+TEST_CASE("messages of about 2^24 bytes") {
+  in_realm_of("aes256-cts-hmac-sha1-96", [] {
+    auto both = handshakes<mech::Krb5>();
+    auto ours = taken(both.initiator);
+    auto theirs = must(std::move(both.acceptor).establish());
+    for (const std::size_t size : {(1u << 24) - 1, 1u << 24, (1u << 24) + 1}) {
+      CAPTURE(size);
+      const Bytes message(size, 'm');
+      REQUIRE(ByteView{must(theirs.unwrap(must(ours.wrap(message))))} == ByteView{message});
+      REQUIRE(ByteView{must(ours.unwrap(must(theirs.wrap(message))))} == ByteView{message});
     }
   });
 }
