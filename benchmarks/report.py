@@ -128,6 +128,24 @@ def keyring():
         figure(name, float(ours), float(reference), digits=1, bar=1)
 
 
+def protector():
+    """The bars are those of MIT krb5: how many times as fast, and the least share of the bare cipher and checksum."""
+    print(f"\nMessageProtector: time per message, µs (medians of interleaved rounds)\n"
+          f"{'':44}{'ours':>11}{'gss_*':>11}{'times':>8}{'bare':>11}{'share':>8}")
+    for name, *columns in table(program("protector")):
+        if name.startswith("batch"):
+            two, one = map(float, columns)
+            print(f"{name:44}{two:11.2f}{one:11.2f}{one / two:8.2f}" + ("  UNDER" if two * 1.8 > one else ""), flush=True)
+            continue
+        ours, library, bare = map(float, columns)
+        operation, size = name.split()[0], name.split()[1:3]
+        large = size[1] == "MiB" or (size[1] == "KiB" and int(size[0]) >= 16)
+        bars = {"wrap": 5, "unwrap": 8} if large else {"wrap": 3, "unwrap": 2} if size == ["64", "B"] else {}
+        under = ours * bars.get(operation, 0) > library or (large and bare < 0.92 * ours)
+        print(f"{name:44}{ours:11.2f}{library:11.2f}{library / ours:8.2f}{bare:11.2f}{bare / ours:8.2f}"
+              + ("  UNDER" if under and GSS == "mit" else ""), flush=True)
+
+
 def umbrella():
     modules = {"mit": "mit-krb5-gssapi", "heimdal": "heimdal-gssapi"}
     flags = ["-Iinclude", f"-DGSSKEY_GSS_{GSS.upper()}"] + output("pkg-config", "--cflags", modules[GSS]).split()
@@ -176,6 +194,8 @@ allocations()
 sizes()
 if os.path.exists(program("keyring")):
     keyring()
+if os.path.exists(program("protector")):
+    protector()
 umbrella()
 if OVER:
     print("\nover the bar:", ", ".join(OVER))

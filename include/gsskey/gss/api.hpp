@@ -104,6 +104,8 @@ struct KnownFaults {
   bool store_destroys_credential;
   /// gss_context_time of an acceptor adds the clock skew that handshakes tolerate. Guard: ExpiringContext takes it off.
   bool acceptors_outlive_tickets;
+  /// gss_krb5_export_lucid_sec_context leaves the context there. Guard: export_lucid() and take_over() delete it.
+  bool lucid_export_keeps_context;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -145,7 +147,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
-                                          .acceptors_outlive_tickets = true};
+                                          .acceptors_outlive_tickets = true,
+                                          .lucid_export_keeps_context = false};
 #elif defined(GSSKEY_GSS_HEIMDAL)
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -185,7 +188,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
                                           .store_destroys_credential = true,
-                                          .acceptors_outlive_tickets = false};
+                                          .acceptors_outlive_tickets = false,
+                                          .lucid_export_keeps_context = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -225,7 +229,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
-                                          .acceptors_outlive_tickets = false};
+                                          .acceptors_outlive_tickets = false,
+                                          .lucid_export_keeps_context = false};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

@@ -73,6 +73,8 @@ class Handshake {
 
   /// The last leg succeeded: establish() is next.
   [[nodiscard]] bool is_complete() const noexcept { return phase_ == Phase::complete; }
+  /// The peer has sent a first message of the context already, to protect what was negotiated (RFC 4178 section 5).
+  [[nodiscard]] bool peer_signed_negotiation() const noexcept { return peer_signed_; }
 
  protected:
   enum class Phase : unsigned char { fresh, underway, complete, over };
@@ -82,7 +84,8 @@ class Handshake {
       : context_{std::move(other.context_)},
         granted_{other.granted_},
         mechanism_{other.mechanism_},
-        phase_{other.phase_} {
+        phase_{other.phase_},
+        peer_signed_{other.peer_signed_} {
     other.phase_ = Phase::over;
   }
   Handshake& operator=(Handshake&& other) noexcept {
@@ -90,6 +93,7 @@ class Handshake {
     granted_ = other.granted_;
     mechanism_ = other.mechanism_;
     phase_ = other.phase_;
+    peer_signed_ = other.peer_signed_;
     if (this != &other) other.phase_ = Phase::over;
     return *this;
   }
@@ -153,6 +157,7 @@ class Handshake {
   ContextFlags granted_;
   gss_OID mechanism_ = GSS_C_NO_OID;  // static storage of the implementation (RFC 2744 section 5.1)
   Phase phase_ = Phase::fresh;
+  bool peer_signed_ = false;
 };
 
 }  // namespace gss_detail
@@ -209,6 +214,7 @@ class Initiator : public gss_detail::Handshake<M> {
                                 .with_text("the token is invalid; it is not framed as one of this mechanism"));
       }
     }
+    this->peer_signed_ |= gss_detail::has_negotiation_mic(input);
     OM_uint32 minor = 0;
     OM_uint32 flags = 0;
     gss_OID mechanism = GSS_C_NO_OID;
@@ -291,6 +297,7 @@ class Acceptor : public gss_detail::Handshake<M> {
                                 .with_text("the token is invalid; it is not framed as one of SPNEGO"));
       }
     }
+    this->peer_signed_ |= gss_detail::has_negotiation_mic(input);
     // Out-parameters are overwritten, not released, and some are set on more than one leg: fresh ones each time.
     OM_uint32 minor = 0;
     OM_uint32 flags = 0;

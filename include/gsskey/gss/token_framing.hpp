@@ -43,6 +43,26 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
   return content.size() > 2 && (content[0] == 2 || content[0] == 3) && content[1] == 0;
 }
 
+/// Whether a token of SPNEGO has a mechListMIC (RFC 4178 section 4.2.2), which only those after the first have: a
+/// message of the mechanism that was negotiated, numbered like all of its messages.
+[[nodiscard]] inline bool has_negotiation_mic(ByteView token) noexcept {
+  ByteView rest = der_content(der_content(token, 0xa1), 0x30);
+  while (rest.size() >= 2) {
+    if (rest[0] == 0xa3) return true;
+    std::size_t header = 2;
+    std::size_t length = rest[1];
+    if (length >= 0x80) {
+      const std::size_t octets = length & 0x7f;
+      if (octets > 4 || rest.size() < 2 + octets) return false;
+      length = 0;
+      for (std::size_t i = 0; i < octets; ++i) length = length << 8 | rest[2 + i];
+      header += octets;
+    }
+    rest = rest.subview(header + length);
+  }
+  return false;
+}
+
 /// Whether an acceptor's token can be one of M.
 template <Mechanism M>
 [[nodiscard]] bool is_reply_of(ByteView token) noexcept {

@@ -1,0 +1,44 @@
+// gsskey/io/establish_as: drive() that ends in something else than a SecurityContext.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <utility>
+
+#include <gsskey/io/drive.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// Names what drive() is to establish: a type that take_over(handshake&&) makes.
+template <class Context>
+struct EstablishAs {};
+template <class Context>
+inline constexpr EstablishAs<Context> establish_as{};
+
+/// A handshake that ends in `Result`: for drive() and the like, which need not know.
+template <SteppedHandshake H, class Established>
+class HandshakeAs {
+ public:
+  using Context = Established;
+  static constexpr bool starts = H::starts;
+
+  explicit HandshakeAs(H handshake) noexcept : handshake_{std::move(handshake)} {}
+
+  [[nodiscard]] expected<Step, StepFailure> step(ByteView token = {}) { return handshake_.step(token); }
+  /// On failure the context is gone, too: who wants to keep it calls take_over() instead.
+  [[nodiscard]] Result<Context> establish() && {
+    auto taken = take_over(std::move(handshake_));
+    if (!taken) return unexpected(std::move(taken).error().error);
+    return *std::move(taken);
+  }
+
+ private:
+  H handshake_;
+};
+
+/// `drive(std::move(handshake), wire, establish_as<MessageProtector>)`. Errors: as of drive() and take_over().
+template <SteppedHandshake H, BlockingTransport T, class Context>
+[[nodiscard]] Result<Context> drive(H handshake, T&& wire, EstablishAs<Context>, DriveOptions options = {}) {
+  return drive(HandshakeAs<H, Context>{std::move(handshake)}, wire, options);
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,316 @@
+// Messages protected by OpenSSL, with contexts of the library at the other end, for every encryption type.
+#include <gsskey/gss/message.hpp>
+#include <gsskey/openssl/take_over.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <future>
+#include <random>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using support::must;
+
+static_assert(MessageContext<MessageProtector>);
+static_assert(MessageContext<SecurityContext<mech::Krb5>>);
+static_assert(!std::is_copy_constructible_v<MessageProtector>);
+
+namespace {
+
+using Bytes = std::vector<unsigned char>;
+
+Bytes bytes_of(ByteView view) { return {view.begin(), view.end()}; }
+
+/// Runs `work` in a realm with keys of one type only; in a thread of its own, because Heimdal reads krb5.conf once in a
+/// thread.
+template <class Work>
+void in_realm_of(const std::string& enctypes, Work work) {
+  ::setenv("GSS_MECH_CONFIG", "/dev/null", 0);
+  auto realm = must(TestRealm::start(
+      {.users = {{"alice", "secret"}}, .services = {"host/localhost"}, .permitted_enctypes = enctypes}));
+  const auto cache = must(realm.login("alice"));
+  const auto environment = must(realm.enter(cache));
+  std::async(std::launch::async, work).get();
+}
+
+template <Mechanism M>
+struct Handshakes {
+  Initiator<M> initiator;
+  Acceptor<M> acceptor;
+};
+/// Complete, not yet established.
+template <Mechanism M>
+Handshakes<M> handshakes(InitiatorOptions options = {}) {
+  AcceptorOptions<M> accepting{};
+  if (!options.demand.contains(ContextFlag::replay)) {
+    accepting.demand = {ContextFlag::integrity, ContextFlag::confidentiality};
+  }
+  auto target = must(Name::host_service("host", "localhost"));  // support::target() would enter support::realm()
+  Handshakes<M> both{Initiator<M>{std::move(target), options}, Acceptor<M>{accepting}};
+  must(support::step_all(both.initiator, both.acceptor));
+  return both;
+}
+template <class H>
+MessageProtector taken(H& handshake) {
+  auto made = take_over(std::move(handshake));
+  if (!made) must(Result<void>{unexpected(made.error().error)});
+  return *std::move(made);
+}
+
+Bytes message_of(std::size_t size) {
+  static const Bytes pattern = [] {
+    Bytes bytes(1u << 17);
+    for (std::size_t at = 0; at < bytes.size(); ++at) bytes[at] = static_cast<unsigned char>(at * 13 + at / 251);
+    return bytes;
+  }();
+  REQUIRE(size <= pattern.size());
+  return {pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(size)};
+}
+
+/// One message each way that there is, from one end to the other.
+template <class From, class To>
+void exchange(From& from, To& to, const Bytes& message) {
+  CAPTURE(message.size());
+  REQUIRE(ByteView{must(to.unwrap(must(from.wrap(message))))} == ByteView{message});
+  const auto open = must(to.unwrap_unencrypted(must(from.wrap_unencrypted(message))));
+  REQUIRE_FALSE(open.confidential);
+  REQUIRE(ByteView{open.message} == ByteView{message});
+  must(to.verify_mic(message, must(from.get_mic(message))));
+}
+template <class From, class To>
+void exchange_sizes(From& from, To& to) {
+  for (std::size_t size = 0; size < 4200; size += size < 100 ? 1 : 61) exchange(from, to, message_of(size));
+  for (const std::size_t size : {65535u, 65536u, 65537u}) exchange(from, to, message_of(size));
+}
+
+struct EnctypeRow {
+  const char* name;
+  std::size_t mac_size;
+};
+constexpr EnctypeRow enctypes[] = {
+    {"aes128-cts-hmac-sha1-96", 12},    {"aes256-cts-hmac-sha1-96", 12},
+    {"aes128-cts-hmac-sha256-128", 16}, {"aes256-cts-hmac-sha384-192", 24},
+#if defined(GSSKEY_GSS_MIT)  // Heimdal 7.8 has no Camellia
+    {"camellia128-cts-cmac", 16},       {"camellia256-cts-cmac", 16},
+#endif
+};
+
+/// Every call that takes memory of the caller's.
+template <Mechanism M>
+void check_memory(MessageProtector& ours, SecurityContext<M>& theirs) {
+  const MessageRoom room = ours.room();
+  for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 100u, 455u, 464u, 465u, 5000u, 70000u}) {
+    CAPTURE(size);
+    const Bytes message = message_of(size);
+    Bytes memory(room.header + size + room.trailer + 3, 0xee);
+    auto token = must(ours.wrap_into(message, memory));
+    REQUIRE(token.data() == memory.data());
+    REQUIRE(memory[token.size()] == 0xee);
+    REQUIRE(bytes_of(must(theirs.unwrap(token))) == message);
+
+    const ByteView pieces[] = {ByteView{message}.subview(0, size / 3), {}, ByteView{message}.subview(size / 3)};
+    token = must(ours.wrap_into(pieces, memory));
+    REQUIRE(bytes_of(must(theirs.unwrap(token))) == message);
+
+    Bytes block(8 + room.header + size + room.trailer + 8, 0xee);
+    std::copy(message.begin(), message.end(), block.begin() + 8 + static_cast<std::ptrdiff_t>(room.header));
+    token = must(ours.wrap_in_place({block, 8 + room.header, size}));
+    REQUIRE(token.data() == block.data() + 8);
+    REQUIRE(std::count(block.begin(), block.begin() + 8, 0xee) == 8);
+    REQUIRE(std::count(block.end() - 8, block.end(), 0xee) == 8);
+    REQUIRE(bytes_of(must(theirs.unwrap(token))) == message);
+
+    const auto from_peer = must(theirs.wrap(message));
+    Bytes plain(from_peer.size(), 0xee);
+    const auto copied = must(ours.unwrap_into(from_peer, plain));
+    REQUIRE(ByteView{copied} == ByteView{message});
+    Bytes in_place = bytes_of(must(theirs.wrap(message)));
+    const auto inside = must(ours.unwrap_in_place(in_place));
+    REQUIRE(ByteView{inside} == ByteView{message});
+    REQUIRE(inside.data() >= in_place.data());
+    REQUIRE(inside.data() + inside.size() <= in_place.data() + in_place.size());
+  }
+  const Bytes message = message_of(100);
+  Bytes small(room.header + 100 + room.trailer - 1, 0xee);
+  CHECK(ours.wrap_into(message, small).error().domain() == Domain::usage);
+  CHECK(ours.wrap_into(message, std::span<unsigned char>{small}.first(3)).error().domain() == Domain::usage);
+  CHECK(ours.wrap_in_place({small, room.header, 100}).error().domain() == Domain::usage);
+  CHECK(ours.wrap_in_place({small, room.header - 1, 1}).error().domain() == Domain::usage);
+  CHECK(ours.wrap_in_place({small, small.size() + 1, 0}).error().domain() == Domain::usage);
+  CHECK(std::count(small.begin(), small.end(), 0xee) == static_cast<long>(small.size()));
+  const auto token = must(theirs.wrap(message));
+  CHECK(ours.unwrap_into(token, std::span<unsigned char>{small}.first(99)).error().domain() == Domain::usage);
+  CHECK(bytes_of(must(ours.unwrap(token))) == message);  // nothing was used up
+}
+
+/// A token turned by any count, in memory of ours and in its own.
+template <Mechanism M>
+void check_rotation(MessageProtector& ours, SecurityContext<M>& theirs) {
+  for (const bool confidential : {true, false}) {
+    const Bytes message = message_of(70);
+    for (std::size_t count = 0; count < 200; ++count) {
+      CAPTURE(confidential, count);
+      for (const bool in_place : {false, true}) {
+        Bytes token = bytes_of(confidential ? must(theirs.wrap(message)) : must(theirs.wrap_unencrypted(message)));
+        const std::size_t was = static_cast<std::size_t>(token[6] << 8 | token[7]);
+        const std::size_t rest = token.size() - 16;
+        std::rotate(token.begin() + 16, token.begin() + 16 + static_cast<long>(was % rest), token.end());
+        std::rotate(token.begin() + 16, token.end() - static_cast<long>(count % rest), token.end());
+        token[6] = 0;
+        token[7] = static_cast<unsigned char>(count);
+        if (in_place && confidential) {
+          REQUIRE(ByteView{must(ours.unwrap_in_place(token))} == ByteView{message});
+        } else if (in_place) {
+          const auto refused = ours.unwrap_in_place(token);
+          REQUIRE_FALSE(refused);
+          REQUIRE(refused.error().domain() == Domain::policy);
+        } else {
+          REQUIRE(bytes_of(must(ours.unwrap_unencrypted(token)).message) == message);
+        }
+      }
+    }
+  }
+}
+
+/// Every bit, every length. `accept`, with what was not changed, at the end.
+template <class Accept>
+void check_integrity(const Bytes& token, Accept accept) {
+  for (std::size_t bit = 0; bit < 8 * token.size(); ++bit) {
+    const std::size_t at = bit / 8;
+    Bytes changed = token;
+    changed[at] = static_cast<unsigned char>(changed[at] ^ 1u << bit % 8);
+    CAPTURE(bit);
+    const Result<void> refused = accept(changed);
+    REQUIRE_FALSE(refused);
+    REQUIRE((routine_error(refused.error()) == RoutineError::bad_mic ||
+             routine_error(refused.error()) == RoutineError::defective_token));
+  }
+  for (std::size_t size = 0; size < token.size(); ++size) {
+    CAPTURE(size);
+    REQUIRE_FALSE(accept(Bytes(token.begin(), token.begin() + static_cast<long>(size))));
+  }
+  Bytes longer = token;
+  longer.push_back(0);
+  REQUIRE_FALSE(accept(longer));
+  must(accept(token));
+}
+template <Mechanism M>
+void check_forgeries(MessageProtector& ours, SecurityContext<M>& theirs) {
+  const Bytes message = message_of(50);
+  const auto no_value = [](auto result) -> Result<void> {
+    if (!result) return unexpected(result.error());
+    return {};
+  };
+  // Turned by no count: a count that is changed then turns by another one.
+  check_integrity(bytes_of(must(theirs.wrap(message))), [&](Bytes token) { return no_value(ours.unwrap(token)); });
+  check_integrity(bytes_of(must(theirs.wrap_unencrypted(message))),
+                  [&](Bytes token) { return no_value(ours.unwrap_unencrypted(token)); });
+  check_integrity(bytes_of(must(theirs.get_mic(message))), [&](Bytes mic) { return ours.verify_mic(message, mic); });
+  const auto mic = must(theirs.get_mic(message));
+  CHECK(routine_error(ours.verify_mic(message_of(49), mic).error()) == RoutineError::bad_mic);
+  must(ours.verify_mic(message, mic));
+  // In place, what was decrypted is wiped.
+  for (const std::size_t size : {50u, 3000u}) {
+    const Bytes original = bytes_of(must(theirs.wrap(message_of(size))));
+    Bytes token = original;
+    token[16] ^= 1;
+    CHECK(routine_error(ours.unwrap_in_place(token).error()) == RoutineError::bad_mic);
+    const Bytes plain = message_of(size);
+    CHECK(std::search(token.begin(), token.end(), plain.begin() + 1, plain.begin() + 33) == token.end());
+    token = original;
+    must(ours.unwrap_in_place(token));
+  }
+  // What one sent is not what the other sent.
+  CHECK(routine_error(ours.unwrap(must(ours.wrap(message))).error()) == RoutineError::bad_mic);
+  CHECK(routine_error(ours.verify_mic(message, must(ours.get_mic(message))).error()) == RoutineError::bad_mic);
+  // A MIC is no wrap token, nor the other way round.
+  CHECK(routine_error(ours.unwrap(must(theirs.get_mic(message))).error()) == RoutineError::defective_token);
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the other end", "", mech::Krb5,
+                   mech::Spnego) {
+  const EnctypeRow row = GENERATE(from_range(std::begin(enctypes), std::end(enctypes)));
+  CAPTURE(row.name);
+  in_realm_of(row.name, [&] {
+    {
+      auto both = handshakes<TestType>();
+      auto ours = taken(both.initiator);
+      auto theirs = must(std::move(both.acceptor).establish());
+      CHECK(std::string{ours.encryption_type()} == row.name);
+      CHECK(ours.room().header == 32);
+      CHECK(ours.room().trailer == 16 + row.mac_size);
+      exchange_sizes(ours, theirs);
+      exchange_sizes(theirs, ours);
+      check_memory(ours, theirs);
+    }
+    {
+      auto both = handshakes<TestType>();
+      auto theirs = must(std::move(both.initiator).establish());
+      auto ours = taken(both.acceptor);
+      exchange_sizes(theirs, ours);
+      exchange_sizes(ours, theirs);
+      check_memory(ours, theirs);
+    }
+    {
+      auto both = handshakes<TestType>();
+      auto initiator = taken(both.initiator);
+      auto acceptor = taken(both.acceptor);
+      for (const std::size_t size : {0u, 1u, 1000u, 70000u}) {
+        exchange(initiator, acceptor, message_of(size));
+        exchange(acceptor, initiator, message_of(size));
+      }
+    }
+  });
+}
+
+TEST_CASE("messages of about 2^24 bytes") {
+  in_realm_of("aes256-cts-hmac-sha1-96", [] {
+    auto both = handshakes<mech::Krb5>();
+    auto ours = taken(both.initiator);
+    auto theirs = must(std::move(both.acceptor).establish());
+    for (const std::size_t size : {(1u << 24) - 1, 1u << 24, (1u << 24) + 1}) {
+      CAPTURE(size);
+      const Bytes message(size, 'm');
+      REQUIRE(ByteView{must(theirs.unwrap(must(ours.wrap(message))))} == ByteView{message});
+      REQUIRE(ByteView{must(ours.unwrap(must(theirs.wrap(message))))} == ByteView{message});
+    }
+  });
+}
+
+TEST_CASE("rotated, changed and cut tokens of every encryption type") {
+  const EnctypeRow row = GENERATE(from_range(std::begin(enctypes), std::end(enctypes)));
+  CAPTURE(row.name);
+  in_realm_of(row.name, [&] {
+    auto both = handshakes<mech::Krb5>();
+    auto theirs = must(std::move(both.initiator).establish());
+    auto ours = taken(both.acceptor);
+    check_rotation(ours, theirs);
+    check_forgeries(ours, theirs);
+  });
+}
+
+TEST_CASE("keys of RC4 and DES3 are refused, and the context is what it was") {
+  const char* const enctype = GENERATE("arcfour-hmac-md5\n allow_rc4 = true\n allow_weak_crypto = true",
+                                       "des3-cbc-sha1\n allow_des3 = true\n allow_weak_crypto = true");
+  CAPTURE(enctype);
+  in_realm_of(enctype, [] {
+    auto both = handshakes<mech::Krb5>();
+    auto refused = take_over(std::move(both.initiator));
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().error.domain() == Domain::policy);
+    REQUIRE(refused.error().context);
+    auto acceptor = must(std::move(both.acceptor).establish());
+    exchange(refused.error().context, acceptor, message_of(100));
+    const auto again = take_over_after(std::move(acceptor), MessagesReceived{3});
+    REQUIRE_FALSE(again);
+    REQUIRE(acceptor);
+    exchange(acceptor, refused.error().context, message_of(100));
+  });
+}
