@@ -89,9 +89,9 @@ struct KnownFaults {
   bool spnego_refuses_derived_credentials;
   /// gss_unwrap says "confidential" of what was not encrypted. Guard: unwrap never believes it.
   bool unwrap_misreports_confidentiality;
-  /// gss_unwrap turns a token with a rotation count back in the caller's memory. Guard: unwrap works on a copy of
-  /// those.
-  bool unwrap_rotates_input;
+  /// gss_unwrap turns a token with a rotation count back in the caller's memory; MIT krb5 also clears the extra count
+  /// of one that is not encrypted there. Guard: unwrap works on a copy of those.
+  bool unwrap_rewrites_input;
   /// gss_unwrap_iov does not take a whole token (STREAM). Guard: unwrap_in_place takes it apart itself.
   bool unwrap_iov_refuses_streams;
   /// gss_unwrap_iov of a token without a trailer piece reads and writes past its memory, as far as the extra count of
@@ -142,7 +142,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = false,
-                                          .unwrap_rotates_input = true,
+                                          .unwrap_rewrites_input = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
@@ -183,7 +183,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .crashes_on_foreign_reply = true,
                                           .spnego_refuses_derived_credentials = true,
                                           .unwrap_misreports_confidentiality = false,
-                                          .unwrap_rotates_input = true,
+                                          .unwrap_rewrites_input = true,
                                           .unwrap_iov_refuses_streams = true,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
@@ -224,7 +224,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = true,
-                                          .unwrap_rotates_input = false,
+                                          .unwrap_rewrites_input = false,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,

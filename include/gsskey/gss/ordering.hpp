@@ -40,7 +40,7 @@ template <Mechanism M>
   constexpr const char* operation = "gss_unwrap";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   SecretBytes copy;
-  if (gss_detail::is_rotated(token)) {
+  if (gss_detail::is_rewritten(token)) {
     auto copied = SecretBytes::copy_of(token);
     if (!copied) return unexpected(copied.error());
     copy = *std::move(copied);

@@ -32,11 +32,12 @@ struct ContextTraits {
 };
 using ContextHandle = UniqueHandle<ContextTraits>;
 
-/// Whether gss_unwrap would turn this token back in the caller's memory: RFC 4121 section 4.2.6.2, octets 6 and 7 are
-/// the rotation count.
-[[nodiscard]] inline bool is_rotated(ByteView token) noexcept {
-  return known_faults.unwrap_rotates_input && token.size() >= 16 && token[0] == 5 && token[1] == 4 &&
-         (token[6] != 0 || token[7] != 0);
+/// Whether gss_unwrap writes into the token: it turns one with a rotation count back (RFC 4121 section 4.2.6.2, octets
+/// 6 and 7), and MIT krb5 clears the extra count of one that is not encrypted (octets 4 and 5).
+[[nodiscard]] inline bool is_rewritten(ByteView token) noexcept {
+  if (!known_faults.unwrap_rewrites_input || token.size() < 16 || token[0] != 5 || token[1] != 4) return false;
+  const bool sealed = (token[2] & 2) != 0;
+  return token[6] != 0 || token[7] != 0 || (!sealed && (token[4] != 0 || token[5] != 0));
 }
 
 /// What goes before an exported context: who made it, and a checksum that tells a token which was cut or mixed up,
@@ -132,7 +133,7 @@ class SecurityContext {
       return unexpected(empty("gss_unwrap"));
     }
     SecretBytes copy;
-    if (gss_detail::is_rotated(token)) {
+    if (gss_detail::is_rewritten(token)) {
       auto copied = SecretBytes::copy_of(token);
       if (!copied) return unexpected(copied.error());
       copy = *std::move(copied);
