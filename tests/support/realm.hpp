@@ -45,14 +45,12 @@ Credential<M, Accept>& acceptor_credential() {
   return credential;
 }
 
-inline Name target() {
-  realm();  // before the first gss call of the program: Heimdal reads its configuration once
-  return must(Name::host_service("host", "localhost"));
-}
+inline Name target() { return must(Name::host_service("host", "localhost")); }
 
 template <Mechanism M>
 Initiator<M> initiator(InitiatorOptions options = {}) {
-  return Initiator<M>{target(), initiator_credential<M>(), options};
+  auto& credential = initiator_credential<M>();  // first: Heimdal reads its configuration once, in its first call
+  return Initiator<M>{target(), credential, options};
 }
 template <Mechanism M>
 Acceptor<M> acceptor(AcceptorOptions<M> options = {}) {
