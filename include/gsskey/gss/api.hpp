@@ -102,6 +102,9 @@ struct KnownFaults {
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
+  /// gss_accept_sec_context for IAKERB is COMPLETE when the initiator has a ticket and starts with that, but leaves no
+  /// context (its messages are GSS_S_NO_CONTEXT) and leaks one. Guard: Acceptor refuses such a first token.
+  bool iakerb_loses_context;
   /// gss_context_time of an acceptor adds the clock skew that handshakes tolerate. Guard: ExpiringContext takes it off.
   bool acceptors_outlive_tickets;
   /// gss_krb5_export_lucid_sec_context leaves the context there. Guard: export_lucid() and take_over() delete it.
@@ -147,6 +150,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
+                                          .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
                                           .lucid_export_keeps_context = false};
 #elif defined(GSSKEY_GSS_HEIMDAL)
@@ -188,6 +192,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
                                           .store_destroys_credential = true,
+                                          .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = true};
 #else
@@ -229,6 +234,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
+                                          .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = false};
 #endif

@@ -296,6 +296,13 @@ class Acceptor : public gss_detail::Handshake<M> {
         return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
                                 .with_text("the token is invalid; it is not framed as one of SPNEGO"));
       }
+      if constexpr (known_faults.iakerb_loses_context && M::oid == mech::Iakerb::oid) {
+        if (!gss_detail::is_iakerb_request(input)) {
+          return this->refuse(Error::unavailable(
+              operation, GSSKEY_GSS_NAME
+              " takes nothing but requests to the KDC first: an initiator that has a ticket is to use krb5"));
+        }
+      }
     }
     this->peer_signed_ |= gss_detail::has_negotiation_mic(input);
     // Out-parameters are overwritten, not released, and some are set on more than one leg: fresh ones each time.
