@@ -7,15 +7,16 @@
 
 #include <gsskey/core/config.hpp>
 
-// One of three macros is defined by the build (gsskey-mit.pc, gsskey-heimdal.pc, gsskey-gnu.pc; CMake targets
+// One of four macros is defined by the build (gsskey-mit.pc, gsskey-heimdal.pc, gsskey-gnu.pc; CMake targets
 // likewise), because no gssapi.h has a version macro and __has_include sees the other library's headers.
-#if defined(GSSKEY_GSS_MIT) + defined(GSSKEY_GSS_HEIMDAL) + defined(GSSKEY_GSS_GNU) != 1
-#error "gsskey: define exactly one of GSSKEY_GSS_MIT, GSSKEY_GSS_HEIMDAL, GSSKEY_GSS_GNU (the .pc files do)"
+#if defined(GSSKEY_GSS_MIT) + defined(GSSKEY_GSS_HEIMDAL) + defined(GSSKEY_GSS_GNU) + defined(GSSKEY_GSS_APPLE) != 1
+#error "gsskey: define exactly one of GSSKEY_GSS_MIT, _HEIMDAL, _GNU (the .pc files do), _APPLE (with -framework GSS)"
 #elif defined(GSSKEY_GSS_MIT)
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #define GSSKEY_GSS_ABI mit
 #define GSSKEY_GSS_NAME "MIT krb5"
+#define GSSKEY_GSS_KRB5_H  // the leaves of Kerberos include gssapi_krb5.h
 #ifndef _GSSAPI_H_
 #error "gsskey: GSSKEY_GSS_MIT, but <gssapi/gssapi.h> is not MIT's; look at the order of -I"
 #endif
@@ -23,9 +24,15 @@
 #include <gssapi/gssapi.h>
 #define GSSKEY_GSS_ABI heimdal
 #define GSSKEY_GSS_NAME "Heimdal"
+#define GSSKEY_GSS_KRB5_H
 #ifndef GSSAPI_GSSAPI_H_
 #error "gsskey: GSSKEY_GSS_HEIMDAL, but <gssapi/gssapi.h> is not Heimdal's; look at the order of -I"
 #endif
+#elif defined(GSSKEY_GSS_APPLE)
+// A fork of Heimdal, of which many functions are in private headers only; this is for the public ones.
+#include <GSS/GSS.h>
+#define GSSKEY_GSS_ABI apple
+#define GSSKEY_GSS_NAME "Apple's GSS"
 #else
 #include <gss.h>
 #define GSSKEY_GSS_ABI gnu
@@ -153,7 +160,14 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
                                           .lucid_export_keeps_context = false};
-#elif defined(GSSKEY_GSS_HEIMDAL)
+#elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
+namespace gss_detail {
+#if defined(GSSKEY_GSS_HEIMDAL)
+inline constexpr bool has_private_functions = true;
+#else
+inline constexpr bool has_private_functions = false;
+#endif
+}  // namespace gss_detail
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
                                            .password = true,
@@ -164,23 +178,24 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .context_inquiry = true,
                                            .context_export = true,
                                            .credential_export = true,
-                                           .store_credential = true,
+                                           .store_credential = gss_detail::has_private_functions,
                                            .store_into = false,
                                            .impersonation = false,
                                            .credential_options = true,
                                            .aes_messages = true,
-                                           .iov = true,
+                                           .iov = gss_detail::has_private_functions,
                                            .mic_iov = false,
                                            .replay_cache = false,
                                            .channel_bound_flag = false,
                                            .pseudo_random = true,
-                                           .local_names = true,
-                                           .name_attributes = true,
+                                           .local_names = gss_detail::has_private_functions,
+                                           .name_attributes = gss_detail::has_private_functions,
                                            .mechanism_attributes = true,
                                            .context_options = true,
                                            .sasl_ssf = false,
-                                           .krb5_extensions = true,
+                                           .krb5_extensions = gss_detail::has_private_functions,
                                            .name_not_mn = false};
+// Apple's is taken to have them too: the guards do no harm.
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
                                           .acquire_releases_bad_name = false,

@@ -13,7 +13,7 @@
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
-#if defined(GSSKEY_GSS_GNU)
+#if defined(GSSKEY_GSS_GNU) || defined(GSSKEY_GSS_APPLE)
 struct gss_iov_buffer_desc {
   OM_uint32 type;
   gss_buffer_desc buffer;
