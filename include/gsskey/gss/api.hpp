@@ -102,7 +102,7 @@ struct KnownFaults {
   /// gss_unwrap_iov does not take a whole token (STREAM). Guard: unwrap_in_place takes it apart itself.
   bool unwrap_iov_refuses_streams;
   /// gss_unwrap_iov of a token without a trailer piece reads and writes past its memory, as far as the extra count of
-  /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses such a count.
+  /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses more than fits.
   bool unwrap_iov_trusts_extra_count;
   /// gss_inquire_cred gives an acceptor without a name one that gss_display_name crashes on. Guard: it is not asked.
   bool acceptor_names_crash;

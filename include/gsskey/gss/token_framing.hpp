@@ -69,11 +69,13 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
   return false;
 }
 
-/// Whether an acceptor's token can be one of M.
+/// Whether an acceptor's token can be one of M. In DCE style (MS-KILE) those of Kerberos have no framing.
 template <Mechanism M>
-[[nodiscard]] bool is_reply_of(ByteView token) noexcept {
+[[nodiscard]] bool is_reply_of(ByteView token, bool dce_style) noexcept {
   if constexpr (M::negotiates) {
     return !der_content(token, 0xa1).empty();  // NegTokenResp, RFC 4178 section 4.2
+  } else if (dce_style) {
+    return !der_content(token, 0x6f).empty();  // AP-REP
   } else if constexpr (M::oid.empty()) {
     return !der_content(token, 0xa1).empty() || is_initial_token_of(token, mech::Ntlmssp::oid) ||
            is_reply_of_krb5(token);
