@@ -25,6 +25,7 @@ inline std::string names_of(gsskey::ContextFlags flags) {
       {ContextFlag::anonymous, "anonymous"},
       {ContextFlag::prot_ready, "prot_ready"},
       {ContextFlag::transferable, "transferable"},
+      {ContextFlag::channel_bound, "channel_bound"},
   };
   std::string names;
   for (const auto& [flag, name] : table) {

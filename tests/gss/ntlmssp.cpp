@@ -8,6 +8,8 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "support/catch.hpp"
 #include "support/realm.hpp"
@@ -63,6 +65,63 @@ TEST_CASE("two ends over NTLM; the acceptor reports integrity and confidentialit
                                       Acceptor<mech::Ntlmssp>{server}));
   CHECK(must(ends.acceptor.inquire()).mechanism == mech::Ntlmssp::oid);
   CHECK(must(ends.acceptor.unwrap(must(ends.initiator.wrap("over NTLM")))).text() == "over NTLM");
+}
+
+TEST_CASE("over NTLM: who it is, MICs, and the context in another place") {
+  if (!has_ntlm()) return;
+  const auto client = must(Credential<mech::Ntlmssp, Initiate>::acquire_default());  // the user of NTLM_USER_FILE
+  const auto server = must(Credential<mech::Ntlmssp, Accept>::acquire_default());
+  auto ends = must(support::establish(Initiator<mech::Ntlmssp>{support::target(), client, {.demand = protection}},
+                                      Acceptor<mech::Ntlmssp>{server}));
+  const auto info = must(ends.acceptor.inquire());
+  CHECK(must(info.initiator.display()).text() == "GSSKEY\\carol");
+  must(ends.initiator.verify_mic("signed", must(ends.acceptor.get_mic("signed"))));
+  CHECK(must(ends.initiator.unwrap(must(ends.acceptor.wrap("back")))).text() == "back");
+
+  auto moved = must(SecurityContext<mech::Ntlmssp>::import_context(must(std::move(ends.acceptor).export_context())));
+  CHECK(must(moved.unwrap(must(ends.initiator.wrap("later")))).text() == "later");
+  const auto forged = moved.verify_mic("another", must(ends.initiator.get_mic("signed")));
+  REQUIRE_FALSE(forged);
+  CHECK(routine_error(forged.error()) == RoutineError::bad_mic);
+}
+
+TEST_CASE("a wrong password is an error of NTLM's acceptor, raw and negotiated") {
+  if (!has_ntlm()) return;
+  const auto refused = [](auto mechanism) {
+    using M = decltype(mechanism);
+    const auto client = must(Credential<M, Initiate>::with_password(must(Name::user("GSSKEY\\carol")), "wrong"));
+    const auto server = must(Credential<M, Accept>::acquire_default());
+    const auto ends = support::establish(Initiator<M>{support::target(), client, {.demand = protection}},
+                                         Acceptor<M>{server, {.demand = protection}});
+    REQUIRE_FALSE(ends);
+    CHECK(std::string_view{ends.error().operation()} == "gss_accept_sec_context");
+    CHECK(routine_error(ends.error()) == RoutineError::failure);
+  };
+  refused(mech::Ntlmssp{});
+  refused(mech::Negotiate<mech::Ntlmssp>{});
+}
+
+TEST_CASE("the initiator starts with Kerberos, the acceptor wants NTLM, and that is what it becomes") {
+  if (!has_ntlm()) return;
+  const auto client = must(Credential<Corporate, Initiate>::acquire_default());
+  const auto server = must(Credential<mech::Negotiate<mech::Ntlmssp>, Accept>::acquire_default());
+  Initiator<Corporate> initiator{support::target(), client, {.demand = protection}};
+  Acceptor<mech::Negotiate<mech::Ntlmssp>> acceptor{server, {.demand = protection}};
+  int sent = 0;
+  Buffer token;
+  while (!initiator.is_complete() || !acceptor.is_complete()) {
+    if (!initiator.is_complete()) {
+      token = std::move(must(initiator.step(token)).token);
+      sent += token.size() != 0;
+    }
+    if (!acceptor.is_complete()) token = std::move(must(acceptor.step(token)).token);
+  }
+  CHECK(sent == 3);  // of Kerberos; NTLM's first; NTLM's second with the MIC over the offer
+  auto ours = must(std::move(initiator).establish());
+  auto theirs = must(std::move(acceptor).establish());
+  CHECK(must(ours.inquire()).mechanism == mech::Ntlmssp::oid);
+  CHECK(must(theirs.unwrap(must(ours.wrap("to the server")))).text() == "to the server");
+  CHECK(must(ours.unwrap(must(theirs.wrap("to the client")))).text() == "to the client");
 }
 
 TEST_CASE("an acceptor for Kerberos with no credential of its own does not take NTLM, though the library would") {

@@ -6,31 +6,12 @@ protection of messages does not: it knows no AES. That has to be said clearly.
 """
 # SPDX-License-Identifier: MIT
 
-import os
-import random
-import subprocess
 import tempfile
 
-from programs import (HOST, Cases, arguments, enter_realm, free_port, gss_client, run, skip, skip_without,
-                      start_gss_server, start_server)
+from programs import HOST, Cases, arguments, free_port, gss_client, run, start_gss_server, start_server
+from shishi import REALM, USER, enter_realm_on_port_88, log_in
 
-USER, REALM = "alice", "GSSKEY.TEST"
 NO_AES = r"client: gss_wrap \(krb5\): failure; GNU GSS protects messages with DES3 and RC4 keys only$"
-
-
-def log_in(folder, kdc):
-    """A ticket of the user and the keys of the keytab for Shishi; the environment that leads to them."""
-    configuration = os.path.join(folder, "shishi.conf")
-    with open(configuration, "w") as out:
-        out.write(f"default-realm={REALM}\nrealm-kdc={REALM},{kdc}\nclient-kdc-etypes=aes256-cts-hmac-sha1-96\n")
-    environment = {
-        "HOME": folder, "SHISHI_HOME": folder, "SHISHI_USER": USER, "SHISHI_CONFIG": configuration,
-        "SHISHI_KEYS": os.path.join(folder, "keys"), "SHISHI_TICKETS": os.path.join(folder, "tickets"),
-    }
-    os.environ.update(environment)
-    keytab = os.environ["KRB5_KTNAME"].removeprefix("FILE:")
-    subprocess.run(["keytab2shishi", keytab, environment["SHISHI_KEYS"]], check=True, capture_output=True)
-    subprocess.run(["shishi", "--client-name", USER], input=b"secret\n", check=True, capture_output=True, timeout=30)
 
 
 def clients(cases, programs):
@@ -97,12 +78,7 @@ def servers(cases, programs):
 
 if __name__ == "__main__":
     programs = arguments()
-    skip_without("shishi", "keytab2shishi")
-    if os.geteuid() != 0:
-        skip("only root may give the KDC port 88")
-    # Not any other realm's address: krb5kdc shares ports without a word.
-    kdc = os.environ.setdefault("GSSKEY_INTEROP_KDC", f"127.{random.randint(1, 254)}.{random.randint(0, 255)}.88")
-    enter_realm(programs.realm, "--kdc", kdc + ":88")
+    kdc = enter_realm_on_port_88(programs.realm)
     with tempfile.TemporaryDirectory() as folder:
         log_in(folder, kdc)
         cases = Cases()

@@ -6,7 +6,7 @@
 
 namespace support {
 
-#if defined(GSSKEY_GSS_HEIMDAL)
+#if defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 using ConstName = gss_const_name_t;
 using ConstCredential = gss_const_cred_id_t;
 using ConstContext = gss_const_ctx_id_t;

@@ -7,15 +7,16 @@
 
 #include <gsskey/core/config.hpp>
 
-// One of three macros is defined by the build (gsskey-mit.pc, gsskey-heimdal.pc, gsskey-gnu.pc; CMake targets
+// One of four macros is defined by the build (gsskey-mit.pc, gsskey-heimdal.pc, gsskey-gnu.pc; CMake targets
 // likewise), because no gssapi.h has a version macro and __has_include sees the other library's headers.
-#if defined(GSSKEY_GSS_MIT) + defined(GSSKEY_GSS_HEIMDAL) + defined(GSSKEY_GSS_GNU) != 1
-#error "gsskey: define exactly one of GSSKEY_GSS_MIT, GSSKEY_GSS_HEIMDAL, GSSKEY_GSS_GNU (the .pc files do)"
+#if defined(GSSKEY_GSS_MIT) + defined(GSSKEY_GSS_HEIMDAL) + defined(GSSKEY_GSS_GNU) + defined(GSSKEY_GSS_APPLE) != 1
+#error "gsskey: define exactly one of GSSKEY_GSS_MIT, _HEIMDAL, _GNU (the .pc files do), _APPLE (with -framework GSS)"
 #elif defined(GSSKEY_GSS_MIT)
 #include <gssapi/gssapi.h>
 #include <gssapi/gssapi_ext.h>
 #define GSSKEY_GSS_ABI mit
 #define GSSKEY_GSS_NAME "MIT krb5"
+#define GSSKEY_GSS_KRB5_H  // the leaves of Kerberos include gssapi_krb5.h
 #ifndef _GSSAPI_H_
 #error "gsskey: GSSKEY_GSS_MIT, but <gssapi/gssapi.h> is not MIT's; look at the order of -I"
 #endif
@@ -23,9 +24,15 @@
 #include <gssapi/gssapi.h>
 #define GSSKEY_GSS_ABI heimdal
 #define GSSKEY_GSS_NAME "Heimdal"
+#define GSSKEY_GSS_KRB5_H
 #ifndef GSSAPI_GSSAPI_H_
 #error "gsskey: GSSKEY_GSS_HEIMDAL, but <gssapi/gssapi.h> is not Heimdal's; look at the order of -I"
 #endif
+#elif defined(GSSKEY_GSS_APPLE)
+// A fork of Heimdal, of which many functions are in private headers only; this is for the public ones.
+#include <GSS/GSS.h>
+#define GSSKEY_GSS_ABI apple
+#define GSSKEY_GSS_NAME "Apple's GSS"
 #else
 #include <gss.h>
 #define GSSKEY_GSS_ABI gnu
@@ -95,13 +102,16 @@ struct KnownFaults {
   /// gss_unwrap_iov does not take a whole token (STREAM). Guard: unwrap_in_place takes it apart itself.
   bool unwrap_iov_refuses_streams;
   /// gss_unwrap_iov of a token without a trailer piece reads and writes past its memory, as far as the extra count of
-  /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses such a count.
+  /// the token's header says (RFC 4121 section 4.2.3), whoever sent it. Guard: unwrap_iov refuses more than fits.
   bool unwrap_iov_trusts_extra_count;
   /// gss_inquire_cred gives an acceptor without a name one that gss_display_name crashes on. Guard: it is not asked.
   bool acceptor_names_crash;
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
+  /// gss_accept_sec_context for IAKERB is COMPLETE when the initiator has a ticket and starts with that, but leaves no
+  /// context (its messages are GSS_S_NO_CONTEXT) and leaks one. Guard: Acceptor refuses such a first token.
+  bool iakerb_loses_context;
   /// gss_context_time of an acceptor adds the clock skew that handshakes tolerate. Guard: ExpiringContext takes it off.
   bool acceptors_outlive_tickets;
   /// gss_krb5_export_lucid_sec_context leaves the context there. Guard: export_lucid() and take_over() delete it.
@@ -147,9 +157,17 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
+                                          .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
                                           .lucid_export_keeps_context = false};
-#elif defined(GSSKEY_GSS_HEIMDAL)
+#elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
+namespace gss_detail {
+#if defined(GSSKEY_GSS_HEIMDAL)
+inline constexpr bool has_private_functions = true;
+#else
+inline constexpr bool has_private_functions = false;
+#endif
+}  // namespace gss_detail
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
                                            .password = true,
@@ -160,23 +178,24 @@ inline constexpr Capabilities capabilities{.credential_store = false,
                                            .context_inquiry = true,
                                            .context_export = true,
                                            .credential_export = true,
-                                           .store_credential = true,
+                                           .store_credential = gss_detail::has_private_functions,
                                            .store_into = false,
                                            .impersonation = false,
                                            .credential_options = true,
                                            .aes_messages = true,
-                                           .iov = true,
+                                           .iov = gss_detail::has_private_functions,
                                            .mic_iov = false,
                                            .replay_cache = false,
                                            .channel_bound_flag = false,
                                            .pseudo_random = true,
-                                           .local_names = true,
-                                           .name_attributes = true,
+                                           .local_names = gss_detail::has_private_functions,
+                                           .name_attributes = gss_detail::has_private_functions,
                                            .mechanism_attributes = true,
                                            .context_options = true,
                                            .sasl_ssf = false,
-                                           .krb5_extensions = true,
+                                           .krb5_extensions = gss_detail::has_private_functions,
                                            .name_not_mn = false};
+// Apple's is taken to have them too: the guards do no harm.
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
                                           .acquire_releases_bad_name = false,
@@ -188,6 +207,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
                                           .store_destroys_credential = true,
+                                          .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = true};
 #else
@@ -229,6 +249,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
                                           .store_destroys_credential = false,
+                                          .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = false};
 #endif

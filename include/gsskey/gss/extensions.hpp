@@ -41,10 +41,6 @@ template <class... Arguments>
   return GSS_S_UNAVAILABLE;
 }
 template <class... Arguments>
-[[nodiscard]] OM_uint32 gss_store_cred(Arguments...) noexcept {
-  return GSS_S_UNAVAILABLE;
-}
-template <class... Arguments>
 [[nodiscard]] OM_uint32 gss_inquire_cred_by_oid(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
@@ -54,6 +50,20 @@ template <class... Arguments>
 }
 template <class... Arguments>
 [[nodiscard]] OM_uint32 gss_pseudo_random(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+#else
+using ::gss_buffer_set_t;
+using ::gss_export_cred;
+using ::gss_import_cred;
+using ::gss_inquire_cred_by_oid;
+using ::gss_pseudo_random;
+using ::gss_release_buffer_set;
+using ::gss_set_cred_option;
+#endif
+#if defined(GSSKEY_GSS_GNU) || defined(GSSKEY_GSS_APPLE)
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_store_cred(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;
 }
 template <class... Arguments>
@@ -94,20 +104,13 @@ template <class... Arguments>
 }
 #else
 using ::gss_authorize_localname;
-using ::gss_buffer_set_t;
 using ::gss_delete_name_attribute;
 using ::gss_display_name_ext;
-using ::gss_export_cred;
 using ::gss_export_name_composite;
 using ::gss_get_name_attribute;
-using ::gss_import_cred;
-using ::gss_inquire_cred_by_oid;
 using ::gss_inquire_name;
 using ::gss_localname;
 using ::gss_pname_to_uid;
-using ::gss_pseudo_random;
-using ::gss_release_buffer_set;
-using ::gss_set_cred_option;
 using ::gss_set_name_attribute;
 using ::gss_store_cred;
 #endif
@@ -121,7 +124,7 @@ extern "C" {
 [[nodiscard]] OM_uint32 gss_inquire_mech_for_saslname(OM_uint32*, gss_buffer_t, gss_OID*);
 [[nodiscard]] OM_uint32 gss_inquire_saslname_for_mech(OM_uint32*, gss_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
 }
-#elif defined(GSSKEY_GSS_HEIMDAL)
+#elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 using ::gss_display_mech_attr;
 using ::gss_indicate_mechs_by_attrs;
 using ::gss_inquire_attrs_for_mech;

@@ -209,7 +209,8 @@ class Initiator : public gss_detail::Handshake<M> {
         return this->refuse(Error::usage(operation, "the credential is empty: moved from, or never set"));
       }
     } else if constexpr (known_faults.crashes_on_foreign_reply) {
-      if (!gss_detail::is_reply_of<M>(input)) {
+      const bool dce_style = (options_.demand | options_.request).contains(ContextFlag::dce_style);
+      if (!gss_detail::is_reply_of<M>(input, dce_style)) {
         return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
                                 .with_text("the token is invalid; it is not framed as one of this mechanism"));
       }
@@ -295,6 +296,13 @@ class Acceptor : public gss_detail::Handshake<M> {
       if (M::negotiates && !input.empty() && !gss_detail::is_initial_token_of(input, M::oid)) {
         return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
                                 .with_text("the token is invalid; it is not framed as one of SPNEGO"));
+      }
+      if constexpr (known_faults.iakerb_loses_context && M::oid == mech::Iakerb::oid) {
+        if (!gss_detail::is_iakerb_request(input)) {
+          return this->refuse(Error::unavailable(
+              operation, GSSKEY_GSS_NAME
+              " takes nothing but requests to the KDC first: an initiator that has a ticket is to use krb5"));
+        }
       }
     }
     this->peer_signed_ |= gss_detail::has_negotiation_mic(input);

@@ -13,7 +13,7 @@
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
-#if defined(GSSKEY_GSS_GNU)
+#if defined(GSSKEY_GSS_GNU) || defined(GSSKEY_GSS_APPLE)
 struct gss_iov_buffer_desc {
   OM_uint32 type;
   gss_buffer_desc buffer;
@@ -83,15 +83,17 @@ template <Mechanism M, class Call>
   return {};
 }
 
-/// Whether a token that comes without a trailer piece says that there is more behind its message.
-[[nodiscard]] inline bool has_extra_count(std::span<const IovBuffer> pieces) noexcept {
-  bool counts = false;
+/// Whether a token without a trailer piece has an extra count (RFC 4121 section 4.2.3) that does not fit into its
+/// header piece. That is any but 0, except in DCE style: all else that is in there takes 60 bytes or more.
+[[nodiscard]] inline bool extra_count_exceeds(std::span<const IovBuffer> pieces) noexcept {
+  bool exceeds = false;
   for (const IovBuffer& piece : pieces) {
     if (piece.type == static_cast<OM_uint32>(IovType::trailer)) return false;
     if (piece.type != static_cast<OM_uint32>(IovType::header) || piece.size() < 6) continue;
-    counts = counts || (piece.memory()[4] | piece.memory()[5]) != 0;
+    const std::size_t count = std::size_t{piece.memory()[4]} << 8 | piece.memory()[5];
+    exceeds = exceeds || (count != 0 && count + 60 > piece.size());
   }
-  return counts;
+  return exceeds;
 }
 }  // namespace gss_detail
 
@@ -127,9 +129,9 @@ template <Mechanism M>
 /// decrypted of a message that is refused must not be looked at. gss_unwrap_iov.
 template <Mechanism M>
 [[nodiscard]] Result<void> unwrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
-  if (known_faults.unwrap_iov_trusts_extra_count && gss_detail::has_extra_count(pieces)) {
+  if (known_faults.unwrap_iov_trusts_extra_count && gss_detail::extra_count_exceeds(pieces)) {
     return unexpected(Error::gss("gss_unwrap_iov", GSS_S_DEFECTIVE_TOKEN, 0, M::name)
-                          .with_text("the token is invalid; it has an extra count and no trailer"));
+                          .with_text("the token is invalid; its extra count exceeds its header"));
   }
   int encrypted = 0;
   auto done = gss_detail::call_iov("gss_unwrap_iov", capabilities.iov, context, pieces,

@@ -13,7 +13,7 @@
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 
-#ifndef GSSKEY_GSS_GNU
+#ifdef GSSKEY_GSS_KRB5_H
 #include <gssapi/gssapi_krb5.h>
 #endif
 
@@ -37,7 +37,7 @@ template <Usage U>
     numbers[count++] = static_cast<std::int32_t>(enctype);
   }
   if (count == 0) return unexpected(Error::usage(operation, "no encryption type would be left"));
-#ifdef GSSKEY_GSS_GNU
+#ifndef GSSKEY_GSS_KRB5_H
   return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_krb5_set_allowable_enctypes"));
 #else
   OM_uint32 minor = 0;

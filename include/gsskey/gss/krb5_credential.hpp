@@ -10,7 +10,7 @@
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 
-#ifndef GSSKEY_GSS_GNU  // which has no libkrb5: nothing of this exists there
+#ifdef GSSKEY_GSS_KRB5_H  // nothing of this exists without
 
 #include <gssapi/gssapi_krb5.h>
 #include <krb5.h>

@@ -6,14 +6,14 @@
 #include <gsskey/gss/api.hpp>
 #include <gsskey/gss/mechanism.hpp>
 
-#ifndef GSSKEY_GSS_GNU
+#ifdef GSSKEY_GSS_KRB5_H
 #include <gssapi/gssapi_krb5.h>
 #endif
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
-#ifdef GSSKEY_GSS_GNU
+#ifndef GSSKEY_GSS_KRB5_H
 template <class... Arguments>
 [[nodiscard]] OM_uint32 gss_krb5_ccache_name(Arguments...) noexcept {
   return GSS_S_UNAVAILABLE;

@@ -14,14 +14,14 @@
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/security_context.hpp>
 
-#ifndef GSSKEY_GSS_GNU
+#ifdef GSSKEY_GSS_KRB5_H
 #include <gssapi/gssapi_krb5.h>
 #endif
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
-#ifdef GSSKEY_GSS_GNU
+#ifndef GSSKEY_GSS_KRB5_H
 struct gss_krb5_lucid_key_t {
   OM_uint32 type;
   OM_uint32 length;

@@ -37,7 +37,9 @@ struct Krb5 {
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
-/// Kerberos with the acceptor as the way to the KDC (draft-ietf-kitten-iakerb); MIT only.
+/// Kerberos with the acceptor as the way to the KDC (draft-ietf-kitten-iakerb); MIT only. Who has a ticket to the
+/// service needs no such way and is refused: Krb5 is for them. A password's credential has one after its first
+/// handshake.
 struct Iakerb {
   static constexpr const char* name = "iakerb";
   static constexpr Oid oid{"1.3.6.1.5.2.5"};

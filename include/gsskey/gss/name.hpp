@@ -47,7 +47,10 @@ struct NameTraits {
 struct DisplayedName {
   Buffer buffer;
   Oid type;  ///< empty where the implementation gives none
-  [[nodiscard]] std::string_view text() const noexcept { return buffer.text(); }
+  [[nodiscard]] std::string_view text() const noexcept {
+    const std::string_view text = buffer.text();
+    return text.substr(0, text.size() - text.ends_with('\0'));  // gss-ntlmssp counts one; of Kerberos it would be "\0"
+  }
 };
 
 template <Mechanism M>

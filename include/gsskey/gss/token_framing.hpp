@@ -33,6 +33,12 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
          content.subview(2, mechanism.size()) == ByteView{mechanism};
 }
 
+/// Whether it is one that an acceptor of IAKERB is to pass on to a KDC, and not yet an AP-REQ.
+[[nodiscard]] inline bool is_iakerb_request(ByteView token) noexcept {
+  return is_initial_token_of(token, mech::Iakerb::oid) &&
+         der_content(token, 0x60).subview(2 + mech::Iakerb::oid.size(), 2) == ByteView{"\5\1"};
+}
+
 /// Whether it is one of Kerberos: an AP-REP or a KRB-ERROR (RFC 4121 section 4.1) in the shortest encoding. Of anything
 /// else Heimdal 7.8 goes on with memory that it never set.
 [[nodiscard]] inline bool is_reply_of_krb5(ByteView token) noexcept {
@@ -63,11 +69,13 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
   return false;
 }
 
-/// Whether an acceptor's token can be one of M.
+/// Whether an acceptor's token can be one of M. In DCE style (MS-KILE) those of Kerberos have no framing.
 template <Mechanism M>
-[[nodiscard]] bool is_reply_of(ByteView token) noexcept {
+[[nodiscard]] bool is_reply_of(ByteView token, bool dce_style) noexcept {
   if constexpr (M::negotiates) {
     return !der_content(token, 0xa1).empty();  // NegTokenResp, RFC 4178 section 4.2
+  } else if (dce_style) {
+    return !der_content(token, 0x6f).empty();  // AP-REP
   } else if constexpr (M::oid.empty()) {
     return !der_content(token, 0xa1).empty() || is_initial_token_of(token, mech::Ntlmssp::oid) ||
            is_reply_of_krb5(token);
