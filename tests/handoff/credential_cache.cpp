@@ -13,6 +13,7 @@
 #include "support/environment.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
+#include "support/skip.hpp"
 
 using namespace gsskey;
 using handoff::CredentialCache;
@@ -62,8 +63,12 @@ Client delegated() {
   return credential;
 }
 
+/// What the process loads once: a plugin holds the session that it was loaded in.
 struct Prepared {
-  Prepared() { support::acceptor_credential<mech::Krb5>(); }
+  Prepared() {
+    support::acceptor_credential<mech::Krb5>();
+    static const auto bob = must(Client::with_password(must(Name::user("bob")), "hunter2"));
+  }
 };
 struct Session : Prepared, support::Session {};
 
@@ -145,6 +150,48 @@ TEST_CASE("eight threads with eight identities, in one process and without its e
   }
   for (auto& thread : threads) thread.join();
   for (const auto& failure : failures) CHECK(failure == "");
+}
+
+TEST_CASE("when the user's quota is used up, the error has the figures, and nothing is left") {
+  support::realm();
+  const Name bob = must(Name::user("bob"));
+  if (::geteuid() != 0) return support::skip("another user's quota needs root");
+  const auto credential = must(Client::with_password(bob, "hunter2"));
+  const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
+    const auto session = must(Keyring::session());
+    const auto fill = must(session.create(key_type::Keyring{"fill"}));
+    // Until there is no room for the ring of a cache, and then until there is some, but not for tickets.
+    std::vector<Key<key_type::User>> fillers;
+    for (int at = 0; at < 250; ++at) {
+      auto key = fill.create(key_type::User{"fill" + std::to_string(at)}, "x");
+      if (!key) break;
+      fillers.push_back(*std::move(key));
+    }
+    const auto is_quota = [&](const Result<CredentialCache>& cache) {
+      if (cache) return 0;
+      const auto& error = cache.error();
+      std::fprintf(stderr, "%s: %.*s\n", error.operation(), static_cast<int>(error.text().size()), error.text().data());
+      return error.domain() == Domain::keyring && error.minor_status() == static_cast<std::uint32_t>(EDQUOT) &&
+                     error.text().find(" of 200 keys, ") != std::string_view::npos
+                 ? 1
+                 : 2;
+    };
+    found.push_back(fillers.empty() ? 0 : 1);
+    found.push_back(is_quota(CredentialCache::from_credential(credential)));
+    for (int room = 0; room < 4; ++room) {
+      fillers.pop_back();
+      fillers.pop_back();
+      // The kernel collects in its own time.
+      must(wait_for_quota(Seconds{10}, [&] {
+        auto one = fill.create(key_type::User{"probe"}, "x");
+        return one ? Result<void>{} : unexpected(one.error());
+      }));
+      const auto cache = CredentialCache::from_credential(credential);
+      found.push_back(is_quota(cache));
+      found.push_back(static_cast<long>(must(session.members()).size()));
+    }
+  });
+  for (long answer : answers) std::fprintf(stderr, "%ld ", answer);
 }
 
 TEST_CASE("a cache that cannot be filled is an error, and leaves nothing") {

@@ -118,7 +118,7 @@ class [[nodiscard]] CredentialCache {
   template <Usage U>
   [[nodiscard]] static Result<CredentialCache> stored(CredentialCache cache,
                                                       const Credential<mech::Krb5, U>& credential) noexcept {
-    if (auto done = store_credential_into(credential, {.ccache = cache.name()}); !done) {
+    if (auto done = store_credential_into(credential, {.ccache = cache.name()}, {.make_default = true}); !done) {
       return unexpected(cache.explained(done.error()));
     }
     return cache;
