@@ -2,7 +2,9 @@
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/handoff/credential_cache.hpp>
 
-#include <algorithm>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <string>
 #include <thread>
 #include <utility>
@@ -157,41 +159,41 @@ TEST_CASE("when the user's quota is used up, the error has the figures, and noth
   const Name bob = must(Name::user("bob"));
   if (::geteuid() != 0) return support::skip("another user's quota needs root");
   const auto credential = must(Client::with_password(bob, "hunter2"));
+  const auto& realm = support::realm().realm;  // whose configuration is read there too
+  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
   const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
     const auto session = must(Keyring::session());
     const auto fill = must(session.create(key_type::Keyring{"fill"}));
-    // Until there is no room for the ring of a cache, and then until there is some, but not for tickets.
-    std::vector<Key<key_type::User>> fillers;
-    for (int at = 0; at < 250; ++at) {
-      auto key = fill.create(key_type::User{"fill" + std::to_string(at)}, "x");
-      if (!key) break;
-      fillers.push_back(*std::move(key));
-    }
-    const auto is_quota = [&](const Result<CredentialCache>& cache) {
+    const auto keys = [] { return must(key_quota(::geteuid())).keys; };
+    // 1: EDQUOT with the figures, and nothing left; 0: a cache
+    const auto outcome = [&] {
+      const auto cache = CredentialCache::from_credential(credential);
       if (cache) return 0;
       const auto& error = cache.error();
-      std::fprintf(stderr, "%s: %.*s\n", error.operation(), static_cast<int>(error.text().size()), error.text().data());
-      return error.domain() == Domain::keyring && error.minor_status() == static_cast<std::uint32_t>(EDQUOT) &&
-                     error.text().find(" of 200 keys, ") != std::string_view::npos
-                 ? 1
-                 : 2;
+      const bool is_quota = error.domain() == Domain::keyring &&
+                            error.minor_status() == static_cast<std::uint32_t>(EDQUOT) &&
+                            error.text().find(" of 200 keys, ") != std::string_view::npos;
+      return is_quota && must(session.members()).size() == 1 ? 1 : 2;
     };
-    found.push_back(fillers.empty() ? 0 : 1);
-    found.push_back(is_quota(CredentialCache::from_credential(credential)));
-    for (int room = 0; room < 4; ++room) {
-      fillers.pop_back();
-      fillers.pop_back();
-      // The kernel collects in its own time.
-      must(wait_for_quota(Seconds{10}, [&] {
-        auto one = fill.create(key_type::User{"probe"}, "x");
-        return one ? Result<void>{} : unexpected(one.error());
-      }));
-      const auto cache = CredentialCache::from_credential(credential);
-      found.push_back(is_quota(cache));
-      found.push_back(static_cast<long>(must(session.members()).size()));
+    std::vector<KeyRef<key_type::User>> fillers;
+    while (true) {
+      auto key = wait_for_quota(
+          Seconds{1}, [&] { return fill.upsert(key_type::User{"fill" + std::to_string(fillers.size())}, "x"); });
+      if (!key) break;
+      fillers.push_back(*key);
+    }
+    for (const std::size_t room : {0u, 2u, 3u, 30u}) {
+      const auto wanted = keys() - static_cast<std::uint32_t>(room);
+      for (std::size_t at = 0; at < room; ++at) {
+        must(fill.unlink(fillers.back()));
+        fillers.pop_back();
+      }
+      found.push_back(support::eventually([&] { return keys() <= wanted; }));
+      found.push_back(outcome());
     }
   });
-  for (long answer : answers) std::fprintf(stderr, "%ld ", answer);
+  CHECK(answers == support::Answers{1, 1, 1, 1, 1, 1, 1, 0});
 }
 
 TEST_CASE("a cache that cannot be filled is an error, and leaves nothing") {
