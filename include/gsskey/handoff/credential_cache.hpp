@@ -1,5 +1,5 @@
-// gsskey/handoff/credential_cache: a Kerberos credential cache in the kernel (KEYRING:) that lives as long as an
-// object. SPDX-License-Identifier: MIT
+// gsskey/handoff/credential_cache: a Kerberos credential cache in the kernel (KEYRING:), as long as an object.
+// SPDX-License-Identifier: MIT
 #pragma once
 
 #include <sys/random.h>

@@ -24,7 +24,13 @@
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
+namespace handoff {
+class ParkedContext;
+}
+
 namespace handoff_detail {
+struct Parked;  // makes a ParkedContext
+
 /// The description of the key that opens a parked context. Nothing in it is secret.
 class KeyName {
  public:
@@ -101,8 +107,6 @@ class KeyName {
 
 namespace handoff {
 
-class ParkedContext;
-
 template <Mechanism M>
 struct ParkOptions {
   /// How long it can be claimed; the kernel sees to it. Shorter if the context ends before.
@@ -150,12 +154,21 @@ class [[nodiscard]] ParkedContext {
  private:
   ParkedContext(Key<key_type::User> key, SecretBytes sealed) noexcept
       : key_{std::move(key)}, sealed_{std::move(sealed)} {}
-  template <Mechanism M>
-  friend Result<ParkedContext> park(SecurityContext<M>&&, KeyringRef, ParkOptions<M>) noexcept;
+  friend struct handoff_detail::Parked;
 
   Key<key_type::User> key_;
   SecretBytes sealed_;
 };
+
+}  // namespace handoff
+
+struct handoff_detail::Parked {
+  [[nodiscard]] static handoff::ParkedContext with(Key<key_type::User> key, SecretBytes sealed) noexcept {
+    return {std::move(key), std::move(sealed)};
+  }
+};
+
+namespace handoff {
 
 template <Mechanism M>
 [[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
@@ -203,7 +216,7 @@ template <Mechanism M>
     if (auto again = SecurityContext<M>::import_context(*exported)) context = *std::move(again);
     return unexpected(sealed.error());
   }
-  return ParkedContext{*std::move(key), *std::move(sealed)};
+  return handoff_detail::Parked::with(*std::move(key), *std::move(sealed));
 }
 
 /// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked. Of all that try, in whatever
