@@ -17,6 +17,7 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/handles.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
 
@@ -148,6 +149,29 @@ TEST_CASE("of 64 processes one claims a context, and it works there") {
     CHECK(by_nobody < static_cast<int>(rounds));
   }
   CHECK(must(session->members()).empty());
+}
+
+TEST_CASE("every handle goes back to the library, whether it works or not") {
+  support::realm();
+  must(Keyring::install_thread());
+  const support::Session session;
+  Credential<mech::Krb5, Initiate> credential;
+  Credential<mech::Krb5, Initiate> slot;
+  static_cast<void>(support::pair<mech::Krb5>());  // what is acquired once
+  const support::Handles handles;
+  for (const bool altered : {false, true}) {
+    auto ends = support::pair<mech::Krb5>({.request = {ContextFlag::delegate}}, {.delegated = &credential});
+    CHECK(handoff::park(std::move(ends.acceptor), KeyringRef{}).error().domain() == Domain::usage);
+    const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &credential}));
+    std::string bytes{parked.bytes().text()};
+    if (altered) bytes.back() ^= 1;
+    CHECK(handoff::claim<mech::Krb5>(bytes, *session, {.delegated = &slot}).has_value() == !altered);
+    CHECK_FALSE(handoff::claim<mech::Krb5>(parked));
+    CHECK(static_cast<bool>(slot) == !altered);
+    slot = {};
+    credential = {};
+  }
+  CHECK(handles.leaked() == 0);
 }
 
 TEST_CASE("a process that is killed with the key in its hands leaves none behind") {

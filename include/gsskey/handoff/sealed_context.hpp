@@ -124,16 +124,6 @@ struct ClaimOptions {
   Credential<M, Initiate>* delegated = nullptr;
 };
 
-/// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
-/// alone, and leaves that key in the ring, for the time to live, with a mask that nobody can change. Whoever possesses
-/// the ring can claim, and nobody else: a ring of the session serves a process and its children, of other users too.
-/// `context` is empty afterwards. On failure it is as before, unless the implementation lost it, and no key stays.
-/// Errors: usage; gss, RoutineError::context_expired too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL);
-/// unavailable.
-template <Mechanism M>
-[[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
-                                         ParkOptions<M> options = {}) noexcept;
-
 /// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
 /// what was not claimed. Move-only.
 class [[nodiscard]] ParkedContext {
@@ -170,9 +160,16 @@ struct handoff_detail::Parked {
 
 namespace handoff {
 
+/// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
+/// alone, and leaves that key in the ring, for the time to live, with a mask that nobody can change. Whoever possesses
+/// the ring can claim, and nobody else: a ring of the session serves a process and its children, of other users too.
+/// The key goes through the ring of the calling thread, which is made if there is none, and is in `ring` only with its
+/// timeout: a process that is killed leaves nothing that outlives it. `context` is empty afterwards. On failure it is
+/// as before, unless the implementation lost it, and no key stays. Errors: usage; gss, RoutineError::context_expired
+/// too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
-                                         ParkOptions<M> options) noexcept {
+                                         ParkOptions<M> options = {}) noexcept {
   constexpr const char* operation = "handoff::park";
   if (auto can = handoff_detail::check_process(operation); !can) return unexpected(can.error());
   if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
@@ -204,9 +201,12 @@ template <Mechanism M>
   constexpr auto mask = Permissions{}
                             .possessor(Right::view | Right::read | Right::search | Right::link)
                             .accepting(Risk::nobody_may_change_again);
-  auto key = ring.create(key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
+  const auto own = Keyring::install_thread();
+  if (!own) return unexpected(own.error());
+  auto key = own->create(key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
                          {.permissions = mask, .timeout = left});
   if (!key) return unexpected(key.error());
+  if (auto moved = key->move_to(ring); !moved) return unexpected(moved.error());
 
   const auto exported = std::move(context).export_context();  // from here on the context is in the token
   if (!exported) return unexpected(exported.error());
