@@ -6,9 +6,11 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <dlfcn.h>
+#include <csignal>
 #include <cstdarg>
 #include <string>
 #include <string_view>
@@ -34,7 +36,12 @@ namespace {
 /// The number of the call that fails, of those that fail on purpose; 0: none.
 int fails_at = 0;
 int calls = 0;
-bool fails_now() { return fails_at != 0 && ++calls == fails_at; }
+bool is_killed = false;  // and the process with it
+bool fails_now() {
+  if (fails_at == 0 || ++calls != fails_at) return false;
+  if (is_killed) ::raise(SIGKILL);
+  return true;
+}
 
 /// Of the kernel, between libkeyutils and it.
 bool kernel_fails_now() {
@@ -304,6 +311,34 @@ TEST_CASE("whichever step of parking fails, the context still works and no key i
                                                "keyctl_set_timeout", "keyctl_setperm", "keyctl_move", "keyctl_move",
                                                "gss_export_sec_context", "EVP_EncryptFinal_ex"});
   talk(ends.initiator, ends.acceptor);
+}
+
+TEST_CASE("at whichever step a process is killed that parks, it leaves nothing that outlives its timeout") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  int steps = 0;
+  for (bool was_killed = true; was_killed;) {
+    fails_at = ++steps;
+    calls = 0;
+    is_killed = true;
+    const ::pid_t child = ::fork();
+    if (child == 0) {
+      const auto parked = handoff::park(std::move(ends.acceptor), *session);
+      ::_exit(parked ? 0 : 1);  // no destructors
+    }
+    fails_at = 0;
+    is_killed = false;
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    was_killed = WIFSIGNALED(status);
+    CHECK((was_killed || status == 0));
+    const auto left = must(session->members());
+    must(ProcKeys::read()).for_each([&](const ProcKey& each) {
+      if (left.contains(each.key)) CHECK_FALSE(each.timeout == "perm");
+    });
+    must(session->clear());
+  }
+  CHECK(steps == 11);
 }
 
 TEST_CASE("a claim that fails before the key was taken can be repeated; after that nothing is left") {
