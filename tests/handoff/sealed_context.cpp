@@ -196,7 +196,7 @@ TEST_CASE("the key has a name, a mask that nobody can change, and a timeout") {
   const auto info = must(key.describe());
   CHECK(info.type() == "user");
   CHECK(info.description().starts_with("gsskey-parked:"));
-  CHECK(must(key.read()).size() == SealingKey::size);
+  CHECK(must(key.read()).size() == SealKey::size);
   CHECK(support::error_of(key.set_timeout(Seconds{3600})) == EACCES);
   CHECK(support::error_of(KeyRef<key_type::User>::from_serial(key.serial()).update("x", no_timeout)) == EACCES);
   bool has_timeout = false;
@@ -269,10 +269,10 @@ TEST_CASE("what is no seal, an altered one, and one of another mechanism do not 
 
 TEST_CASE("a key of the same name with other bytes in it opens nothing") {
   const Session session;
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "no context", mech::Krb5::oid, Seconds{60}));
   const handoff_detail::KeyName name{key.id()};
-  const auto other = must(session->create(key_type::User{name}, must(SealingKey::generate()).bytes()));
+  const auto other = must(session->create(key_type::User{name}, must(SealKey::generate()).bytes()));
   const auto foreign = handoff::claim<mech::Krb5>(sealed, *session);
   REQUIRE_FALSE(foreign);
   CHECK(seal_fault(foreign.error()) == SealFault::foreign_key);
@@ -410,7 +410,7 @@ TEST_CASE("a token that no key could hold is handed over like any other") {
   const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
   CHECK(parked.bytes().size() > padding);
   static_assert(key_type::User::max_payload < 60000);
-  CHECK(must(must(session->members())[0].read()).size() == SealingKey::size);
+  CHECK(must(must(session->members())[0].read()).size() == SealKey::size);
   auto claimed = must(handoff::claim<mech::Krb5>(parked));
   padding = 0;
   talk(ends.initiator, claimed);

@@ -83,10 +83,10 @@ std::string encrypt(const std::string& key, const std::string& nonce, const std:
   return out;
 }
 
-SealingKey key_of(std::string_view raw) { return must(SealingKey::from_bytes(must(SecretBytes::copy_of(raw)))); }
+SealKey key_of(std::string_view raw) { return must(SealKey::from_bytes(must(SecretBytes::copy_of(raw)))); }
 
 template <Mechanism M = mech::Krb5>
-SealFault fault_of(const SealingKey& key, ByteView sealed) {
+SealFault fault_of(const SealKey& key, ByteView sealed) {
   const auto opened = open_seal<M>(key, sealed);
   if (opened) return SealFault::none;
   CHECK(opened.error().domain() == Domain::policy);
@@ -97,7 +97,7 @@ SealFault fault_of(const SealingKey& key, ByteView sealed) {
 }  // namespace
 
 TEST_CASE("what was sealed comes out again, whatever its size, and is not to be seen in the seal") {
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   std::mt19937 random{7};
   for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 32u, 300u, 4095u, 4096u, 50000u, 1u << 20}) {
     CAPTURE(size);
@@ -112,13 +112,13 @@ TEST_CASE("what was sealed comes out again, whatever its size, and is not to be 
 }
 
 TEST_CASE("two seals of the same differ, and so do two keys") {
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   const auto one = must(seal(key, "token", mech::Krb5::oid, minute));
   const auto two = must(seal(key, "token", mech::Krb5::oid, minute));
   CHECK(Parts::of(one).nonce != Parts::of(two).nonce);
   CHECK(one.text().substr(one.size() - 21) != two.text().substr(two.size() - 21));
-  CHECK_FALSE(must(SealingKey::generate()).bytes().text() == key.bytes().text());
-  CHECK_FALSE(must(SealingKey::generate()).id() == key.id());
+  CHECK_FALSE(must(SealKey::generate()).bytes().text() == key.bytes().text());
+  CHECK_FALSE(must(SealKey::generate()).id() == key.id());
 }
 
 TEST_CASE("AES-256-GCM of this machine is that of its specification (test case 16)") {
@@ -175,7 +175,7 @@ TEST_CASE("a seal that OpenSSL alone has made opens, and each fact in it counts"
 }
 
 TEST_CASE("every flipped bit is an error, and says which") {
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "a token", mech::Krb5::oid, minute));
   const auto wanted = [](std::size_t at) {
     if (at < 4) return SealFault::not_a_seal;
@@ -195,7 +195,7 @@ TEST_CASE("every flipped bit is an error, and says which") {
 }
 
 TEST_CASE("cut off anywhere, or with something behind it, no seal opens") {
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "a token", mech::Krb5::oid, minute));
   for (std::size_t size = 0; size < sealed.size(); ++size) {
     CAPTURE(size);
@@ -207,9 +207,9 @@ TEST_CASE("cut off anywhere, or with something behind it, no seal opens") {
 }
 
 TEST_CASE("another key, another mechanism, no time at all") {
-  const auto key = must(SealingKey::generate());
+  const auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "token", mech::Krb5::oid, minute));
-  CHECK(fault_of(must(SealingKey::generate()), sealed) == SealFault::foreign_key);
+  CHECK(fault_of(must(SealKey::generate()), sealed) == SealFault::foreign_key);
   CHECK(fault_of<mech::Ntlmssp>(key, sealed) == SealFault::other_mechanism);
   CHECK(fault_of<mech::Negotiate<mech::Ntlmssp>>(key, sealed) == SealFault::other_mechanism);
   CHECK(open_seal<mech::Negotiate<mech::Krb5>>(key, sealed));
@@ -219,17 +219,17 @@ TEST_CASE("another key, another mechanism, no time at all") {
 }
 
 TEST_CASE("a key goes where its bytes go, and nothing is left in the one that was moved from") {
-  auto key = must(SealingKey::generate());
+  auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "token", mech::Krb5::oid, minute));
   const auto copy = key_of(key.bytes().text());
   CHECK(copy.id() == key.id());
-  CHECK(must(SealingKeyId::of(sealed)) == key.id());
+  CHECK(must(SealKeyId::of(sealed)) == key.id());
   CHECK(must(open_seal<mech::Krb5>(copy, sealed)).text() == "token");
   const auto moved = std::move(key);
   CHECK(key.bytes().empty());
   CHECK(open_seal<mech::Krb5>(key, sealed).error().domain() == Domain::usage);
   CHECK(seal(key, "token", mech::Krb5::oid, minute).error().domain() == Domain::usage);
   for (const std::size_t size : {0u, 16u, 31u, 33u}) {
-    CHECK(SealingKey::from_bytes(must(SecretBytes::with_size(size))).error().domain() == Domain::usage);
+    CHECK(SealKey::from_bytes(must(SecretBytes::with_size(size))).error().domain() == Domain::usage);
   }
 }

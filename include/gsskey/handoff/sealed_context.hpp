@@ -34,7 +34,7 @@ struct Parked;  // makes a ParkedContext
 /// The description of the key that opens a parked context. Nothing in it is secret.
 class KeyName {
  public:
-  explicit KeyName(const SealingKeyId& id) noexcept {
+  explicit KeyName(const SealKeyId& id) noexcept {
     char* out = text_ + prefix.size();
     std::memcpy(text_, prefix.data(), prefix.size());
     for (const unsigned char byte : id.bytes) {
@@ -47,7 +47,7 @@ class KeyName {
 
  private:
   static constexpr std::string_view prefix = "gsskey-parked:";
-  char text_[prefix.size() + 2 * sizeof SealingKeyId::bytes + 1] = {};
+  char text_[prefix.size() + 2 * sizeof SealKeyId::bytes + 1] = {};
 };
 
 /// What parking and claiming need of this process, whatever the context.
@@ -79,7 +79,7 @@ class KeyName {
 
 /// Takes the key out of `ring`: for one of all that try. Into the ring of this thread, because that goes with it if it
 /// is killed now.
-[[nodiscard]] inline Result<SecretBytes> take_key(const SealingKeyId& id, KeyringRef ring) noexcept {
+[[nodiscard]] inline Result<SecretBytes> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](Error error) {
     switch (static_cast<int>(error.minor_status())) {
       case EKEYEXPIRED:
@@ -195,7 +195,7 @@ template <Mechanism M>
     credential = *std::move(exported);
   }
 
-  const auto sealing = SealingKey::generate();
+  const auto sealing = SealKey::generate();
   if (!sealing) return unexpected(sealing.error());
   // Without the right to set attributes: nobody shall prolong it.
   constexpr auto mask = Permissions{}
@@ -229,11 +229,11 @@ template <Mechanism M>
 [[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                ClaimOptions<M> options = {}) noexcept {
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
-  const auto id = SealingKeyId::of(parked);
+  const auto id = SealKeyId::of(parked);
   if (!id) return unexpected(id.error());
   auto raw_key = handoff_detail::take_key(*id, ring);
   if (!raw_key) return unexpected(raw_key.error());
-  const auto key = SealingKey::from_bytes(*std::move(raw_key));
+  const auto key = SealKey::from_bytes(*std::move(raw_key));
   if (!key) return unexpected(key.error());
   const auto token = open_seal<M>(*key, parked);
   if (!token) return unexpected(token.error());

@@ -155,11 +155,11 @@ struct SealLayout {
 }
 
 /// Tells keys apart without telling a key: 64 bits of a hash.
-struct SealingKeyId {
+struct SealKeyId {
   unsigned char bytes[8];
 
   /// Of the key that `sealed` was made with, or so it says. Errors: policy, as those of open_seal().
-  [[nodiscard]] static Result<SealingKeyId> of(ByteView sealed) noexcept {
+  [[nodiscard]] static Result<SealKeyId> of(ByteView sealed) noexcept {
     using Layout = gss_detail::SealLayout;
     if (!(sealed.subview(0, sizeof Layout::magic) == ByteView{Layout::magic})) {
       return unexpected(gss_detail::seal_error(SealFault::not_a_seal));
@@ -172,20 +172,20 @@ struct SealingKeyId {
         sealed.size() - fixed != Layout::get(sealed.data() + Layout::length, 4) + sealed[Layout::mechanism_length]) {
       return unexpected(gss_detail::seal_error(SealFault::wrong_size));
     }
-    SealingKeyId id;
+    SealKeyId id;
     std::memcpy(id.bytes, sealed.data() + Layout::key, sizeof id.bytes);
     return id;
   }
-  [[nodiscard]] friend bool operator==(const SealingKeyId&, const SealingKeyId&) noexcept = default;
+  [[nodiscard]] friend bool operator==(const SealKeyId&, const SealKeyId&) noexcept = default;
 };
 
 /// An AES-256 key for seals. It seals up to 2^32 tokens: nonces are random. Move-only, wiped.
-class SealingKey {
+class SealKey {
  public:
   static constexpr std::size_t size = 32;
 
   /// Of OpenSSL's generator for secrets. Errors: policy, if that gives none; system (ENOMEM).
-  [[nodiscard]] static Result<SealingKey> generate() noexcept {
+  [[nodiscard]] static Result<SealKey> generate() noexcept {
     auto bytes = SecretBytes::with_size(size);
     if (!bytes) return unexpected(bytes.error());
     if (RAND_priv_bytes(bytes->data(), static_cast<int>(size)) != 1) {
@@ -194,9 +194,9 @@ class SealingKey {
     return from_bytes(*std::move(bytes));
   }
   /// Those of bytes() elsewhere. Errors: usage, if they are not 32.
-  [[nodiscard]] static Result<SealingKey> from_bytes(SecretBytes bytes) noexcept {
-    if (bytes.size() != size) return unexpected(Error::usage("SealingKey", "a sealing key has 32 bytes"));
-    SealingKey key;
+  [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
+    if (bytes.size() != size) return unexpected(Error::usage("SealKey", "a sealing key has 32 bytes"));
+    SealKey key;
     // HKDF would be more than is needed: the key is uniformly random, and 64 bits of a hash do not tell it.
     static constexpr char label[] = "gsskey seal key id";
     unsigned char input[sizeof label + size];
@@ -211,22 +211,22 @@ class SealingKey {
     return key;
   }
 
-  [[nodiscard]] const SealingKeyId& id() const noexcept { return id_; }
+  [[nodiscard]] const SealKeyId& id() const noexcept { return id_; }
   /// To be kept where only those can read it who may open the seals. Empty after a move.
   [[nodiscard]] const SecretBytes& bytes() const noexcept { return bytes_; }
 
  private:
-  SealingKey() noexcept = default;
+  SealKey() noexcept = default;
 
   SecretBytes bytes_;
-  SealingKeyId id_{};
+  SealKeyId id_{};
 };
 
 /// `token`, encrypted and authenticated, beside the implementation and its build, the `mechanism` of the token, and the
 /// time from which it does not open any more: `time_to_live` from now on, by the machine's clock. At most 1 GiB. What
 /// comes back is no secret. Errors: usage (the key is moved from, the token too large); policy, if OpenSSL refuses;
 /// system (ENOMEM).
-[[nodiscard]] inline Result<SecretBytes> seal(const SealingKey& key, ByteView token, const Oid& mechanism,
+[[nodiscard]] inline Result<SecretBytes> seal(const SealKey& key, ByteView token, const Oid& mechanism,
                                               Seconds time_to_live) noexcept {
   using Layout = gss_detail::SealLayout;
   constexpr const char* operation = "EVP_EncryptFinal_ex";
@@ -264,10 +264,10 @@ class SealingKey {
 /// The token again, if nothing of the seal was changed, and it is of this implementation in this build, of a mechanism
 /// that M accepts, and not expired. Errors: policy, of which seal_fault() tells the kind; usage; system (ENOMEM).
 template <Mechanism M>
-[[nodiscard]] Result<SecretBytes> open_seal(const SealingKey& key, ByteView sealed) noexcept {
+[[nodiscard]] Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
   using Layout = gss_detail::SealLayout;
   if (key.bytes().empty()) return unexpected(Error::usage("open_seal", "the sealing key is empty: moved from"));
-  const auto id = SealingKeyId::of(sealed);
+  const auto id = SealKeyId::of(sealed);
   if (!id) return unexpected(id.error());
   if (!(*id == key.id())) return unexpected(gss_detail::seal_error(SealFault::foreign_key));
   const unsigned char* const in = sealed.data();
