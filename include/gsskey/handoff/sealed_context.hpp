@@ -67,6 +67,25 @@ class KeyName {
   return {};
 }
 
+/// Of a context what parking has to know. SecurityContext::inquire() would import names too, which takes longer than
+/// all the rest.
+struct Kind {
+  Oid mechanism;
+  bool is_initiator;
+};
+template <Mechanism M>
+[[nodiscard]] Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
+  constexpr const char* operation = "gss_inquire_context";
+  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  OM_uint32 minor = 0;
+  gss_OID mechanism = GSS_C_NO_OID;
+  int is_initiator = 0;
+  const OM_uint32 major = gss_inquire_context(&minor, context.get(), nullptr, nullptr, nullptr, &mechanism, nullptr,
+                                              &is_initiator, nullptr);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return Kind{Oid::copy_of(mechanism), is_initiator != 0};
+}
+
 /// What is sealed: length of the context (four bytes, big-endian), the context, the credential.
 [[nodiscard]] inline Result<SecretBytes> joined(ByteView context, ByteView credential) noexcept {
   auto both = SecretBytes::with_size(4 + context.size() + credential.size());
@@ -173,7 +192,7 @@ template <Mechanism M>
   constexpr const char* operation = "handoff::park";
   if (auto can = handoff_detail::check_process(operation); !can) return unexpected(can.error());
   if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
-  const auto info = context.inquire();
+  const auto info = handoff_detail::kind_of(context);
   if (!info) return unexpected(info.error());
   const auto lifetime = context.lifetime();
   if (!lifetime) return unexpected(lifetime.error());
