@@ -24,6 +24,7 @@ def arguments():
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
     for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
         parser.add_argument("--" + program, required=True)
+    parser.add_argument("--prefork_server")  # where there are libkeyutils and OpenSSL
     options = parser.parse_args()
     if options.implementation != "mit":  # Heimdal and Shishi leak something in every process
         os.environ.update(without_leak_check())

@@ -1,0 +1,139 @@
+// gsskey/handoff/credential_cache: a Kerberos credential cache in the kernel (KEYRING:), as long as an object.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <sys/random.h>
+
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/credential_transfer.hpp>
+#include <gsskey/keyring/keyring.hpp>
+#include <gsskey/keyring/proc.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff {
+
+/// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
+/// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
+/// filled by who makes it, and gone with the object, which must end on a thread of that session; credentials of it are
+/// of no use then. Move-only; any number of them side by side, from any number of threads.
+///
+/// Making one asks a KDC where there is no ticket yet, and blocks. Errors: those of the calls that are named; keyring,
+/// EDQUOT with the figures, when the user has too many keys (200 of 20,000 bytes altogether; a cache with one ticket
+/// has seven; wait_for_quota() may help); unavailable, but on MIT krb5.
+class [[nodiscard]] CredentialCache {
+ public:
+  /// Initial tickets for a password, which you wipe yourself. Credential::with_password, gss_store_cred_into.
+  [[nodiscard]] static Result<CredentialCache> from_password(const Name& name, ByteView password) noexcept {
+    return filled([&] { return Initiating::with_password(name, password); });
+  }
+  /// Initial tickets for a key of a keytab ("FILE:/etc/krb5.keytab"). gss_acquire_cred_from.
+  [[nodiscard]] static Result<CredentialCache> from_keytab(const Name& name, const char* keytab) noexcept {
+    auto cache = create();
+    if (!cache) return cache;
+    const auto credential = Initiating::from_store({.ccache = cache->name(), .client_keytab = keytab}, name);
+    if (!credential) return unexpected(cache->explained(credential.error()));
+    // Tickets come when they are first needed, which is now.
+    if (const auto lifetime = credential->lifetime(); !lifetime) return unexpected(cache->explained(lifetime.error()));
+    return cache;
+  }
+  /// The tickets of another cache ("FILE:/tmp/krb5cc_0"), which stays as it is. gss_acquire_cred_from,
+  /// gss_store_cred_into.
+  [[nodiscard]] static Result<CredentialCache> from_cache(const char* other) noexcept {
+    return filled([&] { return Initiating::from_store({.ccache = other}); });
+  }
+  /// The tickets of a credential: a delegated one, say. gss_store_cred_into.
+  template <Usage U>
+    requires(!std::same_as<U, Accept>)
+  [[nodiscard]] static Result<CredentialCache> from_credential(const Credential<mech::Krb5, U>& credential) noexcept {
+    auto cache = create();
+    if (!cache) return cache;
+    return stored(*std::move(cache), credential);
+  }
+
+  /// For CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef". Valid as long as this object stays where
+  /// it is.
+  [[nodiscard]] const char* name() const noexcept { return name_; }
+  /// What is in it, to authenticate with. Credential::from_store.
+  [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
+    return Initiating::from_store({.ccache = name_});
+  }
+  /// The ring that it is in the kernel.
+  [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
+
+ private:
+  using Initiating = Credential<mech::Krb5, Initiate>;
+  static constexpr std::string_view type = "KEYRING:session:";
+  static constexpr std::string_view ring_prefix = "_krb_";  // as libkrb5 calls it
+  static constexpr std::string_view own_prefix = "gsskey-";
+  static constexpr std::size_t random_size = 8;
+  struct RingName {
+    char text[ring_prefix.size() + own_prefix.size() + 2 * random_size + 1] = {};
+    [[nodiscard]] const char* c_str() const noexcept { return text; }
+    [[nodiscard]] std::size_t size() const noexcept { return sizeof text - 1; }
+  };
+
+  CredentialCache() noexcept = default;
+
+  /// Empty. The ring is made here, and found by libkrb5: so it is ours from the beginning.
+  [[nodiscard]] static Result<CredentialCache> create() noexcept {
+    constexpr const char* operation = "handoff::CredentialCache";
+#if !defined(GSSKEY_GSS_MIT)
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
+#else
+    unsigned char random[random_size];
+    if (::getrandom(random, sizeof random, 0) != sizeof random) return unexpected(Error::system(operation, errno));
+    RingName ring_name;
+    char* out = detail::append(detail::append(ring_name.text, ring_prefix), own_prefix);
+    for (const unsigned char byte : random) {
+      *out++ = "0123456789abcdef"[byte >> 4];
+      *out++ = "0123456789abcdef"[byte & 15];
+    }
+    CredentialCache cache;
+    out = detail::append(detail::append(cache.name_, type), detail::view_of(ring_name.text + ring_prefix.size()));
+    const auto session = Keyring::session();
+    if (!session) return unexpected(session.error());
+    auto ring = wait_for_quota(Seconds{}, [&] { return session->create(key_type::Keyring{ring_name}); });
+    if (!ring) return unexpected(ring.error());
+    cache.ring_ = *std::move(ring);
+    return cache;
+#endif
+  }
+  template <class Acquire>
+  [[nodiscard]] static Result<CredentialCache> filled(Acquire acquire) noexcept {
+    auto cache = create();  // first: where there are none, no KDC is asked
+    if (!cache) return cache;
+    const auto credential = acquire();
+    if (!credential) return unexpected(credential.error());
+    return stored(*std::move(cache), *credential);
+  }
+  template <Usage U>
+  [[nodiscard]] static Result<CredentialCache> stored(CredentialCache cache,
+                                                      const Credential<mech::Krb5, U>& credential) noexcept {
+    if (auto done = store_credential_into(credential, {.ccache = cache.name()}, {.make_default = true}); !done) {
+      return unexpected(cache.explained(done.error()));
+    }
+    return cache;
+  }
+  /// A gss call that failed with EDQUOT, as what it is.
+  [[nodiscard]] Error explained(const Error& error) const noexcept {
+    if (error.domain() != Domain::gss || error.minor_status() != static_cast<std::uint32_t>(EDQUOT)) return error;
+    return wait_for_quota(
+               Seconds{},
+               [&]() -> Result<void> { return unexpected(Error::keyring(error.operation(), EDQUOT, ring_.serial())); })
+        .error();
+  }
+
+  Keyring ring_;
+  char name_[type.size() + own_prefix.size() + 2 * random_size + 1] = {};
+};
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff

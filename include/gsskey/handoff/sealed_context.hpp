@@ -1,0 +1,280 @@
+// gsskey/handoff/sealed_context: an established context goes to another process: sealed, with its key in the kernel,
+// and taken by one.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <strings.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstdlib>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/credential_transfer.hpp>
+#include <gsskey/gss/security_context.hpp>
+#include <gsskey/keyring/keyring.hpp>
+#include <gsskey/openssl/seal.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+namespace handoff {
+class ParkedContext;
+}
+
+namespace handoff_detail {
+struct Parked;  // makes a ParkedContext
+
+/// The description of the key that opens a parked context. Nothing in it is secret.
+class KeyName {
+ public:
+  explicit KeyName(const SealKeyId& id) noexcept {
+    char* out = text_ + prefix.size();
+    std::memcpy(text_, prefix.data(), prefix.size());
+    for (const unsigned char byte : id.bytes) {
+      *out++ = "0123456789abcdef"[byte >> 4];
+      *out++ = "0123456789abcdef"[byte & 15];
+    }
+  }
+  [[nodiscard]] const char* c_str() const noexcept { return text_; }
+  [[nodiscard]] std::size_t size() const noexcept { return sizeof text_ - 1; }
+
+ private:
+  static constexpr std::string_view prefix = "gsskey-parked:";
+  char text_[prefix.size() + 2 * sizeof SealKeyId::bytes + 1] = {};
+};
+
+/// What parking and claiming need of this process, whatever the context.
+[[nodiscard]] inline Result<void> check_process(const char* operation) noexcept {
+  if constexpr (!capabilities.context_export) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " cannot export contexts"));
+  }
+#if defined(GSSKEY_GSS_MIT)
+  // As gssproxy's plugin reads it.
+  if (const char* const proxy = std::getenv("GSS_USE_PROXY")) {
+    for (const char* const yes : {"1", "on", "true", "yes"}) {
+      if (::strcasecmp(proxy, yes) != 0) continue;
+      return unexpected(Error::policy(operation, 0, "GSS_USE_PROXY: gssproxy crashes when it exports a context"));
+    }
+  }
+#endif
+  return {};
+}
+
+/// Of a context what parking has to know. SecurityContext::inquire() would import names too, which takes longer than
+/// all the rest.
+struct Kind {
+  Oid mechanism;
+  bool is_initiator;
+};
+template <Mechanism M>
+[[nodiscard]] Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
+  constexpr const char* operation = "gss_inquire_context";
+  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  OM_uint32 minor = 0;
+  gss_OID mechanism = GSS_C_NO_OID;
+  int is_initiator = 0;
+  const OM_uint32 major = gss_inquire_context(&minor, context.get(), nullptr, nullptr, nullptr, &mechanism, nullptr,
+                                              &is_initiator, nullptr);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return Kind{Oid::copy_of(mechanism), is_initiator != 0};
+}
+
+/// What is sealed: length of the context (four bytes, big-endian), the context, the credential.
+[[nodiscard]] inline Result<SecretBytes> joined(ByteView context, ByteView credential) noexcept {
+  auto both = SecretBytes::with_size(4 + context.size() + credential.size());
+  if (!both) return both;
+  gss_detail::SealLayout::put(both->data(), context.size(), 4);
+  std::memcpy(both->data() + 4, context.data(), context.size());
+  if (!credential.empty()) std::memcpy(both->data() + 4 + context.size(), credential.data(), credential.size());
+  return both;
+}
+
+/// Takes the key out of `ring`: for one of all that try. Into the ring of this thread, because that goes with it if it
+/// is killed now.
+[[nodiscard]] inline Result<SecretBytes> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
+  const auto not_there = [](Error error) {
+    switch (static_cast<int>(error.minor_status())) {
+      case EKEYEXPIRED:
+        return std::move(error).with_text(error.text(), "; the time to live of the parked context is over");
+      case EACCES:
+      case ENOENT:
+      case ENOKEY:
+      case EKEYREVOKED:
+        return std::move(error).with_text(
+            error.text(), "; the parked context was claimed or given up, or this thread does not possess the ring");
+      default:
+        return error;
+    }
+  };
+  const auto own = Keyring::install_thread();
+  if (!own) return unexpected(own.error());
+  const auto key = ring.search<key_type::User>(KeyName{id});
+  if (!key) return unexpected(not_there(key.error()));
+  if (auto moved = ring.move(*key, *own); !moved) return unexpected(not_there(moved.error()));
+  auto bytes = key->read();
+  static_cast<void>(own->unlink(*key));
+  return bytes;
+}
+}  // namespace handoff_detail
+
+namespace handoff {
+
+template <Mechanism M>
+struct ParkOptions {
+  /// How long it can be claimed; the kernel sees to it. Shorter if the context ends before.
+  Seconds time_to_live = Seconds{30};
+  /// What the initiator delegated (AcceptorOptions::delegated), to go along in the same seal; it stays good here too.
+  /// nullptr: nothing goes along.
+  const Credential<M, Initiate>* delegated = nullptr;
+  /// What MIT krb5 adds to the lifetime of an acceptor's context (clockskew of krb5.conf): taken off again.
+  Seconds acceptor_skew = Seconds{300};
+};
+
+template <Mechanism M>
+struct ClaimOptions {
+  /// Where the credential goes that came along; emptied if none did. Without a slot it is not kept.
+  Credential<M, Initiate>* delegated = nullptr;
+};
+
+/// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
+/// what was not claimed. Move-only.
+class [[nodiscard]] ParkedContext {
+ public:
+  /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No
+  /// secret to who does not possess the ring. Valid as long as this object.
+  [[nodiscard]] ByteView bytes() const noexcept { return sealed_; }
+  /// Where the key is.
+  [[nodiscard]] KeyringRef ring() const noexcept { return key_.ring(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(key_); }
+
+  /// Gives ownership up, with the bytes: from here on the key goes when it is claimed, or with the time to live.
+  [[nodiscard]] SecretBytes release() && noexcept {
+    static_cast<void>(std::move(key_).release());
+    return std::move(sealed_);
+  }
+
+ private:
+  ParkedContext(Key<key_type::User> key, SecretBytes sealed) noexcept
+      : key_{std::move(key)}, sealed_{std::move(sealed)} {}
+  friend struct handoff_detail::Parked;
+
+  Key<key_type::User> key_;
+  SecretBytes sealed_;
+};
+
+}  // namespace handoff
+
+struct handoff_detail::Parked {
+  [[nodiscard]] static handoff::ParkedContext with(Key<key_type::User> key, SecretBytes sealed) noexcept {
+    return {std::move(key), std::move(sealed)};
+  }
+};
+
+namespace handoff {
+
+/// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
+/// alone, and leaves that key in the ring, for the time to live, with a mask that nobody can change. Whoever possesses
+/// the ring can claim, and nobody else: a ring of the session serves a process and its children, of other users too.
+/// The key goes through the ring of the calling thread, which is made if there is none, and is in `ring` only with its
+/// timeout: a process that is killed leaves nothing that outlives it. `context` is empty afterwards. On failure it is
+/// as before, unless the implementation lost it, and no key stays. Errors: usage; gss, RoutineError::context_expired
+/// too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL); unavailable.
+template <Mechanism M>
+[[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
+                                         ParkOptions<M> options = {}) noexcept {
+  constexpr const char* operation = "handoff::park";
+  if (auto can = handoff_detail::check_process(operation); !can) return unexpected(can.error());
+  if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
+  const auto info = handoff_detail::kind_of(context);
+  if (!info) return unexpected(info.error());
+  const auto lifetime = context.lifetime();
+  if (!lifetime) return unexpected(lifetime.error());
+  Seconds left = *lifetime;
+  if (known_faults.acceptors_outlive_tickets && !left.is_indefinite() && !info->is_initiator &&
+      mech::Iakerb::accepts(info->mechanism)) {  // Kerberos
+    left = left > options.acceptor_skew ? Seconds{left.count() - options.acceptor_skew.count()} : Seconds{};
+  }
+  if (left == Seconds{}) {
+    return unexpected(Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
+                          .with_text("the context has expired; its ticket has ended: authenticate anew"));
+  }
+  if (options.time_to_live < left) left = options.time_to_live;
+
+  SecretBytes credential;
+  if (options.delegated != nullptr && *options.delegated) {
+    auto exported = export_credential(*options.delegated);
+    if (!exported) return unexpected(exported.error());
+    credential = *std::move(exported);
+  }
+
+  const auto sealing = SealKey::generate();
+  if (!sealing) return unexpected(sealing.error());
+  // Without the right to set attributes: nobody shall prolong it.
+  constexpr auto mask = Permissions{}
+                            .possessor(Right::view | Right::read | Right::search | Right::link)
+                            .accepting(Risk::nobody_may_change_again);
+  const auto own = Keyring::install_thread();
+  if (!own) return unexpected(own.error());
+  auto key = own->create(key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
+                         {.permissions = mask, .timeout = left});
+  if (!key) return unexpected(key.error());
+  if (auto moved = key->move_to(ring); !moved) return unexpected(moved.error());
+
+  const auto exported = std::move(context).export_context();  // from here on the context is in the token
+  if (!exported) return unexpected(exported.error());
+  const auto token = handoff_detail::joined(*exported, credential);
+  auto sealed = token ? seal(*sealing, *token, info->mechanism, left) : Result<SecretBytes>{unexpected(token.error())};
+  if (!sealed) {
+    if (auto again = SecurityContext<M>::import_context(*exported)) context = *std::move(again);
+    return unexpected(sealed.error());
+  }
+  return handoff_detail::Parked::with(*std::move(key), *std::move(sealed));
+}
+
+/// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked. Of all that try, in whatever
+/// processes, one gets the key, and whatever comes of it then, nobody else will. The key goes through the ring of the
+/// calling thread, which is made if there is none. Take `ring` from your own process and not from who sends the bytes:
+/// who can put a key there can have any context claimed. Errors: keyring (claimed already, over, ring not possessed);
+/// policy, of which seal_fault() tells what is wrong with the seal; those of import_context() and import_credential();
+/// unavailable.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
+                                               ClaimOptions<M> options = {}) noexcept {
+  if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
+  const auto id = SealKeyId::of(parked);
+  if (!id) return unexpected(id.error());
+  auto raw_key = handoff_detail::take_key(*id, ring);
+  if (!raw_key) return unexpected(raw_key.error());
+  const auto key = SealKey::from_bytes(*std::move(raw_key));
+  if (!key) return unexpected(key.error());
+  const auto token = open_seal<M>(*key, parked);
+  if (!token) return unexpected(token.error());
+
+  const ByteView both = *token;
+  const std::size_t size = both.size() < 4 ? 0 : gss_detail::SealLayout::get(both.data(), 4);
+  auto context = SecurityContext<M>::import_context(both.subview(4, size));
+  if (!context || options.delegated == nullptr) return context;
+  *options.delegated = {};
+  if (const ByteView credential = both.subview(4 + size); !credential.empty()) {
+    // SPNEGO's is the one that was delegated within.
+    auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
+    if (!imported) return unexpected(imported.error());
+    *options.delegated = Credential<M, Initiate>::adopt(imported->release());
+  }
+  return context;
+}
+/// The same where the object itself is.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> claim(const ParkedContext& parked, ClaimOptions<M> options = {}) noexcept {
+  return claim<M>(parked.bytes(), parked.ring(), options);
+}
+
+}  // namespace handoff
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

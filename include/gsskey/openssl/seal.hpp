@@ -1,0 +1,310 @@
+// gsskey/openssl/seal: tokens under AES-256-GCM that open for one key, implementation and mechanism, and for a time.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <link.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <time.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <iterator>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/oid.hpp>
+
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+
+/// Why a seal does not open. The first four are found before the key is used, the others are true of the sealed bytes.
+enum class SealFault : std::uint8_t {
+  none,                  ///< it is an Error of something else
+  not_a_seal,            ///< it does not begin like one
+  other_format,          ///< of another version of this format
+  wrong_size,            ///< cut off, or something follows
+  foreign_key,           ///< of another key than this one
+  altered,               ///< a bit is not as it was sealed
+  other_implementation,  ///< of another GSS library
+  other_build,           ///< of the same GSS library in another build
+  other_mechanism,       ///< of a mechanism that is not accepted
+  expired,
+};
+
+namespace gss_detail {
+inline constexpr const char* seal_fault_texts[] = {
+    "",
+    "these bytes are no seal",
+    "the seal has another format",
+    "the seal is cut off, or something follows it",
+    "the seal was made with another key",
+    "the seal was altered",
+    "the seal was made with another GSS implementation than " GSSKEY_GSS_NAME,
+    "the seal was made with another build of " GSSKEY_GSS_NAME,
+    "the sealed token is one of another mechanism",
+    "the seal has expired",
+};
+[[nodiscard]] inline Error seal_error(SealFault fault) noexcept {
+  return Error::policy("open_seal", 0, seal_fault_texts[static_cast<std::size_t>(fault)]);
+}
+
+/// Which build of the GSS library this process has loaded: the build-id that the linker gave it, the first 20 bytes;
+/// zeros if it gave none. No implementation tells its version, and an exported context is private to one.
+struct LibraryBuild {
+  static constexpr std::size_t size = 20;
+  unsigned char id[size] = {};
+
+  [[nodiscard]] static const LibraryBuild& loaded() noexcept {
+    static const LibraryBuild build = find();
+    return build;
+  }
+
+ private:
+  [[nodiscard]] static LibraryBuild find() noexcept {
+    LibraryBuild build;
+    ::dl_iterate_phdr(
+        [](::dl_phdr_info* module, std::size_t, void* found) {
+          if (!has_the_library(*module)) return 0;
+          for (int at = 0; at < module->dlpi_phnum; ++at) {
+            const auto& segment = module->dlpi_phdr[at];
+            if (segment.p_type == PT_NOTE) read_notes(module->dlpi_addr + segment.p_vaddr, segment.p_memsz, found);
+          }
+          return 1;
+        },
+        &build);
+    return build;
+  }
+  [[nodiscard]] static bool has_the_library(const ::dl_phdr_info& module) noexcept {
+    // The bytes of an OID: a program may have a copy of a variable of the library, and functions of the same name.
+    const auto address = reinterpret_cast<std::uintptr_t>(GSS_C_NT_HOSTBASED_SERVICE->elements);
+    for (int at = 0; at < module.dlpi_phnum; ++at) {
+      const auto& segment = module.dlpi_phdr[at];
+      const std::uintptr_t start = module.dlpi_addr + segment.p_vaddr;
+      if (segment.p_type == PT_LOAD && address >= start && address - start < segment.p_memsz) return true;
+    }
+    return false;
+  }
+  static void read_notes(std::uintptr_t at, std::size_t size_left, void* found) noexcept {
+    const auto padded = [](std::size_t count) { return (count + 3) & ~std::size_t{3}; };
+    ElfW(Nhdr) note;
+    while (size_left >= sizeof note) {
+      const auto* const bytes = reinterpret_cast<const unsigned char*>(at);
+      std::memcpy(&note, bytes, sizeof note);
+      const std::size_t description = sizeof note + padded(note.n_namesz);
+      const std::size_t whole = description + padded(note.n_descsz);
+      if (whole > size_left) return;
+      if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(bytes + sizeof note, "GNU", 4) == 0) {
+        const std::size_t count = note.n_descsz < size ? note.n_descsz : size;
+        std::memcpy(static_cast<LibraryBuild*>(found)->id, bytes + description, count);
+        return;
+      }
+      at += whole;
+      size_left -= whole;
+    }
+  }
+};
+
+struct CipherTraits {
+  using Handle = EVP_CIPHER_CTX*;
+  static constexpr Handle none = nullptr;
+  static void close(Handle cipher) noexcept { EVP_CIPHER_CTX_free(cipher); }
+};
+using Cipher = UniqueHandle<CipherTraits>;
+
+/// How a seal begins. Numbers are big-endian:
+///     0 "gssS"   4 format, 1   5 initial of the implementation   6 its build   26 expiry, in seconds since 1970
+///     34 id of the key   42 length of the token   46 length of the mechanism   47 nonce   59 the mechanism's OID
+/// Then come the encrypted token and the tag, which is over all of it.
+struct SealLayout {
+  static constexpr std::size_t format = 4, implementation = 5, build = 6, expiry = 26, key = 34, length = 42,
+                               mechanism_length = 46, nonce = 47, mechanism = 59;
+  static constexpr std::size_t nonce_size = 12, tag_size = 16;
+  static constexpr unsigned char magic[4] = {'g', 's', 's', 'S'};
+  static constexpr unsigned char this_format = 1;
+  static constexpr std::size_t max_token = 1u << 30;  // OpenSSL counts in int
+
+  static void put(unsigned char* out, std::uint64_t number, unsigned size) noexcept {
+    while (size-- > 0) *out++ = static_cast<unsigned char>(number >> (8 * size));
+  }
+  [[nodiscard]] static std::uint64_t get(const unsigned char* in, unsigned size) noexcept {
+    std::uint64_t number = 0;
+    while (size-- > 0) number = number << 8 | *in++;
+    return number;
+  }
+  [[nodiscard]] static std::uint64_t now() noexcept {
+    ::timespec time;
+    ::clock_gettime(CLOCK_REALTIME, &time);
+    return static_cast<std::uint64_t>(time.tv_sec);
+  }
+};
+}  // namespace gss_detail
+
+/// What open_seal() found wrong; SealFault::none for Errors from elsewhere.
+[[nodiscard]] inline SealFault seal_fault(const Error& error) noexcept {
+  if (error.domain() != Domain::policy) return SealFault::none;
+  for (std::size_t at = 1; at < std::size(gss_detail::seal_fault_texts); ++at) {
+    if (error.text() == detail::view_of(gss_detail::seal_fault_texts[at])) return static_cast<SealFault>(at);
+  }
+  return SealFault::none;
+}
+
+/// Tells keys apart without telling a key: 64 bits of a hash.
+struct SealKeyId {
+  unsigned char bytes[8];
+
+  /// Of the key that `sealed` was made with, or so it says. Errors: policy, as those of open_seal().
+  [[nodiscard]] static Result<SealKeyId> of(ByteView sealed) noexcept {
+    using Layout = gss_detail::SealLayout;
+    if (!(sealed.subview(0, sizeof Layout::magic) == ByteView{Layout::magic})) {
+      return unexpected(gss_detail::seal_error(SealFault::not_a_seal));
+    }
+    if (sealed.size() > Layout::format && sealed[Layout::format] != Layout::this_format) {
+      return unexpected(gss_detail::seal_error(SealFault::other_format));
+    }
+    const std::size_t fixed = Layout::mechanism + Layout::tag_size;
+    if (sealed.size() < fixed ||
+        sealed.size() - fixed != Layout::get(sealed.data() + Layout::length, 4) + sealed[Layout::mechanism_length]) {
+      return unexpected(gss_detail::seal_error(SealFault::wrong_size));
+    }
+    SealKeyId id;
+    std::memcpy(id.bytes, sealed.data() + Layout::key, sizeof id.bytes);
+    return id;
+  }
+  [[nodiscard]] friend bool operator==(const SealKeyId&, const SealKeyId&) noexcept = default;
+};
+
+/// An AES-256 key for seals. It seals up to 2^32 tokens: nonces are random. Move-only, wiped.
+class SealKey {
+ public:
+  static constexpr std::size_t size = 32;
+
+  /// Of OpenSSL's generator for secrets. Errors: policy, if that gives none; system (ENOMEM).
+  [[nodiscard]] static Result<SealKey> generate() noexcept {
+    auto bytes = SecretBytes::with_size(size);
+    if (!bytes) return unexpected(bytes.error());
+    if (RAND_priv_bytes(bytes->data(), static_cast<int>(size)) != 1) {
+      return unexpected(Error::policy("RAND_priv_bytes", 0, "OpenSSL gives no random bytes"));
+    }
+    return from_bytes(*std::move(bytes));
+  }
+  /// Those of bytes() elsewhere. Errors: usage, if they are not 32.
+  [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
+    if (bytes.size() != size) return unexpected(Error::usage("SealKey", "a sealing key has 32 bytes"));
+    SealKey key;
+    // HKDF would be more than is needed: the key is uniformly random, and 64 bits of a hash do not tell it.
+    static constexpr char label[] = "gsskey seal key id";
+    unsigned char input[sizeof label + size];
+    std::memcpy(input, label, sizeof label);
+    std::memcpy(input + sizeof label, bytes.data(), size);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    const int done = EVP_Digest(input, sizeof input, digest, nullptr, EVP_sha256(), nullptr);
+    OPENSSL_cleanse(input, sizeof input);
+    if (done != 1) return unexpected(Error::policy("EVP_Digest", 0, "OpenSSL has no SHA-256"));
+    std::memcpy(key.id_.bytes, digest, sizeof key.id_.bytes);
+    key.bytes_ = std::move(bytes);
+    return key;
+  }
+
+  [[nodiscard]] const SealKeyId& id() const noexcept { return id_; }
+  /// To be kept where only those can read it who may open the seals. Empty after a move.
+  [[nodiscard]] const SecretBytes& bytes() const noexcept { return bytes_; }
+
+ private:
+  SealKey() noexcept = default;
+
+  SecretBytes bytes_;
+  SealKeyId id_{};
+};
+
+/// `token`, encrypted and authenticated, beside the implementation and its build, the `mechanism` of the token, and the
+/// time from which it does not open any more: `time_to_live` from now on, by the machine's clock. At most 1 GiB. What
+/// comes back is no secret. Errors: usage (the key is moved from, the token too large); policy, if OpenSSL refuses;
+/// system (ENOMEM).
+[[nodiscard]] inline Result<SecretBytes> seal(const SealKey& key, ByteView token, const Oid& mechanism,
+                                              Seconds time_to_live) noexcept {
+  using Layout = gss_detail::SealLayout;
+  constexpr const char* operation = "EVP_EncryptFinal_ex";
+  if (key.bytes().empty()) return unexpected(Error::usage(operation, "the sealing key is empty: moved from"));
+  if (token.size() > Layout::max_token) return unexpected(Error::usage(operation, "the token is larger than 1 GiB"));
+  const std::size_t header_size = Layout::mechanism + mechanism.size();
+  auto sealed = SecretBytes::with_size(header_size + token.size() + Layout::tag_size);
+  if (!sealed) return sealed;
+  unsigned char* const out = sealed->data();
+  std::memcpy(out, Layout::magic, sizeof Layout::magic);
+  out[Layout::format] = Layout::this_format;
+  out[Layout::implementation] = static_cast<unsigned char>(GSSKEY_GSS_NAME[0]);
+  std::memcpy(out + Layout::build, gss_detail::LibraryBuild::loaded().id, gss_detail::LibraryBuild::size);
+  const std::uint64_t expiry = time_to_live.is_indefinite() ? ~std::uint64_t{0} : Layout::now() + time_to_live.count();
+  Layout::put(out + Layout::expiry, expiry, 8);
+  std::memcpy(out + Layout::key, key.id().bytes, sizeof key.id().bytes);
+  Layout::put(out + Layout::length, token.size(), 4);
+  out[Layout::mechanism_length] = static_cast<unsigned char>(mechanism.size());
+  if (!mechanism.empty()) std::memcpy(out + Layout::mechanism, mechanism.data(), mechanism.size());
+
+  const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
+  int size = 0;
+  if (RAND_bytes(out + Layout::nonce, static_cast<int>(Layout::nonce_size)) != 1 || !cipher ||
+      EVP_EncryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.bytes().data(), out + Layout::nonce, nullptr) != 1 ||
+      EVP_EncryptUpdate(cipher.get(), nullptr, &size, out, static_cast<int>(header_size)) != 1 ||
+      EVP_EncryptUpdate(cipher.get(), out + header_size, &size, token.data(), static_cast<int>(token.size())) != 1 ||
+      EVP_EncryptFinal_ex(cipher.get(), out + header_size + size, &size) != 1 ||
+      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(Layout::tag_size),
+                          out + header_size + token.size()) != 1) {
+    return unexpected(Error::policy(operation, 0, "OpenSSL does not seal with AES-256-GCM"));
+  }
+  return sealed;
+}
+
+/// The token again, if nothing of the seal was changed, and it is of this implementation in this build, of a mechanism
+/// that M accepts, and not expired. Errors: policy, of which seal_fault() tells the kind; usage; system (ENOMEM).
+template <Mechanism M>
+[[nodiscard]] Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
+  using Layout = gss_detail::SealLayout;
+  if (key.bytes().empty()) return unexpected(Error::usage("open_seal", "the sealing key is empty: moved from"));
+  const auto id = SealKeyId::of(sealed);
+  if (!id) return unexpected(id.error());
+  if (!(*id == key.id())) return unexpected(gss_detail::seal_error(SealFault::foreign_key));
+  const unsigned char* const in = sealed.data();
+  const std::size_t mechanism_size = in[Layout::mechanism_length];
+  const std::size_t header_size = Layout::mechanism + mechanism_size;
+  const std::size_t token_size = sealed.size() - header_size - Layout::tag_size;
+  if (token_size > Layout::max_token) return unexpected(gss_detail::seal_error(SealFault::wrong_size));
+  auto token = SecretBytes::with_size(token_size);
+  if (!token) return token;
+
+  const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
+  auto* const tag = const_cast<unsigned char*>(in + header_size + token_size);  // which is only read
+  int size = 0;
+  if (!cipher ||
+      EVP_DecryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
+      EVP_DecryptUpdate(cipher.get(), nullptr, &size, in, static_cast<int>(header_size)) != 1 ||
+      EVP_DecryptUpdate(cipher.get(), token->data(), &size, in + header_size, static_cast<int>(token_size)) != 1 ||
+      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(Layout::tag_size), tag) != 1) {
+    return unexpected(Error::policy("EVP_DecryptUpdate", 0, "OpenSSL does not open AES-256-GCM"));
+  }
+  if (EVP_DecryptFinal_ex(cipher.get(), token->data() + size, &size) != 1) {
+    return unexpected(gss_detail::seal_error(SealFault::altered));
+  }
+  // From here on all of it is as it was sealed.
+  if (in[Layout::implementation] != static_cast<unsigned char>(GSSKEY_GSS_NAME[0])) {
+    return unexpected(gss_detail::seal_error(SealFault::other_implementation));
+  }
+  if (!(ByteView{in + Layout::build, gss_detail::LibraryBuild::size} ==
+        ByteView{gss_detail::LibraryBuild::loaded().id})) {
+    return unexpected(gss_detail::seal_error(SealFault::other_build));
+  }
+  gss_OID_desc mechanism{static_cast<OM_uint32>(mechanism_size), const_cast<unsigned char*>(in + Layout::mechanism)};
+  if (!M::accepts(Oid::copy_of(&mechanism))) return unexpected(gss_detail::seal_error(SealFault::other_mechanism));
+  if (Layout::now() >= Layout::get(in + Layout::expiry, 8)) {
+    return unexpected(gss_detail::seal_error(SealFault::expired));
+  }
+  return token;
+}
+
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,210 @@
+// Credential caches in the kernel, used for handshakes, by many threads, and gone with their objects.
+#include <gsskey/gss/handshake.hpp>
+#include <gsskey/handoff/credential_cache.hpp>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/as_user.hpp"
+#include "support/catch.hpp"
+#include "support/environment.hpp"
+#include "support/realm.hpp"
+#include "support/session.hpp"
+#include "support/skip.hpp"
+
+using namespace gsskey;
+using handoff::CredentialCache;
+using support::must;
+using Client = Credential<mech::Krb5, Initiate>;
+
+#if !defined(GSSKEY_GSS_MIT)
+
+TEST_CASE("without caches of type KEYRING, the error names the type") {
+  support::realm();
+  const auto check = [](const Result<CredentialCache>& cache) {
+    REQUIRE_FALSE(cache);
+    CHECK(cache.error().domain() == Domain::unavailable);
+    CHECK(cache.error().text().find("KEYRING") != std::string_view::npos);
+    CHECK(cache.error().text().find(GSSKEY_GSS_NAME) != std::string_view::npos);
+  };
+  const Name alice = must(Name::user("alice"));
+  check(CredentialCache::from_password(alice, "secret"));
+  check(CredentialCache::from_keytab(alice, "FILE:/nonexistent"));
+  check(CredentialCache::from_cache("FILE:/nonexistent"));
+  check(CredentialCache::from_credential(support::initiator_credential<mech::Krb5>()));
+}
+
+#else
+
+namespace {
+
+std::string principal(std::string_view user) { return support::realm().realm.principal(user); }
+
+Result<std::string> peer_of(const Client& credential) {
+  auto ends = support::establish(Initiator<mech::Krb5>{support::target(), credential}, support::acceptor<mech::Krb5>());
+  if (!ends) return unexpected(ends.error());
+  return std::string{must(must(ends->acceptor.inquire()).initiator.display()).text()};
+}
+/// Who one is with the tickets of a cache.
+Result<std::string> owner_of(const CredentialCache& cache) {
+  const auto credential = Client::from_store({.ccache = cache.name()});
+  if (!credential) return unexpected(credential.error());
+  return peer_of(*credential);
+}
+
+Client delegated() {
+  Client credential;
+  must(support::establish(support::initiator<mech::Krb5>({.request = {ContextFlag::delegate}}),
+                          support::acceptor<mech::Krb5>({.delegated = &credential})));
+  REQUIRE(credential);
+  return credential;
+}
+
+/// What the process loads once: a plugin holds the session that it was loaded in.
+struct Prepared {
+  Prepared() {
+    support::acceptor_credential<mech::Krb5>();
+    static const auto bob = must(Client::with_password(must(Name::user("bob")), "hunter2"));
+  }
+};
+struct Session : Prepared, support::Session {};
+
+}  // namespace
+
+TEST_CASE("a cache filled in each of the ways authenticates, and goes with its object") {
+  const Session session;
+  auto& realm = support::realm().realm;
+  std::string name;
+  const auto check = [&](CredentialCache cache, const std::string& owner) {
+    CHECK(std::string{cache.name()}.starts_with("KEYRING:session:gsskey-"));
+    CHECK(must(owner_of(cache)) == owner);
+    CHECK(must(peer_of(must(cache.credential()))) == owner);
+    CHECK(must(session->members()).contains(cache.ring()));
+    name = cache.name();
+  };
+  SECTION("a password") {
+    check(must(CredentialCache::from_password(must(Name::user("bob")), "hunter2")), principal("bob"));
+  }
+  SECTION("a keytab") {
+    must(realm.kadmin("addprinc -randkey carol"));
+    const std::string keytab = "FILE:" + must(realm.export_keytab("carol"));
+    check(must(CredentialCache::from_keytab(must(Name::user("carol")), keytab.c_str())), principal("carol"));
+  }
+  SECTION("another cache") {
+    check(must(CredentialCache::from_cache(must(realm.login("bob")).c_str())), principal("bob"));
+  }
+  SECTION("a delegated credential") { check(must(CredentialCache::from_credential(delegated())), principal("alice")); }
+  SECTION("another cache in the kernel") {
+    const auto first = must(CredentialCache::from_password(must(Name::user("bob")), "hunter2"));
+    check(must(CredentialCache::from_cache(first.name())), principal("bob"));
+    CHECK(must(owner_of(first)) == principal("bob"));
+  }
+  const auto gone = Client::from_store({.ccache = name.c_str()});
+  CHECK((!gone || !peer_of(*gone)));
+  must(session->clear());  // asking for a cache that is gone makes its ring
+}
+
+TEST_CASE("two caches of one user have nothing in common; a moved one stays where it is in the kernel") {
+  const Session session;
+  auto one = must(CredentialCache::from_password(must(Name::user("bob")), "hunter2"));
+  const std::string name = one.name();
+  {
+    const auto two = must(CredentialCache::from_credential(delegated()));
+    CHECK(name != two.name());
+    CHECK(must(owner_of(two)) == principal("alice"));
+  }
+  CHECK(must(owner_of(one)) == principal("bob"));
+  const auto moved = std::move(one);
+  CHECK(name == moved.name());
+  CHECK(must(owner_of(moved)) == principal("bob"));
+  CHECK(must(session->members()).size() == 1);
+}
+
+TEST_CASE("eight threads with eight identities, in one process and without its environment") {
+  auto& realm = support::realm().realm;
+  const Session session;
+  const support::Environment nowhere{"KRB5CCNAME", "FILE:/nonexistent/cache"};
+  constexpr int count = 8;
+  std::string commands;
+  for (int at = 0; at < count; ++at) commands += "addprinc -pw secret user" + std::to_string(at) + "\n";
+  must(realm.kadmin(commands));
+  std::vector<std::string> failures(count);
+  std::vector<std::thread> threads;
+  for (int at = 0; at < count; ++at) {
+    threads.emplace_back([&failure = failures[static_cast<std::size_t>(at)], at] {
+      try {
+        const std::string user = "user" + std::to_string(at);
+        const Name name = must(Name::user(user));
+        for (int round = 0; round < 5; ++round) {
+          const auto cache = must(CredentialCache::from_password(name, "secret"));
+          if (auto owner = must(owner_of(cache)); owner != principal(user)) failure += owner + ' ';
+          if (auto owner = must(owner_of(cache)); owner != principal(user)) failure += owner + ' ';
+        }
+      } catch (const std::exception& thrown) {
+        failure += thrown.what();
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const auto& failure : failures) CHECK(failure == "");
+}
+
+TEST_CASE("when the user's quota is used up, the error has the figures, and nothing is left") {
+  support::realm();
+  const Name bob = must(Name::user("bob"));
+  if (::geteuid() != 0) return support::skip("another user's quota needs root");
+  const auto credential = must(Client::with_password(bob, "hunter2"));
+  const auto& realm = support::realm().realm;  // whose configuration is read there too
+  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+  const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
+    const auto session = must(Keyring::session());
+    const auto fill = must(session.create(key_type::Keyring{"fill"}));
+    const auto keys = [] { return must(key_quota(::geteuid())).keys; };
+    // 1: EDQUOT with the figures, and nothing left; 0: a cache
+    const auto outcome = [&] {
+      const auto cache = CredentialCache::from_credential(credential);
+      if (cache) return 0;
+      const auto& error = cache.error();
+      const bool is_quota = error.domain() == Domain::keyring &&
+                            error.minor_status() == static_cast<std::uint32_t>(EDQUOT) &&
+                            error.text().find(" of 200 keys, ") != std::string_view::npos;
+      return is_quota && must(session.members()).size() == 1 ? 1 : 2;
+    };
+    std::vector<KeyRef<key_type::User>> fillers;
+    while (true) {
+      auto key = wait_for_quota(
+          Seconds{1}, [&] { return fill.upsert(key_type::User{"fill" + std::to_string(fillers.size())}, "x"); });
+      if (!key) break;
+      fillers.push_back(*key);
+    }
+    for (const std::size_t room : {0u, 2u, 3u, 30u}) {
+      const auto wanted = keys() - static_cast<std::uint32_t>(room);
+      for (std::size_t at = 0; at < room; ++at) {
+        must(fill.unlink(fillers.back()));
+        fillers.pop_back();
+      }
+      found.push_back(support::eventually([&] { return keys() <= wanted; }));
+      found.push_back(outcome());
+    }
+  });
+  CHECK(answers == support::Answers{1, 1, 1, 1, 1, 1, 1, 0});
+}
+
+TEST_CASE("a cache that cannot be filled is an error, and leaves nothing") {
+  const Session session;
+  const Name bob = must(Name::user("bob"));
+  CHECK(CredentialCache::from_password(bob, "wrong").error().operation() ==
+        std::string{"gss_acquire_cred_with_password"});
+  CHECK_FALSE(CredentialCache::from_keytab(bob, "FILE:/nonexistent"));
+  CHECK_FALSE(CredentialCache::from_cache("FILE:/nonexistent"));
+  CHECK(CredentialCache::from_credential(Client{}).error().domain() == Domain::usage);
+  CHECK(must(session->members()).empty());
+}
+
+#endif
