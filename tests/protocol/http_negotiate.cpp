@@ -1,0 +1,317 @@
+// HTTP Negotiate: the grammar of its headers, and handshakes whose tokens travel in them.
+#include <gsskey/protocol/http_negotiate.hpp>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/handles.hpp"
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using support::must;
+
+namespace {
+
+using Spnego = mech::Spnego;
+using Headers = std::vector<std::string_view>;
+
+/// What the table says of a header.
+constexpr std::string_view absent = "absent";
+constexpr std::string_view malformed = "malformed";
+
+std::string outcome(const Result<NegotiateHeader>& header) {
+  if (!header) return header.error().minor_status() == EPROTO ? "malformed" : "another error";
+  if (!header->is_present) return "absent";
+  return header->token.empty() ? "" : "token " + std::string{header->token.text()};
+}
+
+HttpInitiator<Spnego> client(InitiatorOptions options = {}) {
+  return HttpInitiator<Spnego>{support::initiator<Spnego>(options)};
+}
+HttpAcceptor<Spnego> server(HttpAcceptorOptions<Spnego> options = {}) {
+  return HttpAcceptor<Spnego>{support::acceptor_credential<Spnego>(), options};
+}
+
+std::string peer_of(const SecurityContext<Spnego>& context) {
+  return std::string{must(must(context.inquire()).initiator.display()).text()};
+}
+
+/// A request and its repetitions, until the server gives a context; the client's is checked against it.
+std::string log_in(HttpInitiator<Spnego> ours, HttpAcceptor<Spnego>& theirs, bool waits_for_challenge) {
+  std::string authorization = waits_for_challenge ? std::string{} : must(ours.authorize());
+  while (true) {
+    auto answer = theirs.step(authorization);
+    if (!answer) throw std::runtime_error{std::string{answer.error().error.text()}};
+    const Headers headers(answer->www_authenticate.empty() ? 0 : 1, answer->www_authenticate);
+    if (answer->context) {
+      auto context = must(std::move(ours).establish(headers));
+      CHECK(must(answer->context->unwrap(must(context.wrap("over HTTP")))).text() == "over HTTP");
+      return peer_of(*answer->context);
+    }
+    authorization = must(ours.authorize(headers));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("WWW-Authenticate") {
+  const struct {
+    Headers values;
+    std::string_view expected;
+  } table[] = {
+      {{}, absent},
+      {{""}, absent},
+      {{"Negotiate"}, ""},
+      {{"negotiate"}, ""},
+      {{"NEGOTIATE Zm9v"}, "token foo"},
+      {{"Negotiate   Zm9vYg=="}, "token foob"},
+      {{" Negotiate Zm8= "}, "token fo"},
+      {{"Basic realm=\"a\""}, absent},
+      {{"Negotiates"}, absent},
+      {{"Negotiate, Basic realm=\"a\""}, ""},
+      {{"Basic realm=\"a\", Negotiate"}, ""},
+      {{"Basic realm=\"a\", charset=\"UTF-8\",Negotiate Zm9v , NTLM"}, "token foo"},
+      {{"Digest realm=\"a\", qop=\"auth, auth-int\", nonce = \"b\", Negotiate"}, ""},
+      {{"Basic realm=\"Negotiate Zm9v, Negotiate Zm9v\""}, absent},
+      {{"Basic realm=\"\\\", Negotiate Zm9v\""}, absent},
+      {{"NTLM TlRMTVNTUAAC, Negotiate Zm9v"}, "token foo"},
+      {{"Bearer", "Negotiate Zm9v"}, "token foo"},
+      {{"Negotiate", "NTLM", "Basic realm=x"}, ""},
+      {{",, Negotiate ,,"}, ""},
+      {{"Negotiate", "Negotiate"}, ""},
+      {{"Negotiate Zm9v", "Negotiate"}, malformed},
+      {{"Negotiate Zm9v, Negotiate Zm8="}, malformed},
+      {{"Negotiate Zm9v Zm9v"}, malformed},
+      {{"Negotiate Zm9v=="}, malformed},
+      {{"Negotiate Zm"}, malformed},
+      {{"Negotiate Zm9v\n"}, malformed},
+      {{"Negotiate Zm-_"}, malformed},
+      {{"Negotiate realm=\"a\""}, malformed},
+      {{"Negotiate, realm=\"a\""}, malformed},
+      {{"Negotiate \"Zm9v\""}, malformed},
+      {{"Negotiate=Zm9v"}, malformed},
+      {{"realm=\"a\""}, malformed},
+      {{"Basic realm=\"a"}, malformed},
+      {{"Basic realm="}, absent},  // that is a token: Basic's affair
+      {{"Basic realm=, Negotiate"}, ""},
+      {{"Basic realm==\"a\""}, malformed},
+      {{"Basic realm=\"a\" Negotiate"}, malformed},
+      {{"Basic realm=\"a\", charset="}, malformed},
+      {{"Basic realm=\"a\"", "charset=x"}, malformed},
+      {{"@Negotiate"}, malformed},
+      {{"\xc3\xa4"}, malformed},
+      {{std::string_view{"Negotiate\0", 10}}, malformed},
+  };
+  for (const auto& [values, expected] : table) {
+    CAPTURE(values, expected);
+    CHECK(outcome(parse_www_authenticate(values)) == expected);
+  }
+}
+
+TEST_CASE("Authorization") {
+  const struct {
+    std::string_view value, expected;
+  } table[] = {
+      {"", absent},
+      {"Basic YWxpY2U6c2VjcmV0", absent},
+      {"AWS4-HMAC-SHA256 Credential=a/b, SignedHeaders=host;range", absent},
+      {"Negotiate Zm9v", "token foo"},
+      {"nEGOTIATE  Zm9v", "token foo"},
+      {" Negotiate Zm9v ", "token foo"},
+      {"Negotiate", malformed},
+      {"Negotiate ", malformed},
+      {"Negotiate Zm9v,", malformed},
+      {"Negotiate Zm9v, Negotiate Zm9v", malformed},
+      {"Negotiate Zm9v Zm9v", malformed},
+      {"Negotiate\tZm9v", malformed},
+      {"Negotiate Zm9", malformed},
+      {"Negotiate Zh==", malformed},
+      {"Negotiate ====", malformed},
+      {"Negotiate realm=\"a\"", malformed},
+  };
+  for (const auto& [value, expected] : table) {
+    CAPTURE(value);
+    CHECK(outcome(parse_authorization(value)) == expected);
+  }
+}
+
+TEST_CASE("tokens of 64 KiB pass, longer ones do not unless they may") {
+  for (const std::size_t size : {std::size_t{65536}, std::size_t{65537}, std::size_t{65538}, std::size_t{1'000'000}}) {
+    const auto value = negotiate_header(std::string(size, 't'));
+    const auto request = parse_authorization(value);
+    const auto response = parse_www_authenticate(value);
+    CAPTURE(size);
+    if (size == max_http_token_size) {
+      CHECK(must(parse_authorization(value)).token.size() == size);
+      CHECK(must(parse_www_authenticate(value)).token.size() == size);
+    } else {
+      CHECK(request.error().minor_status() == EMSGSIZE);
+      CHECK(response.error().minor_status() == EMSGSIZE);
+    }
+    CHECK(must(parse_authorization(value, size)).token.size() == size);
+  }
+}
+
+TEST_CASE("what is built is parsed again") {
+  CHECK(negotiate_header({}) == "Negotiate");
+  CHECK(negotiate_header("foobar") == "Negotiate Zm9vYmFy");
+}
+
+TEST_CASE("a client logs in, asked or unasked, and again over the same connection") {
+  auto theirs = server();
+  CHECK(log_in(client(), theirs, true) == "alice@GSSKEY.TEST");
+  CHECK(log_in(client(), theirs, false) == "alice@GSSKEY.TEST");
+  const auto answer = theirs.step("");
+  REQUIRE(answer);
+  CHECK_FALSE(answer->context);
+  CHECK(answer->www_authenticate == "Negotiate");
+}
+
+TEST_CASE("flags are demanded only where somebody says so") {
+  const ContextFlags few = ContextFlag::mutual;  // as browsers do
+  auto theirs = server();
+  CHECK(log_in(client({.demand = few}), theirs, true) == "alice@GSSKEY.TEST");
+
+  auto strict = server({.demand = ContextFlag::replay});
+  auto ours = client({.demand = few});
+  const auto answer = strict.step(must(ours.authorize()));
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().status == 401);
+  CHECK(answer.error().www_authenticate == "Negotiate");
+  CHECK(answer.error().error.domain() == Domain::policy);
+}
+
+TEST_CASE("garbage, and a good login afterwards") {
+  support::acceptor_credential<Spnego>();
+  const support::Handles handles;
+  {
+    auto theirs = server();
+    const struct {
+      std::string_view authorization;
+      int status;
+    } table[] = {{"Negotiate Zm9v", 401},
+                 {"Negotiate YIIBAgYGKwYBBQUC", 401},
+                 {"Negotiate TlRMTVNTUAABAAAA", 401},
+                 {"Negotiate ???", 400},
+                 {"Negotiate", 400}};
+    for (const auto& [authorization, status] : table) {
+      CAPTURE(authorization);
+      const auto answer = theirs.step(authorization);
+      REQUIRE_FALSE(answer);
+      CHECK(answer.error().status == status);
+      CHECK_FALSE(answer.error().error.text().empty());
+      CHECK(answer.error().www_authenticate.starts_with(status == 401 ? "Negotiate" : ""));
+    }
+    const auto oversized = theirs.step(negotiate_header(std::string(65537, 'x')));
+    REQUIRE_FALSE(oversized);
+    CHECK(oversized.error().status == 400);
+    CHECK(oversized.error().error.minor_status() == EMSGSIZE);
+    // As long as is allowed: the library has to refuse it.
+    const auto long_one = theirs.step(negotiate_header(std::string(65536, 'x')));
+    REQUIRE_FALSE(long_one);
+    CHECK(long_one.error().status == 401);
+    CHECK(log_in(HttpInitiator<Spnego>{Initiator<Spnego>{support::target()}}, theirs, true) == "alice@GSSKEY.TEST");
+  }
+  CHECK(handles.leaked() == 0);
+}
+
+TEST_CASE("a token cut off anywhere is refused") {
+  auto token = must(parse_authorization(must(client().authorize()))).token;
+  for (std::size_t size = 1; size < token.size(); size += 37) {
+    const auto answer = server().step(negotiate_header(ByteView{token}.subview(0, size)));
+    if (answer) {
+      CHECK_FALSE(answer->context);  // SPNEGO may ask for a token that it understands
+    } else {
+      CHECK(answer.error().status == 401);
+    }
+  }
+}
+
+TEST_CASE("a ticket for another service") {
+  static const auto other = must(Credential<Spnego, Accept>::acquire(must(Name::host_service("other", "localhost"))));
+  HttpAcceptor<Spnego> theirs{other};
+  const auto answer = theirs.step(must(client().authorize()));
+  REQUIRE_FALSE(answer);
+  CHECK(answer.error().status == 401);
+  CHECK(answer.error().error.domain() == Domain::gss);
+  CHECK_FALSE(answer.error().error.text().empty());
+}
+
+TEST_CASE("a replayed header") {
+  const auto authorization = must(client().authorize());
+  REQUIRE(server().step(authorization));
+  const auto again = server().step(authorization);
+#if defined(GSSKEY_GSS_MIT)
+  REQUIRE_FALSE(again);
+  CHECK(again.error().status == 401);
+#else
+  CHECK(again);  // Heimdal has no replay cache
+#endif
+}
+
+TEST_CASE("channel bindings: the same, others, none") {
+  const ChannelBindings ours{"tls-server-end-point", "this certificate"};
+  const ChannelBindings others{"tls-server-end-point", "another certificate"};
+  auto bound = server({.bindings = ours});
+  CHECK(log_in(client({.bindings = ours}), bound, true) == "alice@GSSKEY.TEST");
+  CHECK_FALSE(bound.step(must(client({.bindings = others}).authorize())));
+  CHECK(log_in(client(), bound, true) == "alice@GSSKEY.TEST");
+  if constexpr (capabilities.channel_bound_flag) {
+    auto strict = server({.demand = ContextFlag::channel_bound, .bindings = ours});
+    CHECK_FALSE(strict.step(must(client().authorize())));
+    CHECK(log_in(client({.bindings = ours}), strict, true) == "alice@GSSKEY.TEST");
+  }
+}
+
+TEST_CASE("what a server may say to a client") {
+  const auto values = [](std::string_view value) { return std::array{value}; };
+  auto ours = client();
+  SECTION("another scheme") {
+    const auto answer = ours.authorize(values("Basic realm=\"a\""));
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().text() == "the server does not offer Negotiate");
+  }
+  SECTION("a token before there was one of ours") {
+    const auto answer = ours.authorize(values("Negotiate Zm9v"));
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().minor_status() == EPROTO);
+  }
+  SECTION("no") {
+    REQUIRE(ours.authorize(values("Negotiate")));
+    const auto answer = ours.authorize(values("Negotiate"));
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().text() == "the server refuses and does not say why");
+  }
+  SECTION("garbage") {
+    REQUIRE(ours.authorize(values("Negotiate")));
+    const auto answer = ours.authorize(values("Negotiate Zm9v"));
+    REQUIRE_FALSE(answer);
+    CHECK(answer.error().domain() == Domain::gss);
+  }
+  SECTION("yes, without a proof") {
+    REQUIRE(ours.authorize());
+    CHECK_FALSE(ours.authorize());  // begun
+    const auto context = std::move(ours).establish({});
+    REQUIRE_FALSE(context);
+    CHECK(context.error().minor_status() == static_cast<std::uint32_t>(ContextFlag::mutual));
+  }
+  SECTION("yes, unasked") {
+    const auto context = std::move(ours).establish({});
+    REQUIRE_FALSE(context);
+    CHECK(context.error().domain() == Domain::usage);
+  }
+  SECTION("why not, which the library tells") {
+    static const auto other = must(Credential<Spnego, Accept>::acquire(must(Name::host_service("other", "localhost"))));
+    HttpAcceptor<Spnego> theirs{other};
+    const auto refused = theirs.step(must(ours.authorize()));
+    REQUIRE_FALSE(refused);
+    const auto answer = ours.authorize(values(refused.error().www_authenticate));
+    REQUIRE_FALSE(answer);
+    CHECK_FALSE(answer.error().text().empty());
+  }
+}
