@@ -25,6 +25,8 @@ def arguments():
     for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
         parser.add_argument("--" + program, required=True)
     parser.add_argument("--prefork_server")  # where there are libkeyutils and OpenSSL
+    for program in ["own_task", "co_echo_client", "co_echo_server", "http_server"]:  # where there are coroutines and Asio
+        parser.add_argument("--" + program)
     options = parser.parse_args()
     if options.implementation != "mit":  # Heimdal and Shishi leak something in every process
         os.environ.update(without_leak_check())

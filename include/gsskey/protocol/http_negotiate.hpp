@@ -338,4 +338,28 @@ class HttpAcceptor {
   std::optional<Acceptor<M>> acceptor_;
 };
 
+/// HttpAcceptor::step() that waits to be called, once, on any thread, for the offload of an event loop: offload_to() of
+/// io/asio.hpp. It owns the acceptor and the header and gives the acceptor back, so that nothing dangles when nobody
+/// waits for it any more.
+template <Mechanism M>
+class HttpStepJob {
+ public:
+  struct Outcome {
+    HttpAcceptor<M> acceptor;
+    expected<HttpAnswer<M>, HttpRefusal> answer;
+  };
+
+  HttpStepJob(HttpAcceptor<M> acceptor, std::string authorization) noexcept
+      : acceptor_{std::move(acceptor)}, authorization_{std::move(authorization)} {}
+
+  [[nodiscard]] Outcome operator()() {
+    auto answer = acceptor_.step(authorization_);
+    return {std::move(acceptor_), std::move(answer)};
+  }
+
+ private:
+  HttpAcceptor<M> acceptor_;
+  std::string authorization_;
+};
+
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

@@ -1,0 +1,116 @@
+// examples/co_echo_server: an echo service in coroutines: one thread for all connections, others for the steps of
+// handshakes, which may block.
+//
+//   co_echo_server PORT SERVICE HOST      port 0: a free one
+//
+// SPDX-License-Identifier: MIT
+#include <asio/experimental/awaitable_operators.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <asio/thread_pool.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <utility>
+#include <variant>
+
+#include <gsskey/gss.hpp>
+#include <gsskey/io/asio.hpp>
+#include <gsskey/io/secure_stream.hpp>
+
+#include "print.hpp"
+
+using namespace gsskey;
+using asio::ip::tcp;
+using example::in_words;
+
+namespace {
+
+asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Accept> credential,
+                              asio::thread_pool& pool) {
+  using namespace asio::experimental::awaitable_operators;
+  // Limits of time are the host's: whichever ends first cancels the other.
+  asio::steady_timer deadline{socket.get_executor(), std::chrono::seconds{10}};
+  AsioTransport wire{socket};
+  auto first = co_await (drive<asio::awaitable>(Acceptor<mech::Krb5>{credential}, wire, offload_to(pool)) ||
+                         deadline.async_wait(asio::use_awaitable));
+  if (first.index() == 1) {
+    std::cerr << "co_echo_server: a client was too slow\n";
+    co_return;
+  }
+  auto context = std::get<0>(std::move(first));
+  if (!context) {
+    std::cerr << "co_echo_server: " << in_words(context.error()) << '\n';
+    co_return;
+  }
+  example::print(*context);
+
+  // From here on an ordinary stream of Asio, whose bytes are encrypted on the wire.
+  SecureStream stream{std::move(socket), *std::move(context)};
+  char bytes[4096];
+  while (true) {
+    std::error_code code;
+    const std::size_t size =
+        co_await stream.async_read_some(asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, code));
+    if (code == asio::error::eof) co_return;
+    if (code) {
+      std::cerr << "co_echo_server: " << (stream.last_error() ? in_words(*stream.last_error()) : code.message())
+                << '\n';
+      co_return;
+    }
+    const std::size_t sent = co_await asio::async_write(stream, asio::buffer(bytes, size), asio::use_awaitable);
+    static_cast<void>(sent);
+  }
+}
+
+/// What a session throws, an Asio error mostly, ends that session only.
+void log(std::exception_ptr thrown) {
+  try {
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const std::exception& failure) {
+    std::cerr << "co_echo_server: " << failure.what() << '\n';
+  }
+}
+
+asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, Accept> credential,
+                             asio::thread_pool& pool) {
+  while (true) {
+    auto socket = co_await listener.async_accept(asio::use_awaitable);
+    socket.set_option(tcp::no_delay{true});
+    asio::co_spawn(listener.get_executor(), session(std::move(socket), credential, pool), log);
+  }
+}
+
+Result<void> serve(unsigned short port, const char* service, const char* host) {
+  auto name = Name::host_service(service, host);
+  if (!name) return unexpected(name.error());
+  auto credential = Credential<mech::Krb5, Accept>::acquire(*name);
+  if (!credential) return unexpected(credential.error());
+
+  asio::io_context io;
+  asio::thread_pool pool{2};  // declared after `io`: it ends first
+  asio::signal_set signals{io, SIGINT, SIGTERM};
+  signals.async_wait([&io](std::error_code, int) { io.stop(); });
+  tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
+  std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
+  asio::co_spawn(io, accept(listener, *credential, pool), log);
+  io.run();
+  pool.join();
+  return {};
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 4) {
+    std::cerr << "usage: co_echo_server PORT SERVICE HOST\n";
+    return 2;
+  }
+  const auto served = serve(static_cast<unsigned short>(std::atoi(argv[1])), argv[2], argv[3]);
+  if (!served) std::cerr << "co_echo_server: " << in_words(served.error()) << '\n';
+  return served ? 0 : 1;
+}

@@ -1,0 +1,117 @@
+#!/usr/bin/env python3
+"""curl --negotiate against examples/http_server: who gets the page, who does not, and what the server says of them."""
+# SPDX-License-Identifier: MIT
+
+import base64
+import os
+import re
+import socket
+
+from programs import HOST, Cases, Program, arguments, enter_realm, run, skip_without
+
+USER, SERVICE = "alice@GSSKEY.TEST", "HTTP/localhost"
+NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
+
+
+class Server:
+    """Ends with the block."""
+
+    def __init__(self, programs, **environment):
+        self.program = Program([programs.http_server, "0", HOST], **environment)
+        ready = self.program.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
+        self.port = ready.group(1) if ready else "0"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.program.stop()
+
+    def end(self, *patterns):
+        return ("server", self.program.stop(), self.program.output, 0, patterns)
+
+
+def curl(port, *options, host=HOST, **environment):
+    return run(["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--write-out", "status %{http_code}\n",
+                *options, f"http://{host}:{port}/"], **environment)
+
+
+def request(port, authorization):
+    """(status, value of WWW-Authenticate)"""
+    with socket.create_connection((HOST, int(port))) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nAuthorization: " + authorization + b"\r\n\r\n")
+        answer = b""
+        while b"\r\n\r\n" not in answer and (more := connection.recv(65536)):
+            answer += more
+    text = answer.decode(errors="replace")
+    challenge = re.search(r"^WWW-Authenticate: (.*)\r$", text, re.MULTILINE)
+    return text[9:12], challenge.group(1) if challenge else ""
+
+
+def clock(offset):
+    """Environment for a program whose clock is wrong. Not faketime itself, which would get the signal that ends it."""
+    _, library = run(["faketime", "-f", offset, "printenv", "LD_PRELOAD"])
+    sanitizer = os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"
+    return {"LD_PRELOAD": library.strip(), "FAKETIME": offset, "ASAN_OPTIONS": sanitizer}
+
+
+def logins(cases, programs):
+    with Server(programs) as server:
+        code, output = curl(server.port, "--negotiate", "--user", ":")
+        cases.check("curl with a ticket", ("curl", code, output, 0, [f"^Hello {USER}$", "^status 200$"]),
+                    server.end("!^http_server: 4"))
+    with Server(programs) as server:
+        url = f"http://{HOST}:{server.port}/"
+        code, output = curl(server.port, "--negotiate", "--user", ":", "--anyauth", url)
+        cases.check("curl that waits for the challenge, two requests over one connection",
+                    ("curl", code, output, 0, [f"(?s)Hello {USER}.*status 200.*Hello {USER}.*status 200"]),
+                    server.end("!^http_server: 4"))
+    with Server(programs) as server:
+        code, output = curl(server.port, "--negotiate", "--user", ":", **NO_TICKET)
+        cases.check("curl without a ticket", ("curl", code, output, 0, ["^Who are you", "^status 401$"]),
+                    server.end("!^http_server: 4"))
+    with Server(programs) as server:
+        code, output = curl(server.port)
+        cases.check("curl that does not log in", ("curl", code, output, 0, ["^Who are you", "^status 401$"]), server.end())
+    with Server(programs) as server:
+        code, output = curl(server.port, "--negotiate", "--user", ":", host="127.0.0.1")
+        cases.check("a ticket for a service that the server is not",
+                    ("curl", code, output, 0, ["!Hello", "^status 401$"]),
+                    server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+"))
+    with Server(programs, **clock("+11h")) as server:
+        code, output = curl(server.port, "--negotiate", "--user", ":")
+        cases.check("a ticket that has ended, by the server's clock",
+                    ("curl", code, output, 0, ["!Hello", "^status 401$"]),
+                    server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+"))
+
+
+def garbage(cases, programs):
+    with Server(programs) as server:
+        answers = {name: request(server.port, b"Negotiate " + said) for name, said in {
+            "noise": base64.b64encode(b"noise"),
+            "no base64": b"???",
+            "nothing": b"",
+            "oversized": base64.b64encode(b"\x60" * 65537),
+            "long": base64.b64encode(b"\x60" * 65536),
+            "NTLM": base64.b64encode(b"NTLMSSP\0\1\0\0\0"),
+        }.items()}
+        wanted = {"noise": "401", "no base64": "400", "nothing": "400", "oversized": "400", "long": "401", "NTLM": "401"}
+        lines = "".join(f"{name} {status} {challenge}\n" for name, (status, challenge) in answers.items())
+        cases.check("tokens that are none", ("client", 0, lines, 0, [f"^{name} {status}" for name, status in wanted.items()]))
+        status, _ = request(server.port, b"Basic YWxpY2U6c2VjcmV0")
+        cases.check("another scheme", ("client", 0, status, 0, ["^401$"]))
+        code, output = curl(server.port, "--negotiate", "--user", ":")
+        cases.check("and a good login afterwards", ("curl", code, output, 0, [f"^Hello {USER}$", "^status 200$"]),
+                    server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+",
+                               "^http_server: 400 base64_decode: \\w+|^http_server: 400 Authorization: not one token",
+                               "^http_server: 400 Authorization: the peer sent a longer token than is allowed$"))
+
+
+if __name__ == "__main__":
+    programs = arguments()
+    skip_without("curl", "faketime")
+    enter_realm(programs.realm, "--service", SERVICE, "--service", "HTTP/127.0.0.1")
+    cases = Cases()
+    logins(cases, programs)
+    garbage(cases, programs)
+    cases.end()
