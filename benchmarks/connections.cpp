@@ -1,0 +1,315 @@
+// benchmarks/connections: many handshakes at once over loopback: a server of coroutines in one process of two threads
+// against connections.c, which does the same in plain C, blocking, with two threads. Prints µs per handshake, the
+// memory of both, and what a pending handshake takes.
+// SPDX-License-Identifier: MIT
+#include <arpa/inet.h>
+#include <malloc.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/co_spawn.hpp>
+#include <asio/detached.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/connect_pair.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <gsskey/gss.hpp>
+#include <gsskey/io/asio.hpp>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "connections.h"
+
+using namespace gsskey;
+using asio::ip::tcp;
+using Krb5 = mech::Krb5;
+using Key = CredentialRef<Krb5, Accept>;
+
+namespace {
+
+[[noreturn]] void fail(const char* what) {
+  std::fprintf(stderr, "connections: %s: %s\n", what, std::strerror(errno));
+  std::exit(1);
+}
+template <class T>
+T must(Result<T> result) {
+  if (result) return *std::move(result);
+  std::fprintf(stderr, "%s: %s\n", result.error().operation(), std::string{result.error().text()}.c_str());
+  std::exit(1);
+}
+
+// Our server.
+
+template <class Socket>
+asio::awaitable<void> session(Socket socket, Key key) {
+  AsioTransport wire{socket};
+  auto context = co_await drive<asio::awaitable>(Acceptor<Krb5>{key}, wire);
+  if (!context) std::fprintf(stderr, "%s\n", std::string{context.error().text()}.c_str());
+}
+
+asio::awaitable<void> accept(tcp::acceptor& listener, Key key) {
+  while (true) {
+    auto socket = co_await listener.async_accept(asio::use_awaitable);
+    socket.set_option(tcp::no_delay{true});
+    asio::co_spawn(listener.get_executor(), session(std::move(socket), key), asio::detached);
+  }
+}
+
+/// One thread: a loop of its own, and the same listening sockets as the other.
+void run_loop(const std::vector<int>& listeners, Key key) {
+  asio::io_context io{1};
+  std::vector<tcp::acceptor> acceptors;
+  for (const int listener : listeners) acceptors.emplace_back(io, tcp::v4(), ::dup(listener));
+  for (auto& acceptor : acceptors) asio::co_spawn(io, accept(acceptor, key), asio::detached);
+  io.run();
+}
+
+void serve_with_gsskey(const std::vector<int>& listeners) {
+  const auto credential = must(Credential<Krb5, Accept>::acquire_default());
+  std::thread second{[&] { run_loop(listeners, credential); }};
+  run_loop(listeners, credential);
+  second.join();
+}
+
+/// A handshake that waits for the peer, beyond what a session takes that reads a frame and answers, in bytes.
+asio::awaitable<void> bare_session(asio::local::stream_protocol::socket socket, Key) {
+  FrameHeader header;
+  std::error_code code;
+  const std::size_t size = co_await asio::async_read(socket, asio::buffer(header.bytes, FrameHeader::size),
+                                                     asio::redirect_error(asio::use_awaitable, code));
+  static_cast<void>(size);
+}
+
+template <class Session>
+double bytes_pending(Session one, Key key) {
+  constexpr int count = 1000;
+  using Socket = asio::local::stream_protocol::socket;
+  asio::io_context io{1};
+  std::vector<Socket> peers;
+  peers.reserve(count);
+  std::vector<Socket> sockets;
+  sockets.reserve(count);
+  for (int i = 0; i < count; ++i) {
+    asio::local::connect_pair(peers.emplace_back(io), sockets.emplace_back(io));
+    peers.back().non_blocking(true);
+  }
+  const std::size_t before = ::mallinfo2().uordblks;
+  for (auto& socket : sockets) asio::co_spawn(io, one(std::move(socket), key), asio::detached);
+  io.poll();
+  return static_cast<double>(::mallinfo2().uordblks - before) / count;
+}
+
+// The load.
+
+sockaddr_in loopback(int last, std::uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK + static_cast<std::uint32_t>(last));
+  return address;
+}
+
+/// Several, because the queue of one is too short for all that come at once.
+constexpr int addresses = 4;
+
+struct Listeners {
+  std::vector<int> sockets;
+  std::uint16_t port = 0;
+
+  Listeners() {
+    for (int i = 0; i < addresses; ++i) {
+      const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      sockaddr_in address = loopback(i, port);
+      socklen_t size = sizeof address;
+      if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), size) != 0) fail("bind");
+      if (::listen(socket, 4096) != 0) fail("listen");
+      if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) fail("getsockname");
+      port = ntohs(address.sin_port);
+      sockets.push_back(socket);
+    }
+  }
+  Listeners(const Listeners&) = delete;
+  ~Listeners() {
+    for (const int socket : sockets) ::close(socket);
+  }
+};
+
+/// This program again, as a server; the destructor ends it.
+class Server {
+ public:
+  Server(const char* way, const Listeners& listeners) : child_{::fork()} {
+    if (child_ < 0) fail("fork");
+    if (child_ != 0) return;
+    std::vector<std::string> words{"connections", way};
+    for (const int socket : listeners.sockets) words.push_back(std::to_string(socket));
+    std::vector<char*> arguments;
+    for (auto& word : words) arguments.push_back(word.data());
+    arguments.push_back(nullptr);
+    ::execv("/proc/self/exe", arguments.data());
+    ::_exit(127);
+  }
+  Server(const Server&) = delete;
+  ~Server() {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+  }
+  [[nodiscard]] double peak_mib() const {
+    std::ifstream status{"/proc/" + std::to_string(child_) + "/status"};
+    for (std::string line; std::getline(status, line);) {
+      if (line.starts_with("VmHWM:")) return std::atof(line.c_str() + 6) / 1024;
+    }
+    return 0;
+  }
+
+ private:
+  ::pid_t child_;
+};
+
+/// A client that has its first token before the clock starts, and looks at the answer after it has stopped.
+struct Client {
+  Initiator<Krb5> initiator;
+  std::string frame{};
+  int socket = -1;
+  std::string answer{};
+};
+
+std::vector<Client> clients(std::size_t count, const Credential<Krb5, Initiate>& credential) {
+  std::vector<Client> made;
+  made.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto& one = made.emplace_back(Client{Initiator<Krb5>{must(Name::host_service("host", "localhost")), credential}});
+    auto step = one.initiator.step();
+    if (!step) std::exit(1);
+    const auto header = FrameHeader::of(static_cast<std::uint32_t>(step->token.size()));
+    one.frame.append(reinterpret_cast<const char*>(header.bytes), FrameHeader::size);
+    one.frame.append(ByteView{step->token}.text());
+  }
+  return made;
+}
+
+/// All connect, each sends when it can and is done with the answer; seconds.
+double seconds_of(std::vector<Client>& all, std::uint16_t port) {
+  const int events = ::epoll_create1(0);
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    all[i].socket = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    const auto address = loopback(static_cast<int>(i % addresses), port);
+    if (all[i].socket < 0) fail("socket");
+    if (::connect(all[i].socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 &&
+        errno != EINPROGRESS) {
+      fail("connect");
+    }
+    epoll_event event{};
+    event.events = EPOLLOUT;
+    event.data.u64 = i;
+    ::epoll_ctl(events, EPOLL_CTL_ADD, all[i].socket, &event);
+  }
+  for (std::size_t done = 0; done < all.size();) {
+    epoll_event ready[256];
+    const int count = ::epoll_wait(events, ready, 256, 20'000);
+    if (count <= 0) fail("a handshake is lost");
+    for (int i = 0; i < count; ++i) {
+      auto& one = all[ready[i].data.u64];
+      if (ready[i].events & EPOLLOUT) {
+        if (::send(one.socket, one.frame.data(), one.frame.size(), 0) != static_cast<ssize_t>(one.frame.size())) {
+          fail("send");
+        }
+        ready[i].events = EPOLLIN;
+        ::epoll_ctl(events, EPOLL_CTL_MOD, one.socket, &ready[i]);
+        continue;
+      }
+      char bytes[4096];
+      const ssize_t size = ::recv(one.socket, bytes, sizeof bytes, 0);
+      if (size <= 0) fail("a handshake was refused");
+      one.answer.append(bytes, static_cast<std::size_t>(size));
+      FrameHeader header;
+      if (one.answer.size() < FrameHeader::size) continue;
+      std::memcpy(header.bytes, one.answer.data(), FrameHeader::size);
+      if (one.answer.size() < FrameHeader::size + header.length()) continue;
+      ::close(one.socket);
+      ++done;
+    }
+  }
+  const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
+  ::close(events);
+  for (auto& one : all) {
+    const auto step = one.initiator.step(ByteView{one.answer}.subview(FrameHeader::size));
+    if (!step || !step->complete || !std::move(one.initiator).establish()) fail("a handshake is not complete");
+  }
+  return elapsed.count();
+}
+
+struct Figures {
+  double per_second;
+  double peak_mib;
+};
+
+Figures measure(const char* way, std::size_t count, const Credential<Krb5, Initiate>& credential) {
+  const Listeners listeners;
+  const Server server{way, listeners};
+  auto warm = clients(8, credential);
+  static_cast<void>(seconds_of(warm, listeners.port));
+  auto all = clients(count, credential);
+  const double seconds = seconds_of(all, listeners.port);
+  return {static_cast<double>(count) / seconds, server.peak_mib()};
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  rlimit files{};
+  ::getrlimit(RLIMIT_NOFILE, &files);
+  files.rlim_cur = files.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &files);
+
+  if (argc > 2) {
+    std::vector<int> listeners;
+    for (int i = 2; i < argc; ++i) listeners.push_back(std::atoi(argv[i]));
+    if (std::string_view{argv[1]} == "plainc") serve_in_plain_c(listeners.data(), static_cast<int>(listeners.size()));
+    serve_with_gsskey(listeners);
+  }
+
+  const auto credential = must(Credential<Krb5, Initiate>::acquire_default());
+  for (const std::size_t count : {std::size_t{100}, std::size_t{1000}, std::size_t{10'000}}) {
+    if (files.rlim_cur < count + 100) continue;
+    std::vector<double> ours, reference, our_peak, reference_peak;
+    const std::size_t rounds = count == 100 ? 15 : count == 1000 ? 5 : 1;
+    for (std::size_t round = 0; round < rounds; ++round) {
+      const auto first = measure("gsskey", count, credential);
+      const auto second = measure("plainc", count, credential);
+      ours.push_back(first.per_second);
+      our_peak.push_back(first.peak_mib);
+      reference.push_back(second.per_second);
+      reference_peak.push_back(second.peak_mib);
+    }
+    std::printf("rate\t%zu at once\t%.9g\t%.9g\n", count, median(ours), median(reference));
+    std::printf("peak\t%zu at once\t%.9g\t%.9g\n", count, median(our_peak), median(reference_peak));
+    std::fflush(stdout);
+  }
+
+  const auto key = must(Credential<Krb5, Accept>::acquire_default());
+  const auto ours = [](auto socket, Key borrowed) { return session(std::move(socket), borrowed); };
+  const auto bare = [](auto socket, Key borrowed) { return bare_session(std::move(socket), borrowed); };
+  static_cast<void>(bytes_pending(bare, key));  // what Asio allocates once
+  const double handshake = bytes_pending(ours, key);
+  std::printf("frame\tpending handshake : bare session\t%.9g\t%.9g\n", handshake, bytes_pending(bare, key));
+}
