@@ -90,12 +90,10 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     receives = true;
 
     expected<Step, StepFailure> step;
-    StepJob<H> job{std::move(handshake), std::move(input)};
     if constexpr (std::same_as<Offload, Inline>) {
-      auto stepped = job();
-      handshake = std::move(stepped.handshake);
-      step = std::move(stepped.step);
+      step = handshake.step(input);
     } else {
+      StepJob<H> job{std::move(handshake), std::move(input)};
       auto stepped = co_await offload(std::move(job));
       handshake = std::move(stepped.handshake);
       step = std::move(stepped.step);
