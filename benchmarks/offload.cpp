@@ -1,6 +1,7 @@
 // benchmarks/offload: how late a loop that ticks every millisecond gets while a handshake waits two seconds for the
 // KDC, with the step on a pool and with the step in the loop. In a realm of its own, behind a proxy that answers late.
 // SPDX-License-Identifier: MIT
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -85,6 +86,7 @@ class SlowKdc {
     child_ = ::fork();
     io.notify_fork(child_ == 0 ? asio::io_context::fork_child : asio::io_context::fork_parent);
     if (child_ != 0) return;
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // also where the benchmark ends early
     asio::co_spawn(io, accept(listener, kdc), asio::detached);
     io.run();
     ::_exit(0);
