@@ -90,9 +90,7 @@ struct SyncWaiter {
       // Only after the coroutine is suspended: release() lets the other thread destroy it.
       struct Release {
         [[nodiscard]] bool await_ready() const noexcept { return false; }
-        void await_suspend(std::coroutine_handle<promise_type> ended) const noexcept {
-          ended.promise().ended.release();
-        }
+        void await_suspend(std::coroutine_handle<promise_type> done) const noexcept { done.promise().ended.release(); }
         void await_resume() const noexcept {}
       };
       return Release{};
