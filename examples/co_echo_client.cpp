@@ -3,6 +3,10 @@
 //   co_echo_client HOST PORT SERVICE MESSAGE
 //
 // SPDX-License-Identifier: MIT
+#include <gsskey/gss.hpp>
+#include <gsskey/io/asio.hpp>
+#include <gsskey/io/secure_stream.hpp>
+
 #include <asio/connect.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
@@ -13,10 +17,6 @@
 #include <iostream>
 #include <string>
 #include <utility>
-
-#include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/io/secure_stream.hpp>
 
 #include "print.hpp"
 

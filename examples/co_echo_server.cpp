@@ -4,6 +4,10 @@
 //   co_echo_server PORT SERVICE HOST      port 0: a free one
 //
 // SPDX-License-Identifier: MIT
+#include <gsskey/gss.hpp>
+#include <gsskey/io/asio.hpp>
+#include <gsskey/io/secure_stream.hpp>
+
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
@@ -17,10 +21,6 @@
 #include <iostream>
 #include <utility>
 #include <variant>
-
-#include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/io/secure_stream.hpp>
 
 #include "print.hpp"
 
@@ -68,7 +68,7 @@ asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Acce
 }
 
 /// What a session throws, an Asio error mostly, ends that session only.
-void log(std::exception_ptr thrown) {
+void report(std::exception_ptr thrown) {
   try {
     if (thrown) std::rethrow_exception(thrown);
   } catch (const std::exception& failure) {
@@ -81,7 +81,7 @@ asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, 
   while (true) {
     auto socket = co_await listener.async_accept(asio::use_awaitable);
     socket.set_option(tcp::no_delay{true});
-    asio::co_spawn(listener.get_executor(), session(std::move(socket), credential, pool), log);
+    asio::co_spawn(listener.get_executor(), session(std::move(socket), credential, pool), report);
   }
 }
 
@@ -97,7 +97,7 @@ Result<void> serve(unsigned short port, const char* service, const char* host) {
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept(listener, *credential, pool), log);
+  asio::co_spawn(io, accept(listener, *credential, pool), report);
   io.run();
   pool.join();
   return {};

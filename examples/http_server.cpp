@@ -4,6 +4,10 @@
 //
 // The key of HTTP/HOST must be in the keytab (KRB5_KTNAME). Who talks to browsers puts TLS around it, and the bindings
 // of the TLS connection into HttpAcceptorOptions. SPDX-License-Identifier: MIT
+#include <gsskey/gss.hpp>
+#include <gsskey/io/asio.hpp>
+#include <gsskey/protocol/http_negotiate.hpp>
+
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #include <asio/read_until.hpp>
@@ -16,10 +20,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-
-#include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/protocol/http_negotiate.hpp>
 
 #include "http_text.hpp"
 #include "print.hpp"
@@ -63,7 +63,7 @@ asio::awaitable<void> session(tcp::socket socket, HttpKey key, asio::thread_pool
   }
 }
 
-void log(std::exception_ptr thrown) {
+void report(std::exception_ptr thrown) {
   try {
     if (thrown) std::rethrow_exception(thrown);
   } catch (const std::exception& failure) {  // the end of a connection, mostly
@@ -74,7 +74,7 @@ void log(std::exception_ptr thrown) {
 asio::awaitable<void> accept(tcp::acceptor& listener, HttpKey key, asio::thread_pool& pool) {
   while (true) {
     auto socket = co_await listener.async_accept(asio::use_awaitable);
-    asio::co_spawn(listener.get_executor(), session(std::move(socket), key, pool), log);
+    asio::co_spawn(listener.get_executor(), session(std::move(socket), key, pool), report);
   }
 }
 
@@ -97,7 +97,7 @@ int main(int argc, char** argv) {
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept(listener, *credential, pool), log);
+  asio::co_spawn(io, accept(listener, *credential, pool), report);
   io.run();
   pool.join();
   return 0;

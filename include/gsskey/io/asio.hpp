@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <exception>  // Asio 1.22 uses it and does not include it
 #include <memory>
 #include <optional>
 #include <system_error>

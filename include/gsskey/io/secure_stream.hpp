@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>  // Asio 1.22 uses it and does not include it
 #include <optional>
 #include <system_error>
 #include <utility>
