@@ -316,6 +316,20 @@ TEST_CASE("what a stream refuses") {
   }
 }
 
+TEST_CASE("packets that cannot hold a byte are neither sent nor taken") {
+  asio::io_context io;
+  Sockets sockets{io};
+  auto ends = support::pair<mech::Krb5>();
+  Stream stream{std::move(sockets.client), std::move(ends.initiator), {.max_packet_size = 3}};
+  std::error_code code;
+  CHECK(stream.write_some(asio::buffer("x", 1), code) == 0);
+  CHECK(code);
+  asio::write(sockets.server, asio::buffer("\0\0\0\1x", 5));
+  char byte = 0;
+  CHECK(stream.read_some(asio::buffer(&byte, 1), code) == 0);
+  CHECK(code == std::errc::message_size);
+}
+
 TEST_CASE("empty buffers") {
   Streams streams;
   std::error_code code;

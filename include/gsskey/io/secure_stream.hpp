@@ -71,19 +71,20 @@ class SecureStreamCore {
     if (code == asio::error::eof && received_ != 0) {
       return broken_ = fail(Error::transport("read", ECONNRESET, "the peer closed the connection within a packet"));
     }
-    if (code) return code;
+    // Whatever the transfer says: what next_read() hands out is as long as this length.
     if (received_ == FrameHeader::size) {
       const std::size_t size = header_.length();
-      if (size > options_.max_packet_size - FrameHeader::size) {
+      if (size > max_token_size()) {
         return broken_ = fail(Error::transport("read", EMSGSIZE, "the peer announces a longer packet than is allowed"));
       }
       if (frame_.size() < size) {
-        auto grown = SecretBytes::with_size(options_.max_packet_size - FrameHeader::size);
-        if (!grown) return fail(grown.error());
+        auto grown = SecretBytes::with_size(max_token_size());
+        if (!grown) return broken_ = fail(grown.error());
         frame_ = *std::move(grown);
       }
-      if (size != 0) return {};
+      if (size != 0) return code;
     }
+    if (code) return code;
     if (received_ < FrameHeader::size || received_ < FrameHeader::size + header_.length()) return {};
     auto plain = context_.unwrap(ByteView{frame_.data(), header_.length()});
     if (!plain) return broken_ = fail(plain.error());
@@ -101,7 +102,7 @@ class SecureStreamCore {
       return fail(Error::transport("write", EINVAL, "a write that failed must be repeated with the same bytes"));
     }
     if (limit_ == 0) {
-      const auto limit = context_.wrap_size_limit(options_.max_packet_size - std::uint32_t{FrameHeader::size});
+      const auto limit = context_.wrap_size_limit(max_token_size());
       if (!limit) return fail(limit.error());
       limit_ = *limit;
     }
@@ -132,6 +133,10 @@ class SecureStreamCore {
  private:
   using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
 
+  [[nodiscard]] std::uint32_t max_token_size() const noexcept {
+    constexpr std::uint32_t header = FrameHeader::size;
+    return options_.max_packet_size > header ? options_.max_packet_size - header : 0;
+  }
   [[nodiscard]] std::error_code fail(Error error) noexcept {
     const bool has_number = error.domain() == Domain::transport || error.domain() == Domain::system;
     const int number = has_number ? static_cast<int>(error.minor_status()) : EBADMSG;
