@@ -24,6 +24,7 @@
 
 #include "support/catch.hpp"
 #include "support/handles.hpp"
+#include "support/heap.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -328,6 +329,21 @@ TEST_CASE("packets that cannot hold a byte are neither sent nor taken") {
   char byte = 0;
   CHECK(stream.read_some(asio::buffer(&byte, 1), code) == 0);
   CHECK(code == std::errc::message_size);
+}
+
+TEST_CASE("a read that finds no memory is the last one") {
+  if (!support::heap::Exhausted::possible) return;  // ASan
+  Streams streams;
+  static_cast<void>(asio::write(streams.client, asio::buffer("message", 7)));
+  std::error_code code;
+  char bytes[7];
+  {
+    const support::heap::Exhausted exhausted;
+    static_cast<void>(streams.server.read_some(asio::buffer(bytes), code));
+  }
+  CHECK(code == std::errc::not_enough_memory);
+  CHECK(streams.server.read_some(asio::buffer(bytes), code) == 0);
+  CHECK(code == std::errc::not_enough_memory);
 }
 
 TEST_CASE("empty buffers") {
