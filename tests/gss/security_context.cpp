@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/environment.hpp"
 #include "support/handles.hpp"
 #include "support/read_only.hpp"
 #include "support/realm.hpp"
@@ -288,6 +289,21 @@ TEMPLATE_TEST_CASE("exported here, imported there, traffic both ways", "", mech:
   CHECK(must(moved.unwrap(wrapped(other, "both moved"))).text() == "both moved");
   CHECK(must(moved.inquire()).mechanism == mech::Krb5::oid);
 }
+
+#if defined(GSSKEY_GSS_MIT)
+TEST_CASE("no export where gssproxy's plugin would crash; the context works on") {
+  auto ends = support::pair<mech::Krb5>();
+  {
+    const support::Environment proxy{"GSS_USE_PROXY", "Yes"};
+    const auto refused = std::move(ends.acceptor).export_context();
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().domain() == Domain::policy);
+  }
+  CHECK(must(ends.acceptor.unwrap(must(ends.initiator.wrap("still here")))).text() == "still here");
+  const support::Environment no_proxy{"GSS_USE_PROXY", "no"};
+  CHECK(std::move(ends.acceptor).export_context().has_value());
+}
+#endif
 
 TEST_CASE("the exported token is secret: wiped when it dies") {
   auto ends = support::pair<mech::Krb5>();

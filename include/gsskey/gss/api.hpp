@@ -116,6 +116,9 @@ struct KnownFaults {
   bool acceptors_outlive_tickets;
   /// gss_krb5_export_lucid_sec_context leaves the context there. Guard: export_lucid() and take_over() delete it.
   bool lucid_export_keeps_context;
+  /// gss_export_sec_context crashes in gssproxy's plugin (0.9.1). Guard: export_context() refuses where GSS_USE_PROXY
+  /// asks for the plugin.
+  bool proxied_export_crashes;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -159,7 +162,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .store_destroys_credential = false,
                                           .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
-                                          .lucid_export_keeps_context = false};
+                                          .lucid_export_keeps_context = false,
+                                          .proxied_export_crashes = true};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 namespace gss_detail {
 #if defined(GSSKEY_GSS_HEIMDAL)
@@ -209,7 +213,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .store_destroys_credential = true,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
-                                          .lucid_export_keeps_context = true};
+                                          .lucid_export_keeps_context = true,
+                                          .proxied_export_crashes = false};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -251,7 +256,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .store_destroys_credential = false,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
-                                          .lucid_export_keeps_context = false};
+                                          .lucid_export_keeps_context = false,
+                                          .proxied_export_crashes = false};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

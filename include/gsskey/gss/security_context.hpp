@@ -3,9 +3,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <strings.h>
+
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -38,6 +41,22 @@ using ContextHandle = UniqueHandle<ContextTraits>;
   if (!known_faults.unwrap_rewrites_input || token.size() < 16 || token[0] != 5 || token[1] != 4) return false;
   const bool sealed = (token[2] & 2) != 0;
   return token[6] != 0 || token[7] != 0 || (!sealed && (token[4] != 0 || token[5] != 0));
+}
+
+extern "C" char** environ;  // POSIX leaves its declaration to programs; <cstdlib>, for getenv, takes long to read
+
+/// Whether gssproxy's plugin stands before every mechanism, as it reads its variable.
+[[nodiscard]] inline bool is_proxied() noexcept {
+  if constexpr (!known_faults.proxied_export_crashes) return false;
+  constexpr std::string_view variable = "GSS_USE_PROXY=";
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    if (std::strncmp(*entry, variable.data(), variable.size()) != 0) continue;
+    constexpr const char* values[] = {"1", "on", "true", "yes"};
+    for (const char* const yes : values) {
+      if (::strcasecmp(*entry + variable.size(), yes) == 0) return true;
+    }
+  }
+  return false;
 }
 
 /// What goes before an exported context: who made it, and a checksum that tells a token which was cut or mixed up,
@@ -234,9 +253,13 @@ class SecurityContext {
   /// instance may be active (RFC 2744 section 5.14). On failure it still holds the context, unless the implementation
   /// deleted it. The token holds keys, is not protected against those who can write to it, opens as often as it is
   /// imported, and only with the implementation that made it: never store or send it as it is. Our ExportHeader goes
-  /// before the implementation's bytes. gss_export_sec_context.
+  /// before the implementation's bytes. Errors: gss; policy, where gssproxy's plugin would crash.
+  /// gss_export_sec_context.
   [[nodiscard]] Result<SecretBytes> export_context() && noexcept {
     if (!handle_) return unexpected(empty("gss_export_sec_context"));
+    if (gss_detail::is_proxied()) {
+      return unexpected(Error::policy("gss_export_sec_context", 0, "GSS_USE_PROXY: gssproxy crashes there"));
+    }
     OM_uint32 minor = 0;
     gss_buffer_desc out{0, nullptr};
     const OM_uint32 major = gss_export_sec_context(&minor, handle_.inout(), &out);

@@ -3,11 +3,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <strings.h>
-
 #include <cerrno>
 #include <cstddef>
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <type_traits>
@@ -55,15 +52,9 @@ class KeyName {
   if constexpr (!capabilities.context_export) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " cannot export contexts"));
   }
-#if defined(GSSKEY_GSS_MIT)
-  // As gssproxy's plugin reads it.
-  if (const char* const proxy = std::getenv("GSS_USE_PROXY")) {
-    for (const char* const yes : {"1", "on", "true", "yes"}) {
-      if (::strcasecmp(proxy, yes) != 0) continue;
-      return unexpected(Error::policy(operation, 0, "GSS_USE_PROXY: gssproxy crashes when it exports a context"));
-    }
+  if (gss_detail::is_proxied()) {
+    return unexpected(Error::policy(operation, 0, "GSS_USE_PROXY: gssproxy crashes when it exports a context"));
   }
-#endif
   return {};
 }
 
