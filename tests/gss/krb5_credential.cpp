@@ -42,7 +42,8 @@ struct Krb5 {
   }
 };
 
-std::string accepts(const Credential<mech::Krb5, Initiate>& initiator, const Credential<mech::Krb5, Accept>& acceptor,
+template <Usage A>
+std::string accepts(const Credential<mech::Krb5, Initiate>& initiator, const Credential<mech::Krb5, A>& acceptor,
                     const char* service = "host") {
   auto ends = support::establish(Initiator<mech::Krb5>{must(Name::host_service(service, "localhost")), initiator},
                                  Acceptor<mech::Krb5>{acceptor});
@@ -81,6 +82,21 @@ TEST_CASE("a keytab for one principal accepts for no other") {
   CHECK(accepts(initiator, acceptor, "host").empty());
 }
 
+TEST_CASE("one credential for both directions, of who has a ticket and the keys") {
+  const Krb5 krb5;
+  const auto cache = krb5.cache(support::realm().alice);
+  const auto keytab = krb5.keytab(must(support::realm().realm.export_keytab("alice@GSSKEY.TEST")));
+  const auto alice = must(import_cache_and_keytab(cache, keytab));
+  krb5_cc_close(krb5.context, cache);
+  krb5_kt_close(krb5.context, keytab);
+  const auto ends =
+      must(support::establish(Initiator<mech::Krb5>{must(Name::user("alice")), alice}, Acceptor<mech::Krb5>{alice}));
+  const auto info = must(ends.acceptor.inquire());
+  CHECK(must(info.initiator.display()).text() == "alice@GSSKEY.TEST");
+  CHECK(must(info.acceptor.display()).text() == "alice@GSSKEY.TEST");
+  CHECK(accepts(support::initiator_credential<mech::Krb5>(), alice).empty());  // of host/localhost it has no keys
+}
+
 TEST_CASE("a cache without tickets is refused, at the latest when it is used") {
   const Krb5 krb5;
   const auto cache = krb5.cache("MEMORY:nothing-in-it");
@@ -117,6 +133,8 @@ TEST_CASE("what is missing is a misuse") {
   const auto cache = krb5.cache(support::realm().alice);
   CHECK(import_cache(nullptr).error().domain() == Domain::usage);
   CHECK(import_keytab(nullptr).error().domain() == Domain::usage);
+  CHECK(import_cache_and_keytab(cache, nullptr).error().domain() == Domain::usage);
+  CHECK(import_cache_and_keytab(nullptr, nullptr).error().domain() == Domain::usage);
   CHECK(copy_to_cache(none, cache).error().domain() == Domain::usage);
   CHECK(copy_to_cache(support::initiator_credential<mech::Krb5>(), nullptr).error().domain() == Domain::usage);
   krb5_cc_close(krb5.context, cache);

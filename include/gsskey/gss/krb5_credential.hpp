@@ -46,6 +46,16 @@ template <Usage U>
   return gss_detail::import_krb5<Accept>(nullptr, keytab, principal);
 }
 
+/// Initiates with the tickets of `cache` and accepts for the cache's principal with its keys in `keytab`, as a service
+/// that is its own client does. Both stay the caller's, as above. gss_krb5_import_cred. Errors: usage (nullptr), gss.
+[[nodiscard]] inline Result<Credential<mech::Krb5, Both>> import_cache_and_keytab(krb5_ccache cache,
+                                                                                  krb5_keytab keytab) noexcept {
+  if (cache == nullptr || keytab == nullptr) {
+    return unexpected(Error::usage("gss_krb5_import_cred", "no cache, or no keytab"));
+  }
+  return gss_detail::import_krb5<Both>(cache, keytab, nullptr);
+}
+
 /// Copies what the credential has into `to`, a cache that was initialised and is not the credential's own. MIT krb5
 /// adds to what is there, Heimdal replaces it. gss_krb5_copy_ccache; store_credential_into() needs no libkrb5. Errors:
 /// usage (empty credential, no cache), gss.
