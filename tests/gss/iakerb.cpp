@@ -29,9 +29,10 @@ std::string without_kdc() {
   return path;
 }
 
-Credential<Iakerb, Initiate> alice(std::string_view password = "secret") {
+template <Mechanism M = Iakerb>
+Credential<M, Initiate> alice(std::string_view password = "secret") {
   support::realm();
-  return must(Credential<Iakerb, Initiate>::with_password(must(Name::user("alice")), password));
+  return must(Credential<M, Initiate>::with_password(must(Name::user("alice")), password));
 }
 
 /// Both in one process, the initiator under another configuration. Counts its tokens.
@@ -84,6 +85,15 @@ TEST_CASE("a password and an acceptor, and no way to the KDC") {
 
   auto moved = must(SecurityContext<Iakerb>::import_context(must(std::move(acceptor).export_context())));
   CHECK(must(moved.unwrap(must(initiator.wrap("later")))).text() == "later");
+}
+
+TEST_CASE("SPNEGO of MIT krb5 does not offer IAKERB, whatever the credential: an error, and no other mechanism") {
+  using Negotiated = mech::Negotiate<Iakerb>;
+  const auto credential = alice<Negotiated>();
+  Initiator<Negotiated> initiator{support::target(), credential};
+  const auto refused = initiator.step();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().error.text().find("SPNEGO cannot find mechanisms") != std::string_view::npos);
 }
 
 TEST_CASE("with default credentials: a ticket for the realm saves the first question") {
