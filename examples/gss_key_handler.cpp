@@ -6,8 +6,8 @@
 // The ticket comes from the requester's persistent keyring or /tmp/krb5cc_UID. The callout info says how many seconds
 // it may take, 1 to 60. The payload: length of the token (four bytes, big-endian), token, and the sealed context, to be
 // claimed from the first ring that the requester has of thread, process and session ring. Good for one connection.
-// Refusals: EINVAL (what is asked for), ENOENT (no ticket), EKEYEXPIRED (the ticket has ended), ENXIO (no such
-// service), EHOSTUNREACH (no KDC), ETIMEDOUT, EMSGSIZE (more than a key holds), EDQUOT, EKEYREJECTED (all else).
+// Refusals: EINVAL (what is asked for), ENOENT (no ticket; Heimdal: or it has ended), EKEYEXPIRED (it has ended), ENXIO
+// (no such service), EHOSTUNREACH (no KDC), ETIMEDOUT, EMSGSIZE (more than a key holds), EDQUOT, EKEYREJECTED (else).
 // SPDX-License-Identifier: MIT
 #include <sys/socket.h>
 #include <sys/stat.h>
