@@ -21,9 +21,9 @@ SECONDS = 30
 HOST, SERVICE = "localhost", "host"
 
 
-def arguments():
+def arguments(parser=None):
     """The programs under test."""
-    parser = argparse.ArgumentParser()
+    parser = parser or argparse.ArgumentParser()
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
     for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
         parser.add_argument("--" + program, required=True)
@@ -115,6 +115,11 @@ class Program:
             if not self._read():
                 return None
         return match
+
+    def drain(self):
+        """What it has said by now: its pipe must not fill up."""
+        while select.select([self.process.stdout], [], [], 0)[0] and self._read():
+            pass
 
     def finish(self):
         """Its exit code, negative for a signal; it is killed when its time is over."""
