@@ -64,9 +64,9 @@ def handler(settings):
     """Known to request-key, with another configuration of Kerberos than the machine's."""
     with tempfile.TemporaryDirectory() as folder:
         script = pathlib.Path(folder) / "handler"
-        script.write_text(f"#!/bin/sh\nexec env KRB5_CONFIG={settings} {options.gss_key_handler} \"$@\"\n")
+        script.write_text(f"#!/bin/sh\nexec env KRB5_CONFIG={settings} {HANDLER} \"$@\"\n")
         script.chmod(0o700)
-        with request_key_rule(RULE.replace(os.path.realpath(options.gss_key_handler), str(script))):
+        with request_key_rule(RULE.replace(HANDLER, str(script))):
             yield
 
 
@@ -176,8 +176,9 @@ def users_with_persistent_rings():
 
 
 had_persistent_rings = users_with_persistent_rings()
+HANDLER = os.path.realpath(options.gss_key_handler)
 RULE = run([options.gss_key_handler, "--rule"])[1]
-equal("the rule", RULE, f"create user gss:* * {os.path.realpath(options.gss_key_handler)} %o %k %u %g %T %P %S\n")
+equal("the rule", RULE, f"create user gss:* * {HANDLER} %o %k %u %g %T %P %S\n")
 try:
     with handler(configuration):
         check_refusals()
