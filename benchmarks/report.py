@@ -147,6 +147,17 @@ def protector():
               + ("  UNDER" if under and GSS == "mit" else ""), flush=True)
 
 
+def handoff():
+    title("a context to another process: park and claim (reference: plain C that exports and imports, in the clear)")
+    rows = {name: (float(ours), float(reference)) for mode in ["time", "rate"]
+            for name, ours, reference in table(program("handoff"), mode)}
+    for name, (ours, reference) in rows.items():
+        timed = name == "park, claim"
+        figure(name, ours, reference, digits=1, bar=1.5 if timed else None, exact=False)
+        if timed:
+            figure("difference", ours - reference, reference, digits=1, bar=60, exact=False, absolute=True)
+
+
 def coroutines():
     if os.path.exists(program("offload")):
         title("a KDC that answers after 2 s: worst lateness of a loop that ticks every ms, ms (reference: no offload)")
@@ -218,6 +229,8 @@ if os.path.exists(program("keyring")):
     keyring()
 if os.path.exists(program("protector")):
     protector()
+if os.path.exists(program("handoff")):
+    handoff()
 if os.path.exists(program("connections")):
     coroutines()
 umbrella()

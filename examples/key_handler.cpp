@@ -7,14 +7,14 @@
 // In a program: request_key<key_type::User>("gsskey-token:printer", "10").
 // SPDX-License-Identifier: MIT
 #include <sys/random.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <chrono>
-#include <iostream>
 #include <string_view>
 
 #include <gsskey/keyring.hpp>
+
+#include "print_rule.hpp"
 
 using namespace gsskey;
 using namespace std::chrono_literals;
@@ -47,22 +47,9 @@ expected<Instantiation, Rejection> mint(const KeyRequest& request) {
   return made;
 }
 
-int print_rule() {
-  char path[4096];
-  const ::ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
-  const std::string_view program{path, size > 0 ? static_cast<std::size_t>(size) : 0};
-  const auto line = request_key_line({.type = "user", .description = "gsskey-token:*", .program = program});
-  if (!line) {
-    std::cerr << "key_handler: " << program << ": " << line.error().text() << '\n';
-    return 1;
-  }
-  std::cout << line->text();
-  return 0;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc == 2 && std::string_view{argv[1]} == "--rule") return print_rule();
+  if (argc == 2 && std::string_view{argv[1]} == "--rule") return example::print_rule("gsskey-token:*");
   return handle_upcall<key_type::User>(argc, argv, mint);
 }

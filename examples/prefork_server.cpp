@@ -3,14 +3,21 @@
 //   prefork_server [PORT] SERVICE HOST
 //
 // Started as root, the workers are nobody. Its clients are examples/client and MIT's gss-client. It listens on the
-// loopback interface until it is killed; the workers end with it. SPDX-License-Identifier: MIT
+// loopback interface until SIGTERM; the workers end with it. What a worker that is killed had in its hands is lost, and
+// the acceptor says so: a connection is never served twice. SPDX-License-Identifier: MIT
+#include <poll.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
+#include <deque>
 #include <iostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <gsskey/gss.hpp>
 #include <gsskey/handoff/sealed_context.hpp>
@@ -56,13 +63,60 @@ Result<void> serve(const Passed& passed, KeyringRef session) {
   say("works as user " + std::to_string(::geteuid()));
   while (auto passed = receive_passed(channel.get())) {
     if (auto served = serve(*passed, session); !served) say(in_words(served.error()));
+    if (::send(channel.get(), "", 1, MSG_NOSIGNAL) != 1) break;
   }
   ::_exit(0);
 }
 
-/// The acceptor's: a handshake, and on to one of the workers.
-Result<void> accept(const Socket& socket, const Credential<mech::Krb5, Accept>& credential, KeyringRef session,
-                    const Socket& workers) {
+/// What the acceptor knows of one.
+struct Worker {
+  pid_t process;
+  Socket channel;  ///< connections go out, a byte comes back for each that is done
+  std::deque<std::pair<unsigned, handoff::ParkedContext>> connections = {};  ///< by number, oldest first
+
+  [[nodiscard]] bool lives() const { return static_cast<bool>(channel); }
+  /// It was killed, or is about to end. Contexts that nobody claimed are given up here.
+  void end() {
+    for (const auto& connection : connections) {
+      say("connection " + std::to_string(connection.first) + " is lost, with worker " + std::to_string(process));
+    }
+    connections.clear();
+    channel.reset();
+  }
+  /// Something came through the channel.
+  void hear() {
+    char done[64];
+    const auto size = ::recv(channel.get(), done, sizeof done, MSG_DONTWAIT);
+    if (size == 1 && !connections.empty()) return connections.pop_front();
+    if (size == 0 || (size < 0 && errno != EAGAIN)) end();
+  }
+};
+using Workers = std::vector<Worker>;
+
+Result<Workers> start_workers(int count, KeyringRef session) {
+  Workers workers;
+  while (count-- > 0) {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
+      return unexpected(Error::system("socketpair", errno));
+    }
+    auto ours = Socket::adopt(ends[0]);
+    auto theirs = Socket::adopt(ends[1]);
+    const pid_t process = ::fork();
+    if (process < 0) return unexpected(Error::system("fork", errno));
+    if (process == 0) {
+      ours.reset();  // so that they see when the acceptor is gone
+      workers.clear();
+      work(std::move(theirs), session);
+    }
+    workers.push_back({process, std::move(ours)});
+  }
+  return workers;
+}
+
+/// The acceptor's: a handshake, and on to the worker that has least to do.
+Result<void> accept(unsigned number, const Socket& socket, const Credential<mech::Krb5, Accept>& credential,
+                    KeyringRef session, Workers& workers) {
   SampleWire wire{socket.get()};
   auto hello = wire.receive_frame();
   if (!hello) return unexpected(hello.error());
@@ -70,26 +124,57 @@ Result<void> accept(const Socket& socket, const Credential<mech::Krb5, Accept>& 
   if (!context) return unexpected(context.error());
   auto parked = handoff::park(std::move(*context), session, {.time_to_live = 30s});
   if (!parked) return unexpected(parked.error());  // and the context still works
-  if (auto passed = pass(workers.get(), socket, parked->bytes()); !passed) return passed;
-  static_cast<void>(std::move(*parked).release());  // the worker's now; unclaimed, it ends in 30 seconds
+  const auto freer = [](const Worker& one, const Worker& other) {
+    return one.lives() != other.lives() ? one.lives() : one.connections.size() < other.connections.size();
+  };
+  while (true) {
+    Worker& worker = *std::min_element(workers.begin(), workers.end(), freer);
+    if (!worker.lives()) return unexpected(Error::transport("pass", EPIPE, "no worker is left"));
+    if (pass(worker.channel.get(), socket, parked->bytes())) {
+      worker.connections.emplace_back(number, *std::move(parked));
+      return {};
+    }
+    worker.end();
+  }
+}
+
+volatile std::sig_atomic_t is_over = 0;
+
+/// Until SIGTERM, which interrupts nothing but the wait.
+Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Accept>& credential, KeyringRef session,
+                       Workers& workers) {
+  sigset_t meanwhile;
+  sigset_t usual;
+  ::sigemptyset(&meanwhile);
+  ::sigaddset(&meanwhile, SIGTERM);
+  ::sigprocmask(SIG_BLOCK, &meanwhile, &usual);
+  std::signal(SIGTERM, [](int) { is_over = 1; });
+  for (unsigned number = 1; is_over == 0;) {
+    std::vector<pollfd> waits{{listener.get(), POLLIN, 0}};
+    for (const Worker& worker : workers) waits.push_back({worker.channel.get(), POLLIN, 0});  // -1: none
+    if (::ppoll(waits.data(), waits.size(), nullptr, &usual) < 0) {
+      if (errno == EINTR) continue;
+      return unexpected(Error::system("ppoll", errno));
+    }
+    for (std::size_t at = 0; at < workers.size(); ++at) {
+      if (waits[at + 1].revents != 0) workers[at].hear();
+    }
+    while (::waitpid(-1, nullptr, WNOHANG) > 0) continue;
+    if (waits[0].revents == 0) continue;
+    auto socket = accept_from(listener);
+    if (!socket) return unexpected(socket.error());
+    auto accepted = accept(number, *socket, credential, session, workers);
+    if (!accepted) say("connection " + std::to_string(number) + ": " + in_words(accepted.error()));
+    ++number;
+  }
   return {};
 }
 
 Result<void> run(std::uint16_t port, const char* service, const char* host) {
   auto session = Keyring::join_session();  // of this process and its workers alone
   if (!session) return unexpected(session.error());
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) {
-    return unexpected(Error::system("socketpair", errno));
-  }
-  auto ours = Socket::adopt(ends[0]);
-  auto theirs = Socket::adopt(ends[1]);
-  for (int worker = 0; worker < 4; ++worker) {
-    if (::fork() != 0) continue;
-    ours.reset();  // so that they see when the acceptor is gone
-    work(std::move(theirs), *session);
-  }
-  theirs.reset();
+  auto workers = start_workers(4, *session);  // before anything of the keytab is in memory
+  if (!workers) return unexpected(workers.error());
 
   auto name = Name::host_service(service, host);
   if (!name) return unexpected(name.error());
@@ -100,11 +185,11 @@ Result<void> run(std::uint16_t port, const char* service, const char* host) {
   auto bound = port_of(*listener);
   if (!bound) return unexpected(bound.error());
   std::cout << "listening on 127.0.0.1:" << *bound << std::endl;
-  while (true) {
-    auto socket = accept_from(*listener);
-    if (!socket) return unexpected(socket.error());
-    if (auto accepted = accept(*socket, *credential, *session, ours); !accepted) say(in_words(accepted.error()));
-  }
+  auto served = serve_all(*listener, *credential, *session, *workers);
+  for (Worker& worker : *workers) worker.end();
+  const auto left = session->members();
+  say("ends; keys that are left: " + (left ? std::to_string(left->size()) : in_words(left.error())));
+  return served;
 }
 
 }  // namespace
@@ -113,6 +198,7 @@ int main(int argc, char** argv) {
   if (argc != 3 && argc != 4) return 2;
   const auto port = static_cast<std::uint16_t>(argc == 4 ? std::atoi(argv[1]) : 4444);
   const auto done = run(port, argv[argc - 2], argv[argc - 1]);
-  if (!done) std::cerr << "prefork_server: " << in_words(done.error()) << '\n';
+  if (done) return 0;
+  std::cerr << "prefork_server: " << in_words(done.error()) << '\n';
   return 1;
 }

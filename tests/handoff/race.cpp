@@ -9,7 +9,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstring>
 #include <string>
 #include <utility>
@@ -172,26 +171,4 @@ TEST_CASE("every handle goes back to the library, whether it works or not") {
     credential = {};
   }
   CHECK(handles.leaked() == 0);
-}
-
-TEST_CASE("a process that is killed with the key in its hands leaves none behind") {
-  support::realm();
-  must(Keyring::install_thread());
-  const support::Session session;
-  auto ends = support::pair<mech::Krb5>();
-  const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
-  const auto key = must(session->members())[0];
-  const ::pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
-    // What claim() does first.
-    const auto own = Keyring::install_thread();
-    if (own && session->move(key, *own)) ::raise(SIGKILL);
-    ::_exit(1);
-  }
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(WIFSIGNALED(status));
-  CHECK(support::is_collected(key));
-  CHECK_FALSE(handoff::claim<mech::Krb5>(parked));
 }

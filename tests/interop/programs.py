@@ -5,7 +5,10 @@ Nothing here sleeps to synchronise: a server is ready when it says so, and every
 # SPDX-License-Identifier: MIT
 
 import argparse
+import contextlib
+import fcntl
 import os
+import pathlib
 import re
 import select
 import shutil
@@ -18,13 +21,15 @@ SECONDS = 30
 HOST, SERVICE = "localhost", "host"
 
 
-def arguments():
+def arguments(parser=None):
     """The programs under test."""
-    parser = argparse.ArgumentParser()
+    parser = parser or argparse.ArgumentParser()
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
     for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
         parser.add_argument("--" + program, required=True)
-    parser.add_argument("--prefork_server")  # where there are libkeyutils and OpenSSL
+    for program in ["prefork_server", "gss_key_client", "gss_key_handler",
+                    "large_ticket"]:  # where there are libkeyutils and OpenSSL; MIT krb5
+        parser.add_argument("--" + program)
     for program in ["own_task", "co_echo_client", "co_echo_server", "http_server"]:  # where there are coroutines and Asio
         parser.add_argument("--" + program)
     options = parser.parse_args()
@@ -61,6 +66,31 @@ def enter_realm(realm, *options):
         os.execv(realm, [realm, *options, "--", sys.executable, *sys.argv])
 
 
+REQUEST_KEY_RULES = pathlib.Path("/etc/request-key.d")
+
+
+def can_make_handlers_known():
+    return os.path.exists("/sbin/request-key") and os.access(REQUEST_KEY_RULES, os.W_OK)
+
+
+@contextlib.contextmanager
+def request_key_rule(text):
+    """For as long as it lasts /sbin/request-key knows the handler. One test at a time: the examples' patterns are fixed.
+    What is left of killed tests goes first."""
+    folder = os.open(REQUEST_KEY_RULES, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    for file in REQUEST_KEY_RULES.glob("gsskey-test-*.conf"):
+        if not os.path.exists("/proc/" + file.stem.removeprefix("gsskey-test-")):
+            file.unlink(missing_ok=True)
+    rules = REQUEST_KEY_RULES / f"gsskey-test-{os.getpid()}.conf"
+    try:
+        rules.write_text(text, encoding="utf-8")
+        yield
+    finally:
+        rules.unlink(missing_ok=True)
+        os.close(folder)
+
+
 class Program:
     """A running program. Its stdout and stderr are one stream, as on a terminal."""
 
@@ -85,6 +115,11 @@ class Program:
             if not self._read():
                 return None
         return match
+
+    def drain(self):
+        """What it has said by now: its pipe must not fill up."""
+        while select.select([self.process.stdout], [], [], 0)[0] and self._read():
+            pass
 
     def finish(self):
         """Its exit code, negative for a signal; it is killed when its time is over."""

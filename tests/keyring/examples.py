@@ -10,7 +10,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
-from programs import Cases, run, skip, skip_without  # noqa: E402
+from programs import Cases, can_make_handlers_known, request_key_rule, run, skip, skip_without  # noqa: E402
 
 parser = argparse.ArgumentParser()
 for program in ["keep-secret", "key-handler", "key-tree"]:
@@ -23,7 +23,6 @@ if "GSSKEY_OWN_SESSION" not in os.environ:
     os.execvp("keyctl", ["keyctl", "session", "-", sys.executable, *sys.argv])
 
 NAME = "gsskey-test:secret"
-RULES = pathlib.Path("/etc/request-key.d")
 NOBODY = 65534
 cases = Cases()
 
@@ -147,12 +146,10 @@ def check_key_handler():
     equal("the rule", (code, rule), (0, f"create user gsskey-token:* * {os.path.realpath(options.key_handler)}"
                                         " %o %k %u %g %T %P %S\n"))
     cases.check("no handler by hand", ("key_handler", *run([options.key_handler]), 1, ["arguments are not"]))
-    if not os.path.exists("/sbin/request-key") or not os.access(RULES, os.W_OK):
+    if not can_make_handlers_known():
         print("not run: the handler itself: no /sbin/request-key, or no right to make it known")
         return
-    rules = RULES / f"gsskey-test-{os.getpid()}.conf"
-    try:
-        rules.write_text(rule)
+    with request_key_rule(rule):
         serial = keyctl("request2", "user", "gsskey-token:printer", "60", "@s")
         token = keyctl("pipe", serial)
         equal("a token", bool(re.fullmatch("[0-9a-f]{32}", token)), True)
@@ -168,9 +165,7 @@ def check_key_handler():
         code, theirs = as_nobody(["sh", "-c", "keyctl pipe $(keyctl request2 user gsskey-token:printer 5 @s)"])
         equal("another user's own", (code, bool(re.fullmatch("[0-9a-f]{32}", theirs)), theirs == token),
               (0, True, False))
-    finally:
-        rules.unlink(missing_ok=True)
-        keyctl("clear", "@s")
+    keyctl("clear", "@s")
 
 
 check_keep_secret()

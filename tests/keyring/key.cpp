@@ -93,6 +93,33 @@ TEST_CASE("permissions that the move needs, and risks, are asked for before anyt
   CHECK(must(session->members()).empty());
 }
 
+TEST_CASE("create through a ring of one's own: where no scratch ring can be, and nothing is left either") {
+  const support::Session session;
+  std::thread{[&] {  // whose ring goes with it
+    const auto own = must(Keyring::install_thread());
+    const auto key = must(session->create_through(own, User{"gsskey:test"}, "first", {.timeout = Seconds{3600}}));
+    CHECK(key.ring() == *session);
+    CHECK(must(session->members()).size() == 1);
+    CHECK(must(key.read()).text() == "first");
+    CHECK(must(own.members()).empty());
+    CHECK(error_of(session->create_through(own, User{"gsskey:test"}, "second")) == EEXIST);
+    CHECK(support::is_usage(session->create_through(KeyringRef{}, User{"gsskey:other"}, "x")));
+    CHECK(support::is_usage(KeyringRef{}.create_through(own, User{"gsskey:other"}, "x")));
+    const auto without_link = Permissions{}.possessor(all_rights.without(Right::link));
+    CHECK(support::is_usage(session->create_through(own, User{"gsskey:x"}, "x", {.permissions = without_link})));
+    CHECK(must(own.members()).empty());
+    CHECK(must(session->members()).size() == 1);
+
+    std::vector<Keyring> nest;
+    nest.push_back(must(session->create(key_type::Keyring{"gsskey:nest"})));
+    while (auto deeper = nest.back().create(key_type::Keyring{"gsskey:nest"})) nest.push_back(*std::move(deeper));
+    CHECK(error_of(nest.back().create(User{"gsskey:deep"}, "x")) == EACCES);
+    CHECK(must(must(nest.back().create_through(own, User{"gsskey:deep"}, "x")).read()).text() == "x");
+    while (!nest.empty()) nest.pop_back();
+  }}
+      .join();
+}
+
 TEST_CASE("policies") {
   const support::Session session;
   const auto ring = must(session->create(key_type::Keyring{"gsskey:other"}));

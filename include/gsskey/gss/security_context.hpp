@@ -82,11 +82,24 @@ class ExportHeader {
   }
 
  private:
-  /// "gssk", the implementation's initial, the version of this format, two zeros, FNV-1a of the body.
+  /// "gssk", the implementation's initial, the version of this format, two zeros, a checksum of the body: FNV-1a, but
+  /// of words of eight bytes, as this machine reads them, and what is left in one more.
   static void fill(unsigned char* header, ByteView body) noexcept {
-    const unsigned char start[8] = {'g', 's', 's', 'k', static_cast<unsigned char>(GSSKEY_GSS_NAME[0]), 1, 0, 0};
-    std::uint64_t sum = 0xcbf29ce484222325u;
-    for (unsigned char byte : body) sum = (sum ^ byte) * 0x100000001b3u;
+    const unsigned char start[8] = {'g', 's', 's', 'k', static_cast<unsigned char>(GSSKEY_GSS_NAME[0]), 2, 0, 0};
+    std::uint64_t sum = 0xcbf29ce484222325u ^ body.size();
+    const auto add = [&sum](std::uint64_t word) {
+      sum = (sum ^ word) * 0x100000001b3u;
+      sum ^= sum >> 32;  // the product moves bits up only
+    };
+    const unsigned char* at = body.data();
+    std::size_t left = body.size();
+    for (std::uint64_t word; left >= sizeof word; at += sizeof word, left -= sizeof word) {
+      std::memcpy(&word, at, sizeof word);
+      add(word);
+    }
+    std::uint64_t last = 0;
+    if (left != 0) std::memcpy(&last, at, left);
+    add(last);
     std::memcpy(header, start, sizeof start);
     for (unsigned i = 0; i < 8; ++i) header[8 + i] = static_cast<unsigned char>(sum >> (8 * i));
   }
@@ -238,6 +251,19 @@ class SecurityContext {
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
     return info;
   }
+  /// The mechanism that was negotiated: ContextInfo::mechanism, in a fraction of the time, because no names are made.
+  [[nodiscard]] Result<Oid> mechanism() const noexcept {
+    if (!handle_) return unexpected(empty("gss_inquire_context"));
+    if constexpr (!capabilities.context_inquiry) {
+      return unexpected(Error::unavailable("gss_inquire_context", GSSKEY_GSS_NAME " has no gss_inquire_context"));
+    }
+    OM_uint32 minor = 0;
+    gss_OID mechanism = GSS_C_NO_OID;
+    const OM_uint32 major =
+        gss_inquire_context(&minor, handle_.get(), nullptr, nullptr, nullptr, &mechanism, nullptr, nullptr, nullptr);
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
+    return Oid::copy_of(mechanism);
+  }
   /// How long the context is meant to be used, 0 when that is over; see ContextInfo::lifetime. gss_context_time.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     if (!handle_) return unexpected(empty("gss_context_time"));
@@ -286,9 +312,9 @@ class SecurityContext {
     SecurityContext context;
     const OM_uint32 major = gss_import_sec_context(&minor, &in, context.handle_.put());
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_import_sec_context", major, minor));
-    const auto info = context.inquire();
-    if (!info) return unexpected(info.error());
-    if (!M::accepts(info->mechanism)) {
+    const auto mechanism = context.mechanism();
+    if (!mechanism) return unexpected(mechanism.error());
+    if (!M::accepts(*mechanism)) {
       return unexpected(Error::policy("gss_import_sec_context", 0, "the context is one of another mechanism"));
     }
     return context;

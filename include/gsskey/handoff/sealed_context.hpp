@@ -87,9 +87,9 @@ template <Mechanism M>
   return both;
 }
 
-/// Takes the key out of `ring`: for one of all that try. Into the ring of this thread, because that goes with it if it
-/// is killed now.
-[[nodiscard]] inline Result<SecretBytes> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
+/// Takes the key out of `ring`: of all that try, the kernel lets one unlink it. It is read before, because then it is
+/// gone; who was too late forgets it. Killed in between, a process leaves what it found.
+[[nodiscard]] inline Result<SealKey> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](Error error) {
     switch (static_cast<int>(error.minor_status())) {
       case EKEYEXPIRED:
@@ -104,14 +104,12 @@ template <Mechanism M>
         return error;
     }
   };
-  const auto own = Keyring::install_thread();
-  if (!own) return unexpected(own.error());
   const auto key = ring.search<key_type::User>(KeyName{id});
   if (!key) return unexpected(not_there(key.error()));
-  if (auto moved = ring.move(*key, *own); !moved) return unexpected(not_there(moved.error()));
   auto bytes = key->read();
-  static_cast<void>(own->unlink(*key));
-  return bytes;
+  if (!bytes) return unexpected(not_there(bytes.error()));
+  if (auto taken = ring.unlink(*key); !taken) return unexpected(not_there(taken.error()));
+  return SealKey::from_bytes(*std::move(bytes));
 }
 }  // namespace handoff_detail
 
@@ -213,10 +211,9 @@ template <Mechanism M>
                             .accepting(Risk::nobody_may_change_again);
   const auto own = Keyring::install_thread();
   if (!own) return unexpected(own.error());
-  auto key = own->create(key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
-                         {.permissions = mask, .timeout = left});
+  auto key = ring.create_through(*own, key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
+                                 {.permissions = mask, .timeout = left});
   if (!key) return unexpected(key.error());
-  if (auto moved = key->move_to(ring); !moved) return unexpected(moved.error());
 
   const auto exported = std::move(context).export_context();  // from here on the context is in the token
   if (!exported) return unexpected(exported.error());
@@ -230,20 +227,17 @@ template <Mechanism M>
 }
 
 /// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked. Of all that try, in whatever
-/// processes, one gets the key, and whatever comes of it then, nobody else will. The key goes through the ring of the
-/// calling thread, which is made if there is none. Take `ring` from your own process and not from who sends the bytes:
-/// who can put a key there can have any context claimed. Errors: keyring (claimed already, over, ring not possessed);
-/// policy, of which seal_fault() tells what is wrong with the seal; those of import_context() and import_credential();
-/// unavailable.
+/// processes, one gets the key, and whatever comes of it then, nobody else will. Take `ring` from your own process and
+/// not from who sends the bytes: who can put a key there can have any context claimed. Errors: keyring (claimed
+/// already, over, ring not possessed); policy, of which seal_fault() tells what is wrong with the seal; those of
+/// import_context() and import_credential(); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                ClaimOptions<M> options = {}) noexcept {
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
   const auto id = SealKeyId::of(parked);
   if (!id) return unexpected(id.error());
-  auto raw_key = handoff_detail::take_key(*id, ring);
-  if (!raw_key) return unexpected(raw_key.error());
-  const auto key = SealKey::from_bytes(*std::move(raw_key));
+  const auto key = handoff_detail::take_key(*id, ring);
   if (!key) return unexpected(key.error());
   const auto token = open_seal<M>(*key, parked);
   if (!token) return unexpected(token.error());

@@ -130,35 +130,23 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// this one, keyctl_set_timeout, keyctl_setperm, keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring;
   /// EDQUOT. The permissions must leave the right to link to possessor or user, which the move needs; set_permissions()
   /// takes it away afterwards. Where no scratch ring can be, in a ring that is restricted (EPERM, EOPNOTSUPP) or six
-  /// rings deep (EACCES): create the key elsewhere and move_to() it.
+  /// rings deep (EACCES): create_through().
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
                                       KeyOptions options = {}) const noexcept {
-    const ByteView bytes{payload};
-    if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
-    const Permissions permissions = options.permissions;
-    if (!permissions.is_default() && !permissions.owner_rights().contains(Right::link)) {
-      return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
-    }
-    const key_serial_t ring = this->serial();
-    const Scratch scratch{ring};
+    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
+    const Scratch scratch{this->serial()};
     if (scratch.serial < 0) return unexpected(this->failed("add_key"));
-    const key_serial_t key = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
-                                       bytes.size(), scratch.serial);
-    if (key < 0) return unexpected(this->failed("add_key"));
-    const KeyRef<T> made = KeyRef<T>::from_serial(key);
-    if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
-      if (auto set = made.set_timeout(options.timeout); !set) return unexpected(set.error());
-    }
-    if (!permissions.is_default()) {
-      if (auto set = made.set_permissions(permissions); !set) return unexpected(set.error());
-    }
-    if (keyctl_move(key, scratch.serial, ring, KEYCTL_MOVE_EXCL) < 0) {
-      return unexpected(keyring_detail::failed("keyctl_move", key));
-    }
-    Key<T> owner;
-    *owner.link_.put() = {key, ring};
-    return owner;
+    return make(type, payload, options, scratch.serial);
+  }
+  /// The same by way of `own` in place of a scratch ring, which saves three calls: a ring that nobody else can reach,
+  /// as that of the thread (install_thread()), and without a key of that type and description, which this would take.
+  /// If the process is killed on the way, the key goes with `own`.
+  template <KeyType T>
+  [[nodiscard]] Result<Key<T>> create_through(KeyringRef own, const T& type, const typename T::Payload& payload,
+                                              KeyOptions options = {}) const noexcept {
+    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
+    return make(type, payload, options, own.serial());
   }
   /// A new, empty ring in this one.
   [[nodiscard]] Result<Keyring> create(const key_type::Keyring& type, KeyOptions options = {}) const noexcept {
@@ -284,6 +272,32 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (type.description.c_str() == nullptr) return type.description.rule;
     if (payload.size() > T::max_payload) return "the payload is larger than a key of this type can be";
     return nullptr;
+  }
+  template <KeyType T>
+  [[nodiscard]] static Result<void> check(const T& type, ByteView payload, const KeyOptions& options) noexcept {
+    if (const char* fault = fault_of(type, payload)) return unexpected(Error::usage("add_key", fault));
+    if (!options.permissions.is_default() && !options.permissions.owner_rights().contains(Right::link)) {
+      return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
+    }
+    return {};
+  }
+  /// In `scratch`, and from there into this ring.
+  template <KeyType T>
+  [[nodiscard]] Result<Key<T>> make(const T& type, ByteView payload, const KeyOptions& options,
+                                    key_serial_t scratch) const noexcept {
+    const key_serial_t serial = ::add_key(T::name, type.description.c_str(), payload.empty() ? nullptr : payload.data(),
+                                          payload.size(), scratch);
+    if (serial < 0) return unexpected(keyring_detail::failed("add_key", scratch));
+    Key<T> key;
+    *key.link_.put() = {serial, scratch};
+    if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
+      if (auto set = key.set_timeout(options.timeout); !set) return unexpected(set.error());
+    }
+    if (!options.permissions.is_default()) {
+      if (auto set = key.set_permissions(options.permissions); !set) return unexpected(set.error());
+    }
+    if (auto moved = key.move_to(KeyringRef::from_serial(this->serial())); !moved) return unexpected(moved.error());
+    return key;
   }
   template <KeyType T>
   [[nodiscard]] Result<KeyRef<T>> search_into(decltype(T::description) description, key_serial_t into) const noexcept {

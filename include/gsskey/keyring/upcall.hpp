@@ -98,6 +98,15 @@ class KeyRequest {
 
 namespace keyring_detail {
 
+/// A payload that the kernel refuses is the requester's to know about: EDQUOT, for one.
+template <KeyType T>
+[[nodiscard]] Result<void> instantiate(Authority<T>& authority, const typename T::Payload& payload,
+                                       Destination destination = Destination::none()) noexcept {
+  auto done = std::move(authority).instantiate(payload, destination);
+  if (!done) static_cast<void>(std::move(authority).reject({.error = static_cast<int>(done.error().minor_status())}));
+  return done;
+}
+
 /// Timeout and permissions first: with the payload the authority ends.
 template <KeyType T>
 [[nodiscard]] Result<void> answer(Authority<T>& authority, const Instantiation& made) noexcept {
@@ -107,7 +116,7 @@ template <KeyType T>
   if (!made.permissions.is_default()) {
     if (auto set = authority.key().set_permissions(made.permissions); !set) return set;
   }
-  return std::move(authority).instantiate(made.payload, made.destination);
+  return keyring_detail::instantiate(authority, made.payload, made.destination);
 }
 
 template <KeyType T, class Handler>
@@ -121,7 +130,7 @@ template <KeyType T, class Handler>
   if constexpr (std::is_same_v<Answer, Instantiation>) {
     return keyring_detail::answer(*authority, *answered);
   } else {
-    return std::move(*authority).instantiate(*answered);
+    return keyring_detail::instantiate(*authority, *answered);
   }
 }
 
@@ -132,10 +141,10 @@ template <KeyType T, class Handler>
 ///       return handle_upcall<key_type::User>(argc, argv, [](const KeyRequest& request) { … });
 ///     }
 /// `handler` returns expected<SecretBytes, Rejection>, or expected<Instantiation, Rejection>. Assumes the authority,
-/// sets timeout and permissions before the payload, and answers in every case: with what the handler returns, or a
-/// Rejection of a second if it throws or the payload is refused. It must not return before it knows the answer: a
-/// process left behind has no authority. Returns the exit status: 0 when the kernel has its answer. Errors go to
-/// stderr.
+/// sets timeout and permissions before the payload, and answers in every case: with what the handler returns, or, for a
+/// second, with ENOKEY if it throws, with the kernel's errno if that refuses the payload (EDQUOT, EINVAL). It must not
+/// return before it knows the answer: a process left behind has no authority. Returns the exit status: 0 when the
+/// kernel has its answer. Errors go to stderr.
 template <KeyType T, class Handler>
 [[nodiscard]] int handle_upcall(int argc, const char* const* argv, Handler handler) {
   auto request = KeyRequest::parse(argc, argv);

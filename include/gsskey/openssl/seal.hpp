@@ -117,6 +117,29 @@ struct CipherTraits {
 };
 using Cipher = UniqueHandle<CipherTraits>;
 
+/// The algorithms, fetched once: to look them up for each seal takes longer than to seal. Empty if OpenSSL has none.
+struct SealAlgorithms {
+  struct CipherAlgorithmTraits {
+    using Handle = EVP_CIPHER*;
+    static constexpr Handle none = nullptr;
+    static void close(Handle cipher) noexcept { EVP_CIPHER_free(cipher); }
+  };
+  struct DigestTraits {
+    using Handle = EVP_MD*;
+    static constexpr Handle none = nullptr;
+    static void close(Handle digest) noexcept { EVP_MD_free(digest); }
+  };
+  [[nodiscard]] static const EVP_CIPHER* aes_256_gcm() noexcept {
+    static const auto fetched =
+        UniqueHandle<CipherAlgorithmTraits>::adopt(EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr));
+    return fetched.get();
+  }
+  [[nodiscard]] static const EVP_MD* sha256() noexcept {
+    static const auto fetched = UniqueHandle<DigestTraits>::adopt(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
+    return fetched.get();
+  }
+};
+
 /// How a seal begins. Numbers are big-endian:
 ///     0 "gssS"   4 format, 1   5 initial of the implementation   6 its build   26 expiry, in seconds since 1970
 ///     34 id of the key   42 length of the token   46 length of the mechanism   47 nonce   59 the mechanism's OID
@@ -203,9 +226,10 @@ class SealKey {
     std::memcpy(input, label, sizeof label);
     std::memcpy(input + sizeof label, bytes.data(), size);
     unsigned char digest[EVP_MAX_MD_SIZE];
-    const int done = EVP_Digest(input, sizeof input, digest, nullptr, EVP_sha256(), nullptr);
+    const EVP_MD* const sha256 = gss_detail::SealAlgorithms::sha256();
+    const bool done = sha256 != nullptr && EVP_Digest(input, sizeof input, digest, nullptr, sha256, nullptr) == 1;
     OPENSSL_cleanse(input, sizeof input);
-    if (done != 1) return unexpected(Error::policy("EVP_Digest", 0, "OpenSSL has no SHA-256"));
+    if (!done) return unexpected(Error::policy("EVP_Digest", 0, "OpenSSL has no SHA-256"));
     std::memcpy(key.id_.bytes, digest, sizeof key.id_.bytes);
     key.bytes_ = std::move(bytes);
     return key;
@@ -247,10 +271,11 @@ class SealKey {
   out[Layout::mechanism_length] = static_cast<unsigned char>(mechanism.size());
   if (!mechanism.empty()) std::memcpy(out + Layout::mechanism, mechanism.data(), mechanism.size());
 
+  const EVP_CIPHER* const algorithm = gss_detail::SealAlgorithms::aes_256_gcm();
   const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
   int size = 0;
-  if (RAND_bytes(out + Layout::nonce, static_cast<int>(Layout::nonce_size)) != 1 || !cipher ||
-      EVP_EncryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.bytes().data(), out + Layout::nonce, nullptr) != 1 ||
+  if (RAND_bytes(out + Layout::nonce, static_cast<int>(Layout::nonce_size)) != 1 || algorithm == nullptr || !cipher ||
+      EVP_EncryptInit_ex2(cipher.get(), algorithm, key.bytes().data(), out + Layout::nonce, nullptr) != 1 ||
       EVP_EncryptUpdate(cipher.get(), nullptr, &size, out, static_cast<int>(header_size)) != 1 ||
       EVP_EncryptUpdate(cipher.get(), out + header_size, &size, token.data(), static_cast<int>(token.size())) != 1 ||
       EVP_EncryptFinal_ex(cipher.get(), out + header_size + size, &size) != 1 ||
@@ -278,11 +303,12 @@ template <Mechanism M>
   auto token = SecretBytes::with_size(token_size);
   if (!token) return token;
 
+  const EVP_CIPHER* const algorithm = gss_detail::SealAlgorithms::aes_256_gcm();
   const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
   auto* const tag = const_cast<unsigned char*>(in + header_size + token_size);  // which is only read
   int size = 0;
-  if (!cipher ||
-      EVP_DecryptInit_ex2(cipher.get(), EVP_aes_256_gcm(), key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
+  if (algorithm == nullptr || !cipher ||
+      EVP_DecryptInit_ex2(cipher.get(), algorithm, key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
       EVP_DecryptUpdate(cipher.get(), nullptr, &size, in, static_cast<int>(header_size)) != 1 ||
       EVP_DecryptUpdate(cipher.get(), token->data(), &size, in + header_size, static_cast<int>(token_size)) != 1 ||
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(Layout::tag_size), tag) != 1) {
