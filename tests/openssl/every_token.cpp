@@ -180,11 +180,12 @@ TEST_CASE("messages of about 2^24 octets") {
 
 TEST_CASE("tokens turned by every count, beside and in place") {
   with_each([](Trio& ends) {
-    for (const std::size_t size : {70u, 70000u}) {
+    for (const std::size_t size : {70u, 600u, 70000u}) {
       const Bytes message = message_of(size);
+      const std::size_t stride = size == 70000 ? 9757 : step(size + 1009);
       for (const Kind kind : {Kind::sealed, Kind::open}) {
         const Bytes token = made(ends.peer, kind, message);
-        for (std::size_t count = 0; count < 65536; count += size == 70 && count < 150 ? 1 : step(size / 8 + 1009)) {
+        for (std::size_t count = 0; count < 65536; count += size == 70 && count < 150 ? 1 : stride) {
           CAPTURE(size, static_cast<int>(kind), count);
           Bytes other = turned(token, count);
           REQUIRE(accepts(ends.ours, kind, message, other));
