@@ -118,7 +118,8 @@ Bytes n_fold(ByteView input, std::size_t size) {
     const std::size_t turn = 13 * (at / input.size()) % bits;
     for (std::size_t bit = 0; bit < 8; ++bit) {
       const std::size_t from = (8 * (at % input.size()) + bit + bits - turn) % bits;
-      sum[at % size] += (input[from / 8] >> (7 - from % 8) & 1u) << (7 - bit);
+      const unsigned octet = input[from / 8];
+      sum[at % size] += (octet >> (7 - from % 8) & 1u) << (7 - bit);
     }
   }
   unsigned carry = 0;
