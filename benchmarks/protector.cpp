@@ -76,7 +76,8 @@ struct Contender {
 void compare(const std::string& name, std::size_t turns, const std::vector<Contender>& contenders) {
   using Clock = std::chrono::steady_clock;
   std::vector<std::vector<double>> times(contenders.size());
-  for (int round = 0; round < 41; ++round) {
+  const int rounds = turns > 2 ? 41 : 21;
+  for (int round = 0; round < rounds; ++round) {
     for (std::size_t at = 0; at < contenders.size(); ++at) {
       const std::size_t which = (at + static_cast<std::size_t>(round)) % contenders.size();
       contenders[which].prepare();
@@ -98,10 +99,12 @@ class Floor {
   explicit Floor(const rfc3961::EncryptionType& type) {
     cipher_ = EVP_CIPHER_CTX_new();
     EVP_CIPHER* const algorithm = EVP_CIPHER_fetch(nullptr, type.cipher, nullptr);
-    EVP_MAC* const hmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
-    mac_ = EVP_MAC_CTX_new(hmac);
+    const bool has_hmac = type.digest != nullptr;
+    EVP_MAC* const mac = EVP_MAC_fetch(nullptr, has_hmac ? "HMAC" : "CMAC", nullptr);
+    mac_ = EVP_MAC_CTX_new(mac);
     const unsigned char key[32] = {1};
-    const OSSL_PARAM parameters[] = {rfc3961::detail::text_parameter(OSSL_MAC_PARAM_DIGEST, type.digest),
+    const OSSL_PARAM parameters[] = {has_hmac ? rfc3961::detail::text_parameter(OSSL_MAC_PARAM_DIGEST, type.digest)
+                                              : rfc3961::detail::text_parameter(OSSL_MAC_PARAM_CIPHER, type.cipher),
                                      OSSL_PARAM_construct_end()};
     EVP_CipherInit_ex2(cipher_, algorithm, key, key, 1, nullptr);
     decipher_ = EVP_CIPHER_CTX_new();
@@ -109,7 +112,7 @@ class Floor {
     EVP_CIPHER_CTX_set_padding(decipher_, 0);
     EVP_MAC_init(mac_, key, type.mac_key_size, parameters);
     EVP_CIPHER_free(algorithm);
-    EVP_MAC_free(hmac);
+    EVP_MAC_free(mac);
   }
   void checksum(const Bytes& message) {
     unsigned char mac[EVP_MAX_MD_SIZE];
@@ -213,11 +216,14 @@ void measure_batch() {
 
 }  // namespace
 
-/// Arguments: names of encryption types; none: all of AES.
+/// Arguments: names of encryption types; none: all that the library has.
 int main(int argc, char** argv) {
   for (const auto& type : rfc3961::encryption_types) {
     const bool wanted = argc == 1 || std::find(argv + 1, argv + argc, std::string{type.name}) != argv + argc;
-    if (type.digest == nullptr || !wanted) continue;
+#ifdef GSSKEY_GSS_HEIMDAL  // 7.8 has no Camellia
+    if (type.digest == nullptr) continue;
+#endif
+    if (!wanted) continue;
     const auto realm = value(TestRealm::start(
         {.users = {{"alice", "secret"}}, .services = {"host/localhost"}, .permitted_enctypes = type.name}));
     const auto cache = value(realm.login("alice"));

@@ -1,12 +1,15 @@
 // examples/co_echo_server: an echo service in coroutines: one thread for all connections, others for the steps of
 // handshakes, which may block.
 //
-//   co_echo_server PORT SERVICE HOST      port 0: a free one
+//   co_echo_server [--openssl] PORT SERVICE HOST      port 0: a free one
 //
+// With --openssl sessions are MessageProtectors instead of SecurityContexts: the peer cannot tell.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
 #include <gsskey/io/asio.hpp>
+#include <gsskey/io/establish_as.hpp>
 #include <gsskey/io/secure_stream.hpp>
+#include <gsskey/openssl/take_over.hpp>
 
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
@@ -19,6 +22,7 @@
 #include <cstdlib>
 #include <exception>
 #include <iostream>
+#include <string_view>
 #include <utility>
 #include <variant>
 
@@ -30,13 +34,15 @@ using example::in_words;
 
 namespace {
 
+template <class Context>
 asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Accept> credential,
                               asio::thread_pool& pool) {
   using namespace asio::experimental::awaitable_operators;
   // Limits of time are the host's: whichever ends first cancels the other.
   asio::steady_timer deadline{socket.get_executor(), std::chrono::seconds{10}};
   AsioTransport wire{socket};
-  auto first = co_await (drive<asio::awaitable>(Acceptor<mech::Krb5>{credential}, wire, offload_to(pool)) ||
+  Acceptor<mech::Krb5> acceptor{credential};
+  auto first = co_await (drive<asio::awaitable>(std::move(acceptor), wire, establish_as<Context>, offload_to(pool)) ||
                          deadline.async_wait(asio::use_awaitable));
   if (first.index() == 1) {
     std::cerr << "co_echo_server: a client was too slow\n";
@@ -51,7 +57,7 @@ asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Acce
 
   // From here on an ordinary stream of Asio, whose bytes are encrypted on the wire.
   SecureStream stream{std::move(socket), *std::move(context)};
-  char bytes[4096];
+  char bytes[16384];
   while (true) {
     std::error_code code;
     const std::size_t size =
@@ -76,15 +82,17 @@ void report(std::exception_ptr thrown) {
   }
 }
 
+template <class Context>
 asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, Accept> credential,
                              asio::thread_pool& pool) {
   while (true) {
     auto socket = co_await listener.async_accept(asio::use_awaitable);
     socket.set_option(tcp::no_delay{true});
-    asio::co_spawn(listener.get_executor(), session(std::move(socket), credential, pool), report);
+    asio::co_spawn(listener.get_executor(), session<Context>(std::move(socket), credential, pool), report);
   }
 }
 
+template <class Context>
 Result<void> serve(unsigned short port, const char* service, const char* host) {
   auto name = Name::host_service(service, host);
   if (!name) return unexpected(name.error());
@@ -97,7 +105,7 @@ Result<void> serve(unsigned short port, const char* service, const char* host) {
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept(listener, *credential, pool), report);
+  asio::co_spawn(io, accept<Context>(listener, *credential, pool), report);
   io.run();
   pool.join();
   return {};
@@ -106,11 +114,13 @@ Result<void> serve(unsigned short port, const char* service, const char* host) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 4) {
-    std::cerr << "usage: co_echo_server PORT SERVICE HOST\n";
+  const bool with_openssl = argc == 5 && std::string_view{argv[1]} == "--openssl";
+  if (argc != 4 && !with_openssl) {
+    std::cerr << "usage: co_echo_server [--openssl] PORT SERVICE HOST\n";
     return 2;
   }
-  const auto served = serve(static_cast<unsigned short>(std::atoi(argv[1])), argv[2], argv[3]);
+  const auto run = with_openssl ? serve<MessageProtector> : serve<SecurityContext<mech::Krb5>>;
+  const auto served = run(static_cast<unsigned short>(std::atoi(argv[argc - 3])), argv[argc - 2], argv[argc - 1]);
   if (!served) std::cerr << "co_echo_server: " << in_words(served.error()) << '\n';
   return served ? 0 : 1;
 }

@@ -61,23 +61,30 @@ inline std::string name_or(const gsskey::Name& name, const char* otherwise) {
 }
 
 /// Who authenticated as whom, and what the context can do.
+inline void print(const gsskey::ContextInfo& info, bool negotiated = false) {
+  std::cout << name_or(info.initiator, "somebody") << " authenticated to " << name_or(info.acceptor, "this service")
+            << "\n  mechanism  " << (info.mechanism == gsskey::mech::Krb5::oid ? "krb5 " : "");
+  std::cout << info.mechanism.to_text().view();
+  std::cout << (negotiated ? ", negotiated by SPNEGO" : "") << "\n  flags      " << names_of(info.flags)
+            << "\n  lifetime   ";
+  if (info.lifetime.is_indefinite()) {
+    std::cout << "indefinite\n";
+  } else {
+    std::cout << info.lifetime.count() << " s\n";
+  }
+}
 template <gsskey::Mechanism M>
 void print(const gsskey::SecurityContext<M>& context) {
   const auto info = context.inquire();
-  if (!info) {  // GNU GSS cannot say
-    std::cout << "authenticated; more is not known: " << in_words(info.error()) << '\n';
-    return;
-  }
-  std::cout << name_or(info->initiator, "somebody") << " authenticated to " << name_or(info->acceptor, "this service")
-            << "\n  mechanism  " << (info->mechanism == gsskey::mech::Krb5::oid ? "krb5 " : "");
-  std::cout << info->mechanism.to_text().view();
-  std::cout << (M::negotiates ? ", negotiated by SPNEGO" : "") << "\n  flags      " << names_of(info->flags)
-            << "\n  lifetime   ";
-  if (info->lifetime.is_indefinite()) {
-    std::cout << "indefinite\n";
-  } else {
-    std::cout << info->lifetime.count() << " s\n";
-  }
+  if (info) return print(*info, M::negotiates);
+  // GNU GSS cannot say
+  std::cout << "authenticated; more is not known: " << in_words(info.error()) << '\n';
+}
+/// Of a MessageProtector.
+template <class Context>
+  requires requires(const Context& context) { context.info(); }
+void print(const Context& context) {
+  print(context.info());
 }
 
 }  // namespace example

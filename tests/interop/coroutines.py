@@ -10,8 +10,8 @@ USER, SERVICE = "alice@GSSKEY.TEST", "host/localhost"
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
 
 
-def start(programs, service="host"):
-    server = Program([programs.co_echo_server, "0", service, HOST])
+def start(programs, *options):
+    server = Program([programs.co_echo_server, *options, "0", "host", HOST])
     ready = server.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
     return server, ready.group(1) if ready else "0"
 
@@ -36,6 +36,15 @@ def echoes(cases, programs):
     code, output = run([programs.co_echo_client, HOST, port, "host", "x" * 100_000])
     cases.check("a long message", ("client", code, output, 0, ['^echo "x{100000}"$']),
                 ("server", server.stop(), server.output, 0, ["!^co_echo_server:"]))
+
+    for ours, theirs in [(["--openssl"], []), ([], ["--openssl"]), (["--openssl"], ["--openssl"])]:
+        server, port = start(programs, *ours)
+        code, output = run([programs.co_echo_client, *theirs, "--times", "50", HOST, port, "host", "x" * 20_000])
+        cases.check(f"messages by OpenSSL: server {ours}, client {theirs}",
+                    ("client", code, output, 0, ['^echo "x{20000}"$', f"^{USER} authenticated to {SERVICE}@",
+                                                 r"^\S+ echoes/s, \S+ MiB/s each way$"]),
+                    ("server", server.stop(), server.output, 0, [f"^{USER} authenticated to {SERVICE}@",
+                                                                 "!^co_echo_server:"]))
 
 
 def refusals(cases, programs):

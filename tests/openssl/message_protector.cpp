@@ -3,74 +3,27 @@
 #include <gsskey/openssl/take_over.hpp>
 
 #include <algorithm>
-#include <cstring>
-#include <future>
-#include <random>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "support/catch.hpp"
-#include "support/realm.hpp"
+#include "support/protector.hpp"
 
 using namespace gsskey;
+using support::Bytes;
+using support::bytes_of;
+using support::EnctypeRow;
+using support::handshakes;
+using support::in_realm_of;
+using support::message_of;
 using support::must;
+using support::taken;
 
 static_assert(MessageContext<MessageProtector>);
 static_assert(MessageContext<SecurityContext<mech::Krb5>>);
 static_assert(!std::is_copy_constructible_v<MessageProtector>);
 
 namespace {
-
-using Bytes = std::vector<unsigned char>;
-
-Bytes bytes_of(ByteView view) { return {view.begin(), view.end()}; }
-
-/// Runs `work` in a realm with keys of one type only; in a thread of its own, because Heimdal reads krb5.conf once in a
-/// thread.
-template <class Work>
-void in_realm_of(const std::string& enctypes, Work work) {
-  ::setenv("GSS_MECH_CONFIG", "/dev/null", 0);
-  auto realm = must(TestRealm::start(
-      {.users = {{"alice", "secret"}}, .services = {"host/localhost"}, .permitted_enctypes = enctypes}));
-  const auto cache = must(realm.login("alice"));
-  const auto environment = must(realm.enter(cache));
-  std::async(std::launch::async, work).get();
-}
-
-template <Mechanism M>
-struct Handshakes {
-  Initiator<M> initiator;
-  Acceptor<M> acceptor;
-};
-/// Complete, not yet established.
-template <Mechanism M>
-Handshakes<M> handshakes(InitiatorOptions options = {}) {
-  AcceptorOptions<M> accepting{};
-  if (!options.demand.contains(ContextFlag::replay)) {
-    accepting.demand = {ContextFlag::integrity, ContextFlag::confidentiality};
-  }
-  auto target = must(Name::host_service("host", "localhost"));  // support::target() would enter support::realm()
-  Handshakes<M> both{Initiator<M>{std::move(target), options}, Acceptor<M>{accepting}};
-  must(support::step_all(both.initiator, both.acceptor));
-  return both;
-}
-template <class H>
-MessageProtector taken(H& handshake) {
-  auto made = take_over(std::move(handshake));
-  if (!made) must(Result<void>{unexpected(made.error().error)});
-  return *std::move(made);
-}
-
-Bytes message_of(std::size_t size) {
-  static const Bytes pattern = [] {
-    Bytes bytes(1u << 17);
-    for (std::size_t at = 0; at < bytes.size(); ++at) bytes[at] = static_cast<unsigned char>(at * 13 + at / 251);
-    return bytes;
-  }();
-  REQUIRE(size <= pattern.size());
-  return {pattern.begin(), pattern.begin() + static_cast<std::ptrdiff_t>(size)};
-}
 
 /// One message each way that there is, from one end to the other.
 template <class From, class To>
@@ -84,21 +37,10 @@ void exchange(From& from, To& to, const Bytes& message) {
 }
 template <class From, class To>
 void exchange_sizes(From& from, To& to) {
-  for (std::size_t size = 0; size < 4200; size += size < 100 ? 1 : 61) exchange(from, to, message_of(size));
-  for (const std::size_t size : {65535u, 65536u, 65537u}) exchange(from, to, message_of(size));
+  for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 100u, 455u, 464u, 465u, 8192u, 70000u}) {
+    exchange(from, to, message_of(size));
+  }
 }
-
-struct EnctypeRow {
-  const char* name;
-  std::size_t mac_size;
-};
-constexpr EnctypeRow enctypes[] = {
-    {"aes128-cts-hmac-sha1-96", 12},    {"aes256-cts-hmac-sha1-96", 12},
-    {"aes128-cts-hmac-sha256-128", 16}, {"aes256-cts-hmac-sha384-192", 24},
-#if defined(GSSKEY_GSS_MIT)  // Heimdal 7.8 has no Camellia
-    {"camellia128-cts-cmac", 16},       {"camellia256-cts-cmac", 16},
-#endif
-};
 
 /// Every call that takes memory of the caller's.
 template <Mechanism M>
@@ -146,35 +88,6 @@ void check_memory(MessageProtector& ours, SecurityContext<M>& theirs) {
   const auto token = must(theirs.wrap(message));
   CHECK(ours.unwrap_into(token, std::span<unsigned char>{small}.first(99)).error().domain() == Domain::usage);
   CHECK(bytes_of(must(ours.unwrap(token))) == message);  // nothing was used up
-}
-
-/// A token turned by any count, in memory of ours and in its own.
-template <Mechanism M>
-void check_rotation(MessageProtector& ours, SecurityContext<M>& theirs) {
-  for (const bool confidential : {true, false}) {
-    const Bytes message = message_of(70);
-    for (std::size_t count = 0; count < 200; ++count) {
-      CAPTURE(confidential, count);
-      for (const bool in_place : {false, true}) {
-        Bytes token = bytes_of(confidential ? must(theirs.wrap(message)) : must(theirs.wrap_unencrypted(message)));
-        const std::size_t was = static_cast<std::size_t>(token[6] << 8 | token[7]);
-        const std::size_t rest = token.size() - 16;
-        std::rotate(token.begin() + 16, token.begin() + 16 + static_cast<long>(was % rest), token.end());
-        std::rotate(token.begin() + 16, token.end() - static_cast<long>(count % rest), token.end());
-        token[6] = 0;
-        token[7] = static_cast<unsigned char>(count);
-        if (in_place && confidential) {
-          REQUIRE(ByteView{must(ours.unwrap_in_place(token))} == ByteView{message});
-        } else if (in_place) {
-          const auto refused = ours.unwrap_in_place(token);
-          REQUIRE_FALSE(refused);
-          REQUIRE(refused.error().domain() == Domain::policy);
-        } else {
-          REQUIRE(bytes_of(must(ours.unwrap_unencrypted(token)).message) == message);
-        }
-      }
-    }
-  }
 }
 
 /// Every bit, every length. `accept`, with what was not changed, at the end.
@@ -236,7 +149,7 @@ void check_forgeries(MessageProtector& ours, SecurityContext<M>& theirs) {
 
 TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the other end", "", mech::Krb5,
                    mech::Spnego) {
-  const EnctypeRow row = GENERATE(from_range(std::begin(enctypes), std::end(enctypes)));
+  const EnctypeRow row = GENERATE(from_range(std::begin(support::enctypes), std::end(support::enctypes)));
   CAPTURE(row.name);
   in_realm_of(row.name, [&] {
     {
@@ -270,28 +183,13 @@ TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the o
   });
 }
 
-TEST_CASE("messages of about 2^24 bytes") {
-  in_realm_of("aes256-cts-hmac-sha1-96", [] {
-    auto both = handshakes<mech::Krb5>();
-    auto ours = taken(both.initiator);
-    auto theirs = must(std::move(both.acceptor).establish());
-    for (const std::size_t size : {(1u << 24) - 1, 1u << 24, (1u << 24) + 1}) {
-      CAPTURE(size);
-      const Bytes message(size, 'm');
-      REQUIRE(ByteView{must(theirs.unwrap(must(ours.wrap(message))))} == ByteView{message});
-      REQUIRE(ByteView{must(ours.unwrap(must(theirs.wrap(message))))} == ByteView{message});
-    }
-  });
-}
-
-TEST_CASE("rotated, changed and cut tokens of every encryption type") {
-  const EnctypeRow row = GENERATE(from_range(std::begin(enctypes), std::end(enctypes)));
+TEST_CASE("changed and cut tokens: the errors that say so") {
+  const EnctypeRow row = GENERATE(from_range(std::begin(support::enctypes), std::end(support::enctypes)));
   CAPTURE(row.name);
   in_realm_of(row.name, [&] {
     auto both = handshakes<mech::Krb5>();
     auto theirs = must(std::move(both.initiator).establish());
     auto ours = taken(both.acceptor);
-    check_rotation(ours, theirs);
     check_forgeries(ours, theirs);
   });
 }

@@ -216,6 +216,58 @@ TEST_CASE("sequence numbers go on across 2^32 and around 2^64") {
   for (const Bytes& token : tokens) CHECK(has(acceptor.unwrap(token).error(), Supplementary::duplicate_token));
 }
 
+#ifdef GSSKEY_GSS_MIT  // Heimdal 7.8 counts in 32 bits, and its contexts refuse what comes after
+TEST_CASE("sequence numbers go on across 2^32 and around 2^64, with a context at the other end") {
+  const std::uint64_t first = GENERATE(std::uint64_t{0xfffffffe}, ~std::uint64_t{0} - 1);
+  CAPTURE(first);
+  auto both = handshakes<mech::Krb5>();
+  const auto initiator = must(must(std::move(both.initiator).establish()).export_context());
+  const auto acceptor = must(must(std::move(both.acceptor).establish()).export_context());
+  const auto numbers = must(export_lucid(must(SecurityContext<mech::Krb5>::import_context(initiator))));
+  // The numbers stand in an exported context in big endian and, where it remembers what came, in the machine's order.
+  const auto moved = [&](ByteView exported) {
+    Bytes bytes = bytes_of(gss_detail::ExportHeader::body_of(exported));
+    for (const std::uint64_t number : {numbers.send_sequence(), numbers.first_received_sequence()}) {
+      for (const bool big : {true, false}) {
+        const auto octets = [&](std::uint64_t value) {
+          Bytes made(8);
+          for (std::size_t at = 0; at < 8; ++at) made[big ? 7 - at : at] = static_cast<unsigned char>(value >> 8 * at);
+          return made;
+        };
+        const Bytes old = octets(number);
+        const Bytes now = octets(first);
+        for (auto at = bytes.begin(); (at = std::search(at, bytes.end(), old.begin(), old.end())) != bytes.end();) {
+          at = std::copy(now.begin(), now.end(), at);
+        }
+      }
+    }
+    OM_uint32 minor = 0;
+    gss_buffer_desc in{bytes.size(), bytes.data()};
+    gss_ctx_id_t raw = GSS_C_NO_CONTEXT;
+    REQUIRE(gss_import_sec_context(&minor, &in, &raw) == GSS_S_COMPLETE);
+    return SecurityContext<mech::Krb5>::adopt(raw);
+  };
+  auto theirs = moved(initiator);
+  auto ours = must(take_over_after(moved(acceptor), MessagesReceived{0}));
+  const auto sequence_of = [](ByteView token) {
+    rfc4121::Header header;
+    REQUIRE(header.read(token, true));
+    return header.sequence;
+  };
+  for (std::uint64_t at = 0; at < 6; ++at) {
+    CAPTURE(at);
+    const auto there = must(theirs.wrap("there"));
+    const auto back = must(ours.wrap("back"));
+    CHECK(sequence_of(there) == first + at);
+    CHECK(sequence_of(back) == first + at);
+    CHECK(must(ours.unwrap(there)).text() == "there");
+    CHECK(must(theirs.unwrap(back)).text() == "back");
+    CHECK(has(ours.unwrap(there).error(), Supplementary::duplicate_token));
+    CHECK(has(theirs.unwrap(back).error(), Supplementary::duplicate_token));
+  }
+}
+#endif
+
 TEMPLATE_TEST_CASE("a message from before the take-over is not accepted again", "", mech::Krb5, mech::Spnego) {
   auto both = handshakes<TestType>();
   auto theirs = must(std::move(both.initiator).establish());
@@ -422,7 +474,7 @@ TEST_CASE("a forked child draws other confounders, and does not have those of it
   ::close(pipe[1]);
 }
 
-TEST_CASE("no allocation of ours for a message in the caller's memory") {
+TEST_CASE("no allocation for a message in the caller's memory") {
   auto both = handshakes<mech::Krb5>();
   auto ours = taken(std::move(both.initiator));
   auto theirs = taken(std::move(both.acceptor));
@@ -433,21 +485,20 @@ TEST_CASE("no allocation of ours for a message in the caller's memory") {
     work();
     return support::heap::allocations - before;
   };
-  constexpr long by_openssl = 2;  // which version 3.0 makes in an HMAC
   for (const std::size_t size : {10u, 90000u}) {
     const std::string message(size, 'm');
     std::span<unsigned char> token;
-    CHECK(count([&] { token = *ours.wrap_into(message, memory); }) <= by_openssl);
+    CHECK(count([&] { token = *ours.wrap_into(message, memory); }) == 0);
     bool whole = false;
-    CHECK(count([&] { whole = theirs.unwrap_into(token, plain).has_value(); }) <= by_openssl);
+    CHECK(count([&] { whole = theirs.unwrap_into(token, plain).has_value(); }) == 0);
     CHECK(whole);
     std::optional<MessageMic> mic;
-    CHECK(count([&] { mic = *ours.get_mic(message); }) <= by_openssl);
-    CHECK(count([&] { whole = theirs.verify_mic(message, *mic).has_value(); }) <= by_openssl);
+    CHECK(count([&] { mic = *ours.get_mic(message); }) == 0);
+    CHECK(count([&] { whole = theirs.verify_mic(message, *mic).has_value(); }) == 0);
     CHECK(whole);
     std::copy(message.begin(), message.end(), memory.begin() + 32);
-    CHECK(count([&] { token = *ours.wrap_in_place({memory, 32, size}); }) <= by_openssl);
-    CHECK(count([&] { whole = theirs.unwrap_in_place(token).has_value(); }) <= by_openssl);
+    CHECK(count([&] { token = *ours.wrap_in_place({memory, 32, size}); }) == 0);
+    CHECK(count([&] { whole = theirs.unwrap_in_place(token).has_value(); }) == 0);
     CHECK(whole);
   }
 }

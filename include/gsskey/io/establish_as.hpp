@@ -2,13 +2,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <utility>
 
+#include <gsskey/io/co_drive.hpp>
 #include <gsskey/io/drive.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
-/// Names what drive() is to establish: a type that take_over(handshake&&) makes.
+/// Names what drive() is to establish: the handshake's own context, or a type that take_over(handshake&&) makes.
 template <class Context>
 struct EstablishAs {};
 template <class Context>
@@ -26,9 +28,13 @@ class HandshakeAs {
   [[nodiscard]] expected<Step, StepFailure> step(ByteView token = {}) { return handshake_.step(token); }
   /// On failure the context is gone, too: who wants to keep it calls take_over() instead.
   [[nodiscard]] Result<Context> establish() && {
-    auto taken = take_over(std::move(handshake_));
-    if (!taken) return unexpected(std::move(taken).error().error);
-    return *std::move(taken);
+    if constexpr (std::same_as<Context, typename H::Context>) {
+      return std::move(handshake_).establish();
+    } else {
+      auto taken = take_over(std::move(handshake_));
+      if (!taken) return unexpected(std::move(taken).error().error);
+      return *std::move(taken);
+    }
   }
 
  private:
@@ -39,6 +45,13 @@ class HandshakeAs {
 template <SteppedHandshake H, BlockingTransport T, class Context>
 [[nodiscard]] Result<Context> drive(H handshake, T&& wire, EstablishAs<Context>, DriveOptions options = {}) {
   return drive(HandshakeAs<H, Context>{std::move(handshake)}, wire, options);
+}
+/// `drive<Task>(std::move(handshake), wire, establish_as<MessageProtector>, offload)`: that of co_drive.hpp.
+template <template <class...> class Task, SteppedHandshake H, AwaitableTransport T, class Context,
+          class Offload = Inline>
+[[nodiscard]] Task<Result<Context>> drive(H handshake, T& wire, EstablishAs<Context>, Offload offload = {},
+                                          DriveOptions options = {}) {
+  return drive<Task>(HandshakeAs<H, Context>{std::move(handshake)}, wire, std::move(offload), options);
 }
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

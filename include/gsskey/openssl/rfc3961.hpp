@@ -12,11 +12,13 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
+#include <gsskey/openssl/hmac.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc3961 {
 
@@ -65,16 +67,8 @@ inline constexpr EncryptionType encryption_types[] = {
 enum class Purpose : unsigned char { checksum = 0x99, encryption = 0xaa, integrity = 0x55 };
 
 namespace detail {
-template <class T, void (*Free)(T*)>
-struct FreedBy {
-  using Handle = T*;
-  static constexpr Handle none = nullptr;
-  static void close(Handle handle) noexcept { Free(handle); }
-};
 using Cipher = UniqueHandle<FreedBy<EVP_CIPHER, &EVP_CIPHER_free>>;
 using CipherContext = UniqueHandle<FreedBy<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>>;
-using Digest = UniqueHandle<FreedBy<EVP_MD, &EVP_MD_free>>;
-using DigestContext = UniqueHandle<FreedBy<EVP_MD_CTX, &EVP_MD_CTX_free>>;
 using Kdf = UniqueHandle<FreedBy<EVP_KDF, &EVP_KDF_free>>;
 using KdfContext = UniqueHandle<FreedBy<EVP_KDF_CTX, &EVP_KDF_CTX_free>>;
 using MacAlgorithm = UniqueHandle<FreedBy<EVP_MAC, &EVP_MAC_free>>;
@@ -138,29 +132,23 @@ inline void exclusive_or(unsigned char* to, const unsigned char* with, std::size
 }
 
 /// A keyed checksum that is computed many times: HMAC or CMAC, truncated. One thread at a time.
-///
-/// HMAC is put together from a digest (RFC 2104) whose states after the pads are kept: EVP_MAC takes a third longer for
-/// a short message. To begin a digest OpenSSL 3.0 allocates memory, whichever way it is asked: twice per HMAC.
 class Checksum {
  public:
   [[nodiscard]] static Result<Checksum> create(const EncryptionType& type, ByteView key) noexcept {
     Checksum made;
     made.size_ = type.mac_size;
-    if (type.digest == nullptr) {
-      const auto algorithm = detail::MacAlgorithm::adopt(EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_CMAC, nullptr));
-      made.cmac_ = detail::MacContext::adopt(algorithm ? EVP_MAC_CTX_new(algorithm.get()) : nullptr);
-      const OSSL_PARAM parameters[] = {detail::text_parameter(OSSL_MAC_PARAM_CIPHER, type.cipher),
-                                       OSSL_PARAM_construct_end()};
-      if (!made.cmac_ || EVP_MAC_init(made.cmac_.get(), key.data(), key.size(), parameters) != 1) {
-        return unexpected(Error::unavailable("EVP_MAC_init", "this OpenSSL has no CMAC of this cipher"));
-      }
+    if (type.digest != nullptr) {
+      auto hmac = Hmac::create(type.digest, key);
+      if (!hmac) return unexpected(hmac.error());
+      made.hmac_.emplace(*std::move(hmac));
       return made;
     }
-    const auto digest = detail::Digest::adopt(EVP_MD_fetch(nullptr, type.digest, nullptr));
-    made.running_ = detail::DigestContext::adopt(EVP_MD_CTX_new());
-    if (!digest || !made.running_ || !pad(made.inner_, digest.get(), key, 0x36) ||
-        !pad(made.outer_, digest.get(), key, 0x5c)) {
-      return unexpected(Error::unavailable("EVP_DigestInit_ex2", "this OpenSSL lacks the digest"));
+    const auto algorithm = detail::MacAlgorithm::adopt(EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_CMAC, nullptr));
+    made.cmac_ = detail::MacContext::adopt(algorithm ? EVP_MAC_CTX_new(algorithm.get()) : nullptr);
+    const OSSL_PARAM parameters[] = {detail::text_parameter(OSSL_MAC_PARAM_CIPHER, type.cipher),
+                                     OSSL_PARAM_construct_end()};
+    if (!made.cmac_ || EVP_MAC_init(made.cmac_.get(), key.data(), key.size(), parameters) != 1) {
+      return unexpected(Error::unavailable("EVP_MAC_init", "this OpenSSL has no CMAC of this cipher"));
     }
     return made;
   }
@@ -168,27 +156,16 @@ class Checksum {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   [[nodiscard]] bool start() noexcept {
-    if (cmac_) return EVP_MAC_init(cmac_.get(), nullptr, 0, nullptr) == 1;
-    return EVP_MD_CTX_copy_ex(running_.get(), inner_.get()) == 1;
+    return hmac_ ? hmac_->start() : EVP_MAC_init(cmac_.get(), nullptr, 0, nullptr) == 1;
   }
   [[nodiscard]] bool update(ByteView bytes) noexcept {
-    if (cmac_) return EVP_MAC_update(cmac_.get(), bytes.data(), bytes.size()) == 1;
-    return EVP_DigestUpdate(running_.get(), bytes.data(), bytes.size()) == 1;
+    return hmac_ ? hmac_->update(bytes) : EVP_MAC_update(cmac_.get(), bytes.data(), bytes.size()) == 1;
   }
   /// Writes size() bytes.
   [[nodiscard]] bool finish(unsigned char* out) noexcept {
     unsigned char whole[EVP_MAX_MD_SIZE];
-    if (cmac_) {
-      std::size_t size = 0;
-      if (EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) != 1) return false;
-    } else {
-      unsigned size = 0;
-      if (EVP_DigestFinal_ex(running_.get(), whole, &size) != 1 ||
-          EVP_MD_CTX_copy_ex(running_.get(), outer_.get()) != 1 || EVP_DigestUpdate(running_.get(), whole, size) != 1 ||
-          EVP_DigestFinal_ex(running_.get(), whole, &size) != 1) {
-        return false;
-      }
-    }
+    std::size_t size = 0;
+    if (!(hmac_ ? hmac_->finish(whole) : EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) == 1)) return false;
     std::memcpy(out, whole, size_);
     return true;
   }
@@ -201,25 +178,8 @@ class Checksum {
  private:
   Checksum() noexcept = default;
 
-  /// The state of the digest after the key, which is shorter than a block, xored with `octet`.
-  [[nodiscard]] static bool pad(detail::DigestContext& context, const EVP_MD* digest, ByteView key,
-                                unsigned octet) noexcept {
-    unsigned char block[128];
-    const auto size = static_cast<std::size_t>(EVP_MD_get_block_size(digest));
-    for (std::size_t at = 0; at < size; ++at) {
-      block[at] = static_cast<unsigned char>((at < key.size() ? key[at] : 0u) ^ octet);
-    }
-    context = detail::DigestContext::adopt(EVP_MD_CTX_new());
-    const bool done = context && EVP_DigestInit_ex2(context.get(), digest, nullptr) == 1 &&
-                      EVP_DigestUpdate(context.get(), block, size) == 1;
-    OPENSSL_cleanse(block, sizeof block);
-    return done;
-  }
-
-  detail::MacContext cmac_;        // or
-  detail::DigestContext running_;  // with
-  detail::DigestContext inner_;
-  detail::DigestContext outer_;
+  std::optional<Hmac> hmac_;  // or
+  detail::MacContext cmac_;
   std::size_t size_ = 0;
 };
 

@@ -53,11 +53,12 @@ inline constexpr std::size_t chunk_size = 8192;
 }
 }  // namespace detail
 
-/// Ke and Ki of one usage, to encrypt. One thread at a time.
-class SealingKey {
+namespace detail {
+/// What SealingKey and OpeningKey, each a `Key`, have in common.
+template <class Key, bool encrypts>
+class DerivedKeys {
  public:
-  [[nodiscard]] static Result<SealingKey> derive(const EncryptionType& type, ByteView base,
-                                                 std::uint32_t usage) noexcept {
+  [[nodiscard]] static Result<Key> derive(const EncryptionType& type, ByteView base, std::uint32_t usage) noexcept {
     const auto encryption = derive_key(type, base, usage, Purpose::encryption);
     if (!encryption) return unexpected(encryption.error());
     const auto integrity = derive_key(type, base, usage, Purpose::integrity);
@@ -65,15 +66,31 @@ class SealingKey {
     return with_keys(type, *encryption, *integrity);
   }
   /// With keys that are derived already.
-  [[nodiscard]] static Result<SealingKey> with_keys(const EncryptionType& type, ByteView encryption,
-                                                    ByteView integrity) noexcept {
-    auto cipher = ChainedCipher::create(type, encryption, true);
+  [[nodiscard]] static Result<Key> with_keys(const EncryptionType& type, ByteView encryption,
+                                             ByteView integrity) noexcept {
+    auto cipher = ChainedCipher::create(type, encryption, encrypts);
     if (!cipher) return unexpected(cipher.error());
     auto checksum = Checksum::create(type, integrity);
     if (!checksum) return unexpected(checksum.error());
-    return SealingKey{*std::move(cipher), *std::move(checksum), type.encrypts_first()};
+    return Key{DerivedKeys{*std::move(cipher), *std::move(checksum), type.encrypts_first()}};
   }
 
+ protected:
+  [[nodiscard]] bool plaintext(ByteView bytes) noexcept { return encrypts_first_ || checksum_.update(bytes); }
+
+  ChainedCipher cipher_;
+  Checksum checksum_;
+  bool encrypts_first_;
+
+ private:
+  DerivedKeys(ChainedCipher&& cipher, Checksum&& checksum, bool encrypts_first) noexcept
+      : cipher_{std::move(cipher)}, checksum_{std::move(checksum)}, encrypts_first_{encrypts_first} {}
+};
+}  // namespace detail
+
+/// Ke and Ki of one usage, to encrypt. One thread at a time.
+class SealingKey : public detail::DerivedKeys<SealingKey, true> {
+ public:
   /// Encrypts confounder, body and trailer (of at most one block), and writes that and its checksum to `out`. The body
   /// is where its ciphertext will be, at out + block_size, or does not overlap. False if OpenSSL fails, for lack of
   /// memory.
@@ -119,14 +136,13 @@ class SealingKey {
   }
 
  private:
-  SealingKey(ChainedCipher&& cipher, Checksum&& checksum, bool encrypts_first) noexcept
-      : cipher_{std::move(cipher)}, checksum_{std::move(checksum)}, encrypts_first_{encrypts_first} {}
+  friend DerivedKeys;
+  explicit SealingKey(DerivedKeys&& keys) noexcept : DerivedKeys{std::move(keys)} {}
 
   [[nodiscard]] static std::size_t append(unsigned char* to, ByteView bytes) noexcept {
     if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     return bytes.size();
   }
-  [[nodiscard]] bool plaintext(ByteView bytes) noexcept { return encrypts_first_ || checksum_.update(bytes); }
   [[nodiscard]] bool ciphertext(ByteView bytes) noexcept { return !encrypts_first_ || checksum_.update(bytes); }
   /// The beginning of the plaintext: checksummed, then made ready for a cipher that chains.
   [[nodiscard]] bool first(unsigned char* bytes, std::size_t size) noexcept {
@@ -134,36 +150,14 @@ class SealingKey {
     detail::exclusive_or(bytes, cipher_.chained());
     return true;
   }
-
-  ChainedCipher cipher_;
-  Checksum checksum_;
-  bool encrypts_first_;
 };
 
 /// What opening came to.
 enum class Opened : unsigned char { whole, forged, failed };
 
 /// Ke and Ki of one usage, to decrypt. One thread at a time.
-class OpeningKey {
+class OpeningKey : public detail::DerivedKeys<OpeningKey, false> {
  public:
-  [[nodiscard]] static Result<OpeningKey> derive(const EncryptionType& type, ByteView base,
-                                                 std::uint32_t usage) noexcept {
-    const auto encryption = derive_key(type, base, usage, Purpose::encryption);
-    if (!encryption) return unexpected(encryption.error());
-    const auto integrity = derive_key(type, base, usage, Purpose::integrity);
-    if (!integrity) return unexpected(integrity.error());
-    return with_keys(type, *encryption, *integrity);
-  }
-  /// With keys that are derived already.
-  [[nodiscard]] static Result<OpeningKey> with_keys(const EncryptionType& type, ByteView encryption,
-                                                    ByteView integrity) noexcept {
-    auto cipher = ChainedCipher::create(type, encryption, false);
-    if (!cipher) return unexpected(cipher.error());
-    auto checksum = Checksum::create(type, integrity);
-    if (!checksum) return unexpected(checksum.error());
-    return OpeningKey{*std::move(cipher), *std::move(checksum), type.encrypts_first()};
-  }
-
   /// Decrypts what seal() made: `body_size` bytes to `body`, the rest, of at most one block, to `trailer`. `body` is
   /// where its ciphertext is, if that lies together, or does not overlap. What was written is wiped unless
   /// Opened::whole.
@@ -191,10 +185,8 @@ class OpeningKey {
   }
 
  private:
-  OpeningKey(ChainedCipher&& cipher, Checksum&& checksum, bool encrypts_first) noexcept
-      : cipher_{std::move(cipher)}, checksum_{std::move(checksum)}, encrypts_first_{encrypts_first} {}
-
-  [[nodiscard]] bool plaintext(ByteView bytes) noexcept { return encrypts_first_ || checksum_.update(bytes); }
+  friend DerivedKeys;
+  explicit OpeningKey(DerivedKeys&& keys) noexcept : DerivedKeys{std::move(keys)} {}
 
   [[nodiscard]] bool decrypt(RotatedView sealed, std::size_t total, unsigned char* body, std::size_t body_size,
                              unsigned char* trailer, unsigned char* work) noexcept {
@@ -266,10 +258,6 @@ class OpeningKey {
     cipher_.end(last);
     return true;
   }
-
-  ChainedCipher cipher_;
-  Checksum checksum_;
-  bool encrypts_first_;
 };
 
 }  // namespace gsskey::inline GSSKEY_ABI::rfc3961

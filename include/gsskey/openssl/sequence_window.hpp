@@ -9,7 +9,8 @@
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 /// The answers of MIT krb5: 64 numbers back each one is remembered. Heimdal 7.8 remembers 20, and answers failure where
-/// one comes late. Numbers have 64 bits (RFC 4121 section 4.2.6) and wrap around.
+/// one comes late. Numbers have 64 bits (RFC 4121 section 4.2.6) and wrap around; Heimdal 7.8 counts in 32
+/// bits and refuses what comes after 2^32 - 1.
 class SequenceWindow {
  public:
   /// `first`: the number of the first message ever. `received`: how many came already, one after the other. Without
