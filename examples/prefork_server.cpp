@@ -90,6 +90,13 @@ struct Worker {
     if (size == 1 && !connections.empty()) return connections.pop_front();
     if (size == 0 || (size < 0 && errno != EAGAIN)) end();
   }
+  /// It gets no more, and ten seconds for what it has.
+  void finish() {
+    ::shutdown(channel.get(), SHUT_WR);
+    pollfd wait{channel.get(), POLLIN, 0};
+    while (lives() && ::poll(&wait, 1, 10'000) > 0) hear();
+    end();
+  }
 };
 using Workers = std::vector<Worker>;
 
@@ -186,7 +193,7 @@ Result<void> run(std::uint16_t port, const char* service, const char* host) {
   if (!bound) return unexpected(bound.error());
   std::cout << "listening on 127.0.0.1:" << *bound << std::endl;
   auto served = serve_all(*listener, *credential, *session, *workers);
-  for (Worker& worker : *workers) worker.end();
+  for (Worker& worker : *workers) worker.finish();
   const auto left = session->members();
   say("ends; keys that are left: " + (left ? std::to_string(left->size()) : in_words(left.error())));
   return served;
