@@ -132,7 +132,7 @@ def keyring():
 def protector():
     """The bars are those of MIT krb5: how many times as fast, and the least share of the bare cipher and checksum. They
     are for AES instructions and those for SHA-1 and SHA-256: "bare, too" says that OpenSSL alone stays under them."""
-    print(f"\nMessageProtector: time per message, µs (medians of interleaved rounds)\n"
+    print(f"\nMessageProtector: CPU time per message, µs (medians of interleaved rounds)\n"
           f"{'':44}{'ours':>11}{'gss_*':>11}{'times':>8}{'bare':>11}{'share':>8}")
     for name, *columns in table(program("protector")):
         if name.startswith("batch"):
