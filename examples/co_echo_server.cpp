@@ -74,13 +74,7 @@ asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Acce
 }
 
 /// What a session throws, an Asio error mostly, ends that session only.
-void report(std::exception_ptr thrown) {
-  try {
-    if (thrown) std::rethrow_exception(thrown);
-  } catch (const std::exception& failure) {
-    std::cerr << "co_echo_server: " << failure.what() << '\n';
-  }
-}
+void report(std::exception_ptr thrown) { example::print_thrown("co_echo_server", thrown); }
 
 template <class Context>
 asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, Accept> credential,

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -45,6 +46,15 @@ inline std::string in_words(const gsskey::Error& error) {
     if (!missing.empty()) words += ": " + names_of(missing);
   }
   return words;
+}
+
+/// What ended a coroutine of `program`, if it did not end by itself.
+inline void print_thrown(const char* program, std::exception_ptr thrown) {
+  try {
+    if (thrown) std::rethrow_exception(thrown);
+  } catch (const std::exception& failure) {
+    std::cerr << program << ": " << failure.what() << std::endl;
+  }
 }
 
 /// What a peer sent, safe for a terminal.

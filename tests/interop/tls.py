@@ -23,10 +23,18 @@ def make_certificate(folder, name):
     return certificate, key
 
 
-class ManInTheMiddle:
-    """Takes one connection with a certificate of its own, and passes on what both ends say, word by word."""
+def frame(stream):
+    """One frame of FramedTransport, or nothing if there is none."""
+    header = stream.read(4)
+    return header + stream.read(int.from_bytes(header, "big"))
 
-    def __init__(self, certificate, port):
+
+class ManInTheMiddle:
+    """Takes one connection with a certificate of its own, and passes on what both ends say: `turns` times a message of
+    the client and the server's answer, each as `message` reads it from a stream."""
+
+    def __init__(self, certificate, port, message=frame, turns=1):
+        self.message, self.turns = message, turns
         self.settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.settings.load_cert_chain(*certificate)
         self.behind = port
@@ -43,15 +51,11 @@ class ManInTheMiddle:
                 trusting.wrap_socket(socket.create_connection((HOST, self.behind))) as server:
             for end in (client, server):
                 end.settimeout(SECONDS)
-            self.pass_on(client, server)  # the initiator's token
-            self.pass_on(server, client)  # the acceptor's, if it has something to say
-
-    @staticmethod
-    def pass_on(source, sink):
-        """One frame of FramedTransport, or nothing if there is none."""
-        stream = source.makefile("rb")
-        header = stream.read(4)
-        sink.sendall(header + stream.read(int.from_bytes(header, "big")))
+            ends = [end.makefile("rwb") for end in (client, server)]
+            for _ in range(self.turns):
+                for source, sink in (ends, reversed(ends)):
+                    sink.write(self.message(source))
+                    sink.flush()
 
 
 def main(program, implementation, folder):

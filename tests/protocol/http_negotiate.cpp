@@ -2,6 +2,7 @@
 #include <gsskey/protocol/http_negotiate.hpp>
 
 #include <array>
+#include <future>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -296,12 +297,12 @@ TEST_CASE("what a server may say to a client") {
   SECTION("yes, without a proof") {
     REQUIRE(ours.authorize());
     CHECK_FALSE(ours.authorize());  // begun
-    const auto context = std::move(ours).establish({});
+    const auto context = std::move(ours).establish("");
     REQUIRE_FALSE(context);
     CHECK(context.error().minor_status() == static_cast<std::uint32_t>(ContextFlag::mutual));
   }
   SECTION("yes, unasked") {
-    const auto context = std::move(ours).establish({});
+    const auto context = std::move(ours).establish("");
     REQUIRE_FALSE(context);
     CHECK(context.error().domain() == Domain::usage);
   }
@@ -314,4 +315,19 @@ TEST_CASE("what a server may say to a client") {
     REQUIRE_FALSE(answer);
     CHECK_FALSE(answer.error().text().empty());
   }
+}
+
+TEST_CASE("a client's step on another thread") {
+  auto theirs = server();
+  HttpAuthorizeJob<Spnego> job{client(), "Basic realm=\"a\",Negotiate"};
+  auto asked = std::async(std::launch::async, std::move(job)).get();
+  const auto answer = theirs.step(must(std::move(asked.authorization)));
+  REQUIRE(answer);
+  REQUIRE(answer->context);
+  const auto context = must(std::move(asked.initiator).establish(answer->www_authenticate));
+  CHECK(must(context.inquire()).flags.contains(ContextFlag::mutual));
+
+  HttpAuthorizeJob<Spnego> refused{client(), "Basic realm=\"a\""};
+  CHECK(std::async(std::launch::async, std::move(refused)).get().authorization.error().text() ==
+        "the server does not offer Negotiate");
 }

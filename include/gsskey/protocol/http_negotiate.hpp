@@ -227,6 +227,9 @@ class HttpInitiator {
     if (rounds_ == max_rounds) return detail::bad_header(operation, "the handshake takes more rounds than are allowed");
     return next(header->token);
   }
+  [[nodiscard]] Result<std::string> authorize(std::string_view www_authenticate) {
+    return authorize(std::span{&www_authenticate, 1});
+  }
 
   /// The context, once the server has answered with another status than 401; the headers are that response's, whose
   /// token may prove who the server is. Errors: policy, if it does not and that was demanded; usage, if no request had
@@ -245,6 +248,9 @@ class HttpInitiator {
       if (!step->complete) return detail::bad_header(operation, "the server accepts before the handshake is complete");
     }
     return std::move(initiator_).establish();
+  }
+  [[nodiscard]] Result<SecurityContext<M>> establish(std::string_view www_authenticate) && {
+    return std::move(*this).establish(std::span{&www_authenticate, 1});
   }
 
  private:
@@ -360,6 +366,29 @@ class HttpStepJob {
  private:
   HttpAcceptor<M> acceptor_;
   std::string authorization_;
+};
+
+/// HttpInitiator::authorize() likewise, after a 401; `www_authenticate` is the value of that header, or of all there
+/// are with commas between them. The first call asks the KDC for a ticket.
+template <Mechanism M>
+class HttpAuthorizeJob {
+ public:
+  struct Outcome {
+    HttpInitiator<M> initiator;
+    Result<std::string> authorization;
+  };
+
+  HttpAuthorizeJob(HttpInitiator<M> initiator, std::string www_authenticate) noexcept
+      : initiator_{std::move(initiator)}, www_authenticate_{std::move(www_authenticate)} {}
+
+  [[nodiscard]] Outcome operator()() {
+    auto authorization = initiator_.authorize(www_authenticate_);
+    return {std::move(initiator_), std::move(authorization)};
+  }
+
+ private:
+  HttpInitiator<M> initiator_;
+  std::string www_authenticate_;
 };
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

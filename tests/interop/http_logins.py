@@ -1,23 +1,28 @@
 #!/usr/bin/env python3
-"""curl --negotiate against examples/http_server: who gets the page, who does not, and what the server says of them."""
+"""curl --negotiate and examples/http_client against examples/http_server: who gets the page, who does not, and what the
+server says of them."""
 # SPDX-License-Identifier: MIT
 
 import base64
 import os
 import re
 import socket
+import threading
 
-from programs import HOST, Cases, Program, arguments, enter_realm, run, skip_without
+from programs import HOST, SECONDS, Cases, Program, arguments, enter_realm, run, skip_without
 
 USER, SERVICE = "alice@GSSKEY.TEST", "HTTP/localhost"
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
+# An answer in SPNEGO: accept-completed, krb5, and for its token an AP-REP that nobody has the key of.
+ANOTHERS = base64.b64encode(bytes.fromhex(
+    "a1333031a0030a0100a10b06092a864886f712010202a21d041b601906092a864886f71201020202006f0a3008a003020105a10302010f")).decode()
 
 
 class Server:
-    """Ends with the block."""
+    """examples/http_server; ends with the block."""
 
-    def __init__(self, programs, **environment):
-        self.program = Program([programs.http_server, "0", HOST], **environment)
+    def __init__(self, programs, *options, **environment):
+        self.program = Program([programs.http_server, "0", HOST, *options], **environment)
         ready = self.program.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
         self.port = ready.group(1) if ready else "0"
 
@@ -31,9 +36,9 @@ class Server:
         return ("server", self.program.stop(), self.program.output, 0, patterns)
 
 
-def curl(port, *options, host=HOST, **environment):
+def curl(port, *options, host=HOST, scheme="http", **environment):
     return run(["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", "--write-out", "status %{http_code}\n",
-                *options, f"http://{host}:{port}/"], **environment)
+                *options, f"{scheme}://{host}:{port}/"], **environment)
 
 
 def request(port, authorization):
@@ -85,6 +90,56 @@ def logins(cases, programs):
                     server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+"))
 
 
+class FalseServer:
+    """Answers the first request with a 401, and the next with what it is told to: a page without a proof, or with one."""
+
+    def __init__(self, *header):
+        self.header = header
+        self.listener = socket.create_server((HOST, 0))
+        self.listener.settimeout(SECONDS)
+        self.port = str(self.listener.getsockname()[1])
+        self.thread = threading.Thread(target=self.run)
+        self.thread.start()
+
+    def run(self):
+        with self.listener, self.listener.accept()[0] as client:
+            client.settimeout(SECONDS)
+            stream = client.makefile("rwb")
+            for status, *fields in (("401 No", "WWW-Authenticate: Basic realm=\"a\", Negotiate"), ("200 OK", *self.header)):
+                while stream.readline().strip():
+                    pass
+                stream.write("\r\n".join([f"HTTP/1.1 {status}", *fields, "Content-Length: 5", "", "page\n"]).encode())
+                stream.flush()
+
+
+def clients(cases, programs):
+    with Server(programs) as server:
+        code, output = run([programs.http_client, HOST, server.port])
+        cases.check("http_client with a ticket: both know who the other is",
+                    ("client", code, output, 0, [f"^{USER} authenticated to {SERVICE}@", "^  flags .*mutual", "^status 200$",
+                                                 f"^Hello {USER}$"]),
+                    server.end("!^http_server: 4"))
+    with Server(programs) as server:
+        code, output = run([programs.http_client, HOST, server.port], **NO_TICKET)
+        cases.check("http_client without a ticket",
+                    ("client", code, output, 1, [r"^http_client: gss_\w+ \(spnego\): \w+", "!status"]), server.end())
+    with Server(programs) as server:
+        code, output = run([programs.http_client, "127.0.0.1", server.port])
+        cases.check("http_client with a ticket for a service that the server is not",
+                    ("client", code, output, 1, [r"^http_client: ", "!status"]),
+                    server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+"))
+    for what, words, *header in [
+            ("no proof", "WWW-Authenticate: the server accepts and does not prove who it is: mutual$"),
+            ("another's proof", r"gss_init_sec_context \(spnego\): \w+", "WWW-Authenticate: Negotiate " + ANOTHERS),
+            ("noise for a proof", r"gss_init_sec_context \(spnego\): \w+", "WWW-Authenticate: Negotiate bm9pc2U="),
+    ]:
+        server = FalseServer(*header)
+        code, output = run([programs.http_client, HOST, server.port])
+        server.thread.join()
+        cases.check(f"http_client and a server that has {what}",
+                    ("client", code, output, 1, ["^http_client: " + words, "!page", "!authenticated"]))
+
+
 def garbage(cases, programs):
     with Server(programs) as server:
         answers = {name: request(server.port, b"Negotiate " + said) for name, said in {
@@ -113,5 +168,6 @@ if __name__ == "__main__":
     enter_realm(programs.realm, "--service", SERVICE, "--service", "HTTP/127.0.0.1")
     cases = Cases()
     logins(cases, programs)
+    clients(cases, programs)
     garbage(cases, programs)
     cases.end()
