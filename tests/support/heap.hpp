@@ -5,9 +5,12 @@
 #include <cstddef>
 #include <cstdlib>
 
-#if defined(__SANITIZE_ADDRESS__)  // g++ has the function, but not <sanitizer/allocator_interface.h>
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define GSSKEY_TEST_HEAP_HOOKS
+// g++ has the functions, but not <sanitizer/allocator_interface.h>.
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
                                                          void (*)(const volatile void*));
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #else
 #include <dlfcn.h>
 #endif
@@ -17,6 +20,15 @@ namespace support::heap {
 // Compilers believe that malloc and free change nothing of ours: hence volatile.
 inline volatile long allocations = 0;
 inline volatile long frees = 0;
+
+/// Blocks that are out, of all threads and libraries; bytes under TSan, whose hooks see no aligned_alloc().
+[[nodiscard]] inline long live() noexcept {
+#if defined(__SANITIZE_THREAD__)
+  return static_cast<long>(__sanitizer_get_current_allocated_bytes());
+#else
+  return __atomic_load_n(&allocations, __ATOMIC_RELAXED) - __atomic_load_n(&frees, __ATOMIC_RELAXED);
+#endif
+}
 
 /// Looks at the bytes of one block at the moment when it is freed. One at a time.
 class FreeWatch {
@@ -58,9 +70,9 @@ inline void on_free(const volatile void* block) noexcept {
   FreeWatch::on_free(const_cast<const void*>(block));
 }
 
-/// While one lives, malloc, calloc and realloc fail. Not possible under ASan, whose malloc is not replaced.
+/// While one lives, malloc, calloc and realloc fail. Not possible under ASan and TSan, whose malloc is not replaced.
 struct Exhausted {
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef GSSKEY_TEST_HEAP_HOOKS
   static constexpr bool possible = false;
 #else
   static constexpr bool possible = true;
@@ -72,7 +84,7 @@ struct Exhausted {
   ~Exhausted() { now = false; }
 };
 
-#if defined(__SANITIZE_ADDRESS__)
+#ifdef GSSKEY_TEST_HEAP_HOOKS
 
 inline const int hooks = __sanitizer_install_malloc_and_free_hooks(&on_malloc, &on_free);
 
@@ -92,7 +104,7 @@ inline void* counted(void* block) noexcept {
 
 }  // namespace support::heap
 
-#if !defined(__SANITIZE_ADDRESS__)
+#ifndef GSSKEY_TEST_HEAP_HOOKS
 extern "C" {
 void* malloc(std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t)>("malloc");
@@ -104,7 +116,16 @@ void* calloc(std::size_t count, std::size_t size) noexcept {
 }
 void* realloc(void* block, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(void*, std::size_t)>("realloc");
-  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(block, size));
+  if (support::heap::Exhausted::now) return nullptr;
+  void* const moved = next(block, size);
+  if (moved != nullptr) support::heap::on_malloc(moved, size);
+  if (block != nullptr && (moved != nullptr || size == 0)) support::heap::on_free(nullptr);
+  return moved;
+}
+// Asio's coroutine frames come from here.
+void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
+  static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("aligned_alloc");
+  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(alignment, size));
 }
 void free(void* block) noexcept {
   static auto* const next = support::heap::original<void(void*)>("free");
