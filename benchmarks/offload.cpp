@@ -161,8 +161,14 @@ int main() {
   std::ostringstream text;
   text << std::ifstream{realm.krb5_conf()}.rdbuf();
   std::string configuration = text.str();
-  const std::string kdc = ":" + std::to_string(realm.port());
-  configuration.replace(configuration.find(kdc), kdc.size(), ":" + std::to_string(slow.port()));
+  const auto address = [](std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); };
+  const std::string kdc = address(realm.port());
+#if defined(GSSKEY_GSS_HEIMDAL)
+  const std::string protocol = "tcp/";  // it would try UDP, and give up when nobody is there
+#else
+  const std::string protocol;  // udp_preference_limit says so
+#endif
+  configuration.replace(configuration.find(kdc), kdc.size(), protocol + address(slow.port()));
   const std::string path = realm.folder() + "/slow.conf";
   std::ofstream{path} << configuration;
   ::setenv("KRB5_CONFIG", path.c_str(), 1);
