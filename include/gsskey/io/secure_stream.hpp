@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -78,7 +79,8 @@ class SecureStreamCore {
         return broken_ = fail(Error::transport("read", EMSGSIZE, "the peer announces a longer packet than is allowed"));
       }
       if (frame_.size() < size) {
-        auto grown = SecretBytes::with_size(max_token_size());
+        // Most connections have short packets only: a new block for a longer one, and few of these.
+        auto grown = SecretBytes::with_size(std::min<std::size_t>(std::bit_ceil(size), max_token_size()));
         if (!grown) return broken_ = fail(grown.error());
         frame_ = *std::move(grown);
       }
