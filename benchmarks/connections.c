@@ -34,7 +34,20 @@ static int send_token(int socket, const gss_buffer_desc* token) {
   return writev(socket, parts, 2) == (ssize_t)(sizeof length + token->length);
 }
 
-/* What a careful programmer checks: complete, the mechanism, the flags. */
+/* The flag does not tell whether a ticket of Kerberos is anonymous (RFC 8062). */
+static int is_anonymous(gss_name_t name) {
+  static const char nobody[] = "WELLKNOWN/ANONYMOUS@";
+  OM_uint32 minor;
+  gss_buffer_desc shown = GSS_C_EMPTY_BUFFER;
+  gss_OID type = GSS_C_NO_OID;
+  if (gss_display_name(&minor, name, &shown, &type) != GSS_S_COMPLETE) return 1;
+  const int is_nobody = type == GSS_C_NT_ANONYMOUS ||
+                        (shown.length >= sizeof nobody - 1 && memcmp(shown.value, nobody, sizeof nobody - 1) == 0);
+  gss_release_buffer(&minor, &shown);
+  return is_nobody;
+}
+
+/* What a careful programmer checks: complete, the mechanism, the flags, that the peer is somebody. */
 static void handshake(int socket) {
   const OM_uint32 demand = GSS_C_REPLAY_FLAG | GSS_C_CONF_FLAG | GSS_C_INTEG_FLAG;
   OM_uint32 minor;
@@ -62,7 +75,7 @@ static void handshake(int socket) {
   if (major == GSS_S_COMPLETE) {
     const int is_krb5 =
         mechanism->length == krb5.length && memcmp(mechanism->elements, krb5.elements, krb5.length) == 0;
-    if (!is_krb5 || (flags & demand) != demand || (flags & GSS_C_ANON_FLAG) != 0)
+    if (!is_krb5 || (flags & demand) != demand || (flags & GSS_C_ANON_FLAG) != 0 || is_anonymous(peer))
       fputs("not what was demanded\n", stderr);
   }
   gss_release_name(&minor, &peer);

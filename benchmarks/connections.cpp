@@ -1,6 +1,6 @@
 // benchmarks/connections: many handshakes at once over loopback: a server of coroutines in one process of two threads
 // against connections.c, which does the same in plain C, blocking, with two threads. Prints µs per handshake, the
-// memory of both, and what a pending handshake takes.
+// memory of both, and what a pending handshake takes, and a stream after it.
 // SPDX-License-Identifier: MIT
 #include <arpa/inet.h>
 #include <malloc.h>
@@ -23,9 +23,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <gsskey/gss.hpp>
 #include <gsskey/io/asio.hpp>
+#include <gsskey/io/secure_stream.hpp>
 #include <memory>
 #include <string>
 #include <thread>
@@ -113,6 +115,59 @@ double bytes_pending(Session one, Key key) {
   return static_cast<double>(::mallinfo2().uordblks - before) / count;
 }
 
+/// A stream that waits for a packet of its peer's.
+asio::awaitable<void> reader(asio::local::stream_protocol::socket socket, SecurityContext<Krb5> context) {
+  SecureStream stream{std::move(socket), std::move(context)};
+  char bytes[64];
+  std::error_code code;
+  while (!code) {
+    const std::size_t size =
+        co_await stream.async_read_some(asio::buffer(bytes), asio::redirect_error(asio::use_awaitable, code));
+    static_cast<void>(size);
+  }
+}
+
+struct StreamBytes {
+  double first;  ///< it waits for its first packet
+  double next;   ///< it has had one
+};
+
+/// Beyond the socket and the GSS context, with the coroutine that reads.
+StreamBytes bytes_of_streams(const Credential<Krb5, Initiate>& credential, Key key) {
+  constexpr int count = 200;
+  using Socket = asio::local::stream_protocol::socket;
+  asio::io_context io{1};
+  std::vector<Socket> peers, sockets;
+  std::vector<SecurityContext<Krb5>> initiators, acceptors;
+  for (int i = 0; i < count; ++i) {
+    Initiator<Krb5> initiator{must(Name::host_service("host", "localhost")), credential};
+    Acceptor<Krb5> acceptor{key};
+    if (auto asked = initiator.step()) {
+      if (auto answered = acceptor.step(asked->token)) static_cast<void>(initiator.step(answered->token));
+    }
+    initiators.push_back(must(std::move(initiator).establish()));
+    acceptors.push_back(must(std::move(acceptor).establish()));
+    static_cast<void>(must(acceptors.back().unwrap(must(initiators.back().wrap("for the keys, which it keeps")))));
+    asio::local::connect_pair(peers.emplace_back(io), sockets.emplace_back(io));
+  }
+  const auto per_stream = [before = ::mallinfo2().uordblks] {
+    return static_cast<double>(::mallinfo2().uordblks - before) / count;
+  };
+  for (std::size_t i = 0; i < count; ++i) {
+    asio::co_spawn(io, reader(std::move(sockets[i]), std::move(acceptors[i])), asio::detached);
+  }
+  io.poll();
+  const double first = per_stream();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto token = must(initiators[i].wrap("a packet"));
+    const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
+    asio::write(peers[i], asio::buffer(header.bytes, FrameHeader::size));
+    asio::write(peers[i], asio::buffer(token.data(), token.size()));
+  }
+  io.poll();
+  return {first, per_stream()};
+}
+
 // The load.
 
 sockaddr_in loopback(int last, std::uint16_t port) {
@@ -159,13 +214,23 @@ class Server {
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    ::execv("/proc/self/exe", arguments.data());
+    ::execv(std::filesystem::read_symlink("/proc/self/exe").c_str(), arguments.data());
     ::_exit(127);
   }
   Server(const Server&) = delete;
   ~Server() {
-    ::kill(child_, SIGKILL);
+    ::kill(child_, SIGTERM);  // callgrind writes down what it has
     ::waitpid(child_, nullptr, 0);
+  }
+  /// All its threads have spent so far, in the kernel too.
+  [[nodiscard]] double cpu_seconds() const {
+    double nanoseconds = 0;
+    for (const auto& thread : std::filesystem::directory_iterator{"/proc/" + std::to_string(child_) + "/task"}) {
+      double spent = 0;
+      std::ifstream{thread.path() / "schedstat"} >> spent;
+      nanoseconds += spent;
+    }
+    return nanoseconds * 1e-9;
   }
   [[nodiscard]] double peak_mib() const {
     std::ifstream status{"/proc/" + std::to_string(child_) + "/status"};
@@ -255,6 +320,7 @@ double seconds_of(std::vector<Client>& all, std::uint16_t port) {
 
 struct Figures {
   double per_second;
+  double cpu_us;
   double peak_mib;
 };
 
@@ -264,8 +330,11 @@ Figures measure(const char* way, std::size_t count, const Credential<Krb5, Initi
   auto warm = clients(8, credential);
   static_cast<void>(seconds_of(warm, listeners.port));
   auto all = clients(count, credential);
+  const double before = server.cpu_seconds();
   const double seconds = seconds_of(all, listeners.port);
-  return {static_cast<double>(count) / seconds, server.peak_mib()};
+  const double spent = server.cpu_seconds() - before;
+  const auto handshakes = static_cast<double>(count);
+  return {handshakes / seconds, 1e6 * spent / handshakes, server.peak_mib()};
 }
 
 double median(std::vector<double> values) {
@@ -289,19 +358,24 @@ int main(int argc, char** argv) {
   }
 
   const auto credential = must(Credential<Krb5, Initiate>::acquire_default());
-  for (const std::size_t count : {std::size_t{100}, std::size_t{1000}, std::size_t{10'000}}) {
+  std::vector<std::size_t> counts{100, 1000, 10'000};
+  if (argc == 2) counts = {static_cast<std::size_t>(std::atoi(argv[1]))};
+  for (const std::size_t count : counts) {
     if (files.rlim_cur < count + 100) continue;
-    std::vector<double> ours, reference, our_peak, reference_peak;
-    const std::size_t rounds = count == 100 ? 15 : count == 1000 ? 5 : 1;
+    std::vector<double> ours, reference, our_cpu, reference_cpu, our_peak, reference_peak;
+    const std::size_t rounds = count <= 100 ? 15 : count <= 1000 ? 5 : 1;
     for (std::size_t round = 0; round < rounds; ++round) {
       const auto first = measure("gsskey", count, credential);
       const auto second = measure("plainc", count, credential);
       ours.push_back(first.per_second);
+      our_cpu.push_back(first.cpu_us);
+      reference_cpu.push_back(second.cpu_us);
       our_peak.push_back(first.peak_mib);
       reference.push_back(second.per_second);
       reference_peak.push_back(second.peak_mib);
     }
     std::printf("rate\t%zu at once\t%.9g\t%.9g\n", count, median(ours), median(reference));
+    std::printf("cpu\t%zu at once\t%.9g\t%.9g\n", count, median(our_cpu), median(reference_cpu));
     std::printf("peak\t%zu at once\t%.9g\t%.9g\n", count, median(our_peak), median(reference_peak));
     std::fflush(stdout);
   }
@@ -311,5 +385,9 @@ int main(int argc, char** argv) {
   const auto bare = [](auto socket, Key borrowed) { return bare_session(std::move(socket), borrowed); };
   static_cast<void>(bytes_pending(bare, key));  // what Asio allocates once
   const double handshake = bytes_pending(ours, key);
-  std::printf("frame\tpending handshake : bare session\t%.9g\t%.9g\n", handshake, bytes_pending(bare, key));
+  const double bare_bytes = bytes_pending(bare, key);
+  std::printf("frame\tpending handshake : bare session\t%.9g\t%.9g\n", handshake, bare_bytes);
+  const StreamBytes streams = bytes_of_streams(credential, key);
+  std::printf("stream\tbefore its first packet\t%.9g\t%.9g\n", streams.first, bare_bytes);
+  std::printf("stream\tafter it\t%.9g\t%.9g\n", streams.next, bare_bytes);
 }

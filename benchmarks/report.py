@@ -173,6 +173,10 @@ def coroutines():
     for name, ours, reference in rates:
         figure(name, ours, reference, bar=0.95, exact=False, least=True)
     figure(f"{rates[-1][0]} : {rates[0][0]}", rates[-1][1], rates[0][1], bar=0.85, exact=False, least=True)
+    title("the same: CPU µs of the server per handshake, in the kernel too (reference: plain C)")
+    for kind, name, ours, reference in lines:
+        if kind == "cpu":
+            figure(name, float(ours), float(reference), digits=1)
     title("the same: peak memory of the server, MiB (reference: plain C, which has two connections at a time)")
     for kind, name, ours, reference in lines:
         if kind == "peak":
@@ -181,6 +185,10 @@ def coroutines():
     for kind, name, ours, reference in lines:
         if kind == "frame":
             figure(name, float(ours), float(reference), bar=float(reference) + 2048, absolute=True)
+    title("heap bytes per SecureStream that waits for a packet, beyond socket and context (reference: a bare Asio session)")
+    for kind, name, ours, reference in lines:
+        if kind == "stream":
+            figure(name, float(ours), float(reference))
 
 
 def umbrella():
