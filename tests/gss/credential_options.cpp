@@ -1,8 +1,4 @@
 // What a credential says per mechanism and by OID, and what can be set on it.
-//
-// gss_add_cred is left out: it puts several mechanisms into one credential, and a Credential<M, U> is of one, so that
-// none is ever taken for another's; what MIT krb5 and Heimdal would do with the mixture is one Credential per
-// mechanism.
 #include <gsskey/gss/credential_options.hpp>
 #include <gsskey/gss/handshake.hpp>
 

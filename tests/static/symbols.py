@@ -15,7 +15,7 @@ from pathlib import Path
 OLD = '- RFC 2744 section 5.1: an old name, kept for programs of GSS-API version 1'
 INTERNAL = '- not declared in any installed header'
 OWN_OIDS = '- Oid and OidSet hold their own bytes'
-ONE_MECHANISM = "- adds another mechanism: a Credential is of one, and SPNEGO's does not see others beside it"
+ONE_MECHANISM = "- adds a mechanism for an initiator, whose Credential is of the one that it will use: SPNEGO sees no others"
 LIBRARY_SETTING = "- a setting of the library's own, for krb5.conf to make"
 HEIMDAL_KEY = "- a krb5_keyblock of a context: export_lucid() of gss/lucid.hpp has the keys"
 
@@ -25,7 +25,7 @@ BOTH = {
     'gss_acquire_cred': 'gss/credential.hpp: acquire',
     'gss_acquire_cred_with_password': 'gss/credential.hpp: with_password',
     'gss_add_buffer_set_member': '- a BufferSet is what a library gives, never what it takes',
-    'gss_add_cred': ONE_MECHANISM,
+    'gss_add_cred': 'gss/add_credential.hpp: add_credential',
     'gss_add_cred_with_password': ONE_MECHANISM,
     'gss_add_oid_set_member': OWN_OIDS,
     'gss_authorize_localname': 'gss/local_name.hpp: may_act_as',
@@ -113,7 +113,7 @@ ONLY = {
     'mit': {
         'gss_acquire_cred_from': 'gss/credential.hpp: from_store',
         'gss_acquire_cred_impersonate_name': 'gss/impersonation.hpp: impersonate',
-        'gss_add_cred_from': ONE_MECHANISM,
+        'gss_add_cred_from': 'gss/add_credential.hpp: add_credential',
         'gss_add_cred_impersonate_name': ONE_MECHANISM,
         'gss_complete_auth_token': '- a call of SSPI that none of its mechanisms implements',
         'gss_get_mic_iov': 'gss/iov.hpp: get_mic_iov',

@@ -129,6 +129,13 @@ OM_uint32 gss_acquire_cred(OM_uint32* minor, ConstName name, OM_uint32 time, gss
   return support::gives("credential", credential,
                         FORWARD(gss_acquire_cred, minor, name, time, mechanisms, usage, credential, actual, lifetime));
 }
+OM_uint32 gss_add_cred(OM_uint32* minor, ConstCredential credential, ConstName name, gss_OID mechanism,
+                       gss_cred_usage_t usage, OM_uint32 initiator_time, OM_uint32 acceptor_time, gss_cred_id_t* copy,
+                       gss_OID_set* mechanisms, OM_uint32* initiator_lifetime, OM_uint32* acceptor_lifetime) {
+  return support::gives("credential", copy,
+                        FORWARD(gss_add_cred, minor, credential, name, mechanism, usage, initiator_time, acceptor_time,
+                                copy, mechanisms, initiator_lifetime, acceptor_lifetime));
+}
 #if defined(GSSKEY_GSS_MIT)
 OM_uint32 gss_acquire_cred_impersonate_name(OM_uint32* minor, ConstCredential service, ConstName user, OM_uint32 time,
                                             gss_OID_set mechanisms, gss_cred_usage_t usage, gss_cred_id_t* credential,

@@ -119,6 +119,9 @@ struct KnownFaults {
   /// gss_export_sec_context crashes in gssproxy's plugin (0.9.1). Guard: export_context() refuses where GSS_USE_PROXY
   /// asks for the plugin.
   bool proxied_export_crashes;
+  /// gss_add_cred crashes when it copies (Heimdal 7.8), or has no other mechanism to add (GNU GSS). Guard:
+  /// add_credential() is unavailable.
+  bool add_cred_is_unusable;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -163,7 +166,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
                                           .lucid_export_keeps_context = false,
-                                          .proxied_export_crashes = true};
+                                          .proxied_export_crashes = true,
+                                          .add_cred_is_unusable = false};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 namespace gss_detail {
 #if defined(GSSKEY_GSS_HEIMDAL)
@@ -214,7 +218,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = true,
-                                          .proxied_export_crashes = false};
+                                          .proxied_export_crashes = false,
+                                          .add_cred_is_unusable = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -257,7 +262,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = false,
-                                          .proxied_export_crashes = false};
+                                          .proxied_export_crashes = false,
+                                          .add_cred_is_unusable = true};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

@@ -115,6 +115,14 @@ using ::gss_set_name_attribute;
 using ::gss_store_cred;
 #endif
 #if defined(GSSKEY_GSS_MIT)
+using ::gss_add_cred_from;
+#else
+template <class... Arguments>
+[[nodiscard]] OM_uint32 gss_add_cred_from(Arguments...) noexcept {
+  return GSS_S_UNAVAILABLE;
+}
+#endif
+#if defined(GSSKEY_GSS_MIT)
 // MIT's gssapi.h declares these behind the end of its extern "C".
 extern "C" {
 [[nodiscard]] OM_uint32 gss_display_mech_attr(OM_uint32*, gss_const_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
