@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/protector.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -15,25 +16,14 @@ using support::must;
 
 namespace {
 
-using Bytes = std::vector<unsigned char>;
-Bytes bytes_of(ByteView view) { return {view.begin(), view.end()}; }
+using support::Bytes;
+using support::bytes_of;
+using support::taken;
 
-struct Handshakes {
-  Initiator<mech::Krb5> initiator;
-  Acceptor<mech::Krb5> acceptor;
-};
 /// Complete, not yet established.
-Handshakes handshakes() {
+support::Handshakes<mech::Krb5> handshakes() {
   support::realm();  // before the first gss call: Heimdal reads its configuration once
-  Handshakes both{support::initiator<mech::Krb5>(), support::acceptor<mech::Krb5>()};
-  must(support::step_all(both.initiator, both.acceptor));
-  return both;
-}
-template <class H>
-MessageProtector taken(H handshake) {
-  auto made = take_over(std::move(handshake));
-  if (!made) must(Result<void>{unexpected(made.error().error)});
-  return *std::move(made);
+  return support::handshakes<mech::Krb5>();
 }
 
 }  // namespace

@@ -22,6 +22,7 @@
 #include "support/catch.hpp"
 #include "support/handles.hpp"
 #include "support/heap.hpp"
+#include "support/protector.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -36,31 +37,16 @@ bool without_kdf = false;
 /// What lucid exports are changed to, if not 0.
 std::uint64_t exported_sequence = 0;
 
-using Bytes = std::vector<unsigned char>;
-Bytes bytes_of(ByteView view) { return {view.begin(), view.end()}; }
+using support::Bytes;
+using support::bytes_of;
+using support::Handshakes;
+using support::taken;
 
-template <Mechanism M>
-struct Handshakes {
-  Initiator<M> initiator;
-  Acceptor<M> acceptor;
-};
 /// Complete, not yet established.
 template <Mechanism M>
 Handshakes<M> handshakes(InitiatorOptions options = {}) {
   support::realm();  // before the first gss call: Heimdal reads its configuration once
-  AcceptorOptions<M> accepting{};
-  if (!options.demand.contains(ContextFlag::replay)) {
-    accepting.demand = {ContextFlag::integrity, ContextFlag::confidentiality};
-  }
-  Handshakes<M> both{support::initiator<M>(options), support::acceptor<M>(accepting)};
-  must(support::step_all(both.initiator, both.acceptor));
-  return both;
-}
-template <class H>
-MessageProtector taken(H handshake, ProtectorOptions options = {}) {
-  auto made = take_over(std::move(handshake), options);
-  if (!made) must(Result<void>{unexpected(made.error().error)});
-  return *std::move(made);
+  return support::handshakes<M>(options);
 }
 
 std::uint32_t answer(const Result<SecretBytes>& result) { return result ? 0 : result.error().major_status(); }

@@ -15,17 +15,13 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
+#include <gsskey/openssl/owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc3961 {
 
 namespace detail {
-template <class T, void (*Free)(T*)>
-struct FreedBy {
-  using Handle = T*;
-  static constexpr Handle none = nullptr;
-  static void close(Handle handle) noexcept { Free(handle); }
-};
-using Digest = UniqueHandle<FreedBy<EVP_MD, &EVP_MD_free>>;
+using gsskey::detail::Owner;
+using Digest = Owner<EVP_MD, &EVP_MD_free>;
 
 /// The state of a digest, which its provider made.
 struct DigestState {

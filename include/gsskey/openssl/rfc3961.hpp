@@ -17,8 +17,8 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
-#include <gsskey/core/unique_handle.hpp>
 #include <gsskey/openssl/hmac.hpp>
+#include <gsskey/openssl/owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc3961 {
 
@@ -67,12 +67,12 @@ inline constexpr EncryptionType encryption_types[] = {
 enum class Purpose : unsigned char { checksum = 0x99, encryption = 0xaa, integrity = 0x55 };
 
 namespace detail {
-using Cipher = UniqueHandle<FreedBy<EVP_CIPHER, &EVP_CIPHER_free>>;
-using CipherContext = UniqueHandle<FreedBy<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>>;
-using Kdf = UniqueHandle<FreedBy<EVP_KDF, &EVP_KDF_free>>;
-using KdfContext = UniqueHandle<FreedBy<EVP_KDF_CTX, &EVP_KDF_CTX_free>>;
-using MacAlgorithm = UniqueHandle<FreedBy<EVP_MAC, &EVP_MAC_free>>;
-using MacContext = UniqueHandle<FreedBy<EVP_MAC_CTX, &EVP_MAC_CTX_free>>;
+using Cipher = Owner<EVP_CIPHER, &EVP_CIPHER_free>;
+using CipherContext = Owner<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>;
+using Kdf = Owner<EVP_KDF, &EVP_KDF_free>;
+using KdfContext = Owner<EVP_KDF_CTX, &EVP_KDF_CTX_free>;
+using MacAlgorithm = Owner<EVP_MAC, &EVP_MAC_free>;
+using MacContext = Owner<EVP_MAC_CTX, &EVP_MAC_CTX_free>;
 
 /// What OpenSSL's parameters take, which are not const and are not written to.
 [[nodiscard]] inline OSSL_PARAM text_parameter(const char* name, const char* text) noexcept {

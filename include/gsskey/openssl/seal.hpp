@@ -17,9 +17,9 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
-#include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
+#include <gsskey/openssl/owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
@@ -110,32 +110,18 @@ struct LibraryBuild {
   }
 };
 
-struct CipherTraits {
-  using Handle = EVP_CIPHER_CTX*;
-  static constexpr Handle none = nullptr;
-  static void close(Handle cipher) noexcept { EVP_CIPHER_CTX_free(cipher); }
-};
-using Cipher = UniqueHandle<CipherTraits>;
+using Cipher = gsskey::detail::Owner<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>;
 
 /// The algorithms, fetched once: to look them up for each seal takes longer than to seal. Empty if OpenSSL has none.
 struct SealAlgorithms {
-  struct CipherAlgorithmTraits {
-    using Handle = EVP_CIPHER*;
-    static constexpr Handle none = nullptr;
-    static void close(Handle cipher) noexcept { EVP_CIPHER_free(cipher); }
-  };
-  struct DigestTraits {
-    using Handle = EVP_MD*;
-    static constexpr Handle none = nullptr;
-    static void close(Handle digest) noexcept { EVP_MD_free(digest); }
-  };
   [[nodiscard]] static const EVP_CIPHER* aes_256_gcm() noexcept {
     static const auto fetched =
-        UniqueHandle<CipherAlgorithmTraits>::adopt(EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr));
+        gsskey::detail::Owner<EVP_CIPHER, &EVP_CIPHER_free>::adopt(EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr));
     return fetched.get();
   }
   [[nodiscard]] static const EVP_MD* sha256() noexcept {
-    static const auto fetched = UniqueHandle<DigestTraits>::adopt(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
+    static const auto fetched =
+        gsskey::detail::Owner<EVP_MD, &EVP_MD_free>::adopt(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
     return fetched.get();
   }
 };
