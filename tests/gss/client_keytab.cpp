@@ -639,8 +639,14 @@ TEST_CASE("of several caches it is the primary one, whatever .k5identity says") 
   const std::string primary = GENERATE("alice", "bob");
   must(test_detail::write_file(scene.folder + "/cc/primary", "tkt" + primary + "\n"));
   CHECK(peer_of(Client::acquire_default()) == realm.principal(primary));
+  CHECK(Client::acquire(user("bob")).error().domain() == Domain::unavailable);  // the library would crash
   const Environment one{"KRB5CCNAME", "DIR::" + scene.folder + "/cc/tktbob"};
   CHECK(peer_of(Client::acquire_default()) == bob);
+  CHECK(Client::acquire(user("bob")).error().domain() == Domain::unavailable);
+  CHECK(Credential<mech::Spnego, Both>::acquire(user("bob")).error().domain() == Domain::unavailable);
+  CHECK(Credential<mech::Krb5, Accept>::acquire(support::target()));
+  const Environment file{"KRB5CCNAME", "FILE:" + scene.folder + "/cc/tktbob"};
+  CHECK(peer_of(Client::acquire(user("bob"))) == bob);
 }
 
 TEST_CASE("nothing is lost on the way") {
