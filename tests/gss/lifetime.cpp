@@ -2,6 +2,7 @@
 // end; and what credentials of each usage say of themselves.
 #include <gsskey/gss/add_credential.hpp>
 #include <gsskey/gss/credential_options.hpp>
+#include <gsskey/gss/credential_transfer.hpp>
 #include <gsskey/gss/expiring_context.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/gss/krb5_credential.hpp>
@@ -190,6 +191,34 @@ TEST_CASE("the C calls that tell it on the way tell the same") {
              login.end());
   }
   CHECK(handles.leaked() == 0);
+}
+
+TEST_CASE("a context that was exported ends when it did before") {
+  const Login login;
+  auto ends = handshake<mech::Krb5>(must(Client::acquire_default()));
+  const auto moved = [](SecurityContext<mech::Krb5>& context) {
+    return must(SecurityContext<mech::Krb5>::import_context(must(std::move(context).export_context())));
+  };
+  are_told(support::Ends<mech::Krb5>{moved(ends.initiator), moved(ends.acceptor)}, login.end());
+}
+
+TEST_CASE("a credential that was exported ends when it did before, or does not tell") {
+  const Login login;
+  const auto check = [](Result<Client> result) {
+    const auto credential = must(std::move(result));
+    const auto before = must(credential.lifetime());
+    const auto copy = must(import_credential<mech::Krb5, Initiate>(must(export_credential(credential))));
+    const auto left = must(copy.lifetime());
+#if defined(GSSKEY_GSS_HEIMDAL)
+    CHECK(left.is_indefinite());
+    CHECK_FALSE(before.is_indefinite());
+#else
+    CHECK(left <= before);
+    CHECK(left >= must(credential.lifetime()));
+#endif
+  };
+  check(Client::acquire_default());
+  check(Client::with_password(must(Name::user("bob")), "hunter2"));
 }
 
 TEST_CASE("a shorter life of a context may be asked for") {
