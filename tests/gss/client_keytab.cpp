@@ -1,5 +1,5 @@
 // Tickets that the library gets itself, with a keytab of users, and the cache of several that it takes: that of a name,
-// of the target's realm, of .k5identity. The cases are those of MIT's test suite, with its numbers.
+// of the target's realm, of .k5identity. The numbers are those of the same cases in MIT's test suite.
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/gss/krb5_credential.hpp>
 #include <gsskey/gss/krb5_status.hpp>
@@ -307,7 +307,7 @@ TEST_CASE("11: a client keytab of the program's own, for the default cache") {
   const std::string keytab = keytab_of_users();
   CHECK(peer_of(Client::from_store({.client_keytab = keytab.c_str()}, user("alice"))) == alice);
   was_filled_for(Cache{}, alice);
-  // The environment's is not asked, nor is it without one that has keys.
+  // Where that has no keys, the environment's is not asked.
   const Scene other{"FILE:", keytab};
   const auto none = Client::from_store({.client_keytab = "FILE:/nonexistent"}, user("alice"));
   CHECK_FALSE(none);
@@ -416,6 +416,8 @@ TEST_CASE("19: a service that has a key in the client keytab, by service and hos
   CHECK(logins.count() == 1);  // it is found again
 }
 
+namespace {
+
 /// A second realm, without any way to the first, and one configuration for both. Of each there is a host that no line
 /// of the configuration maps to a realm.
 class TwoRealms {
@@ -439,10 +441,11 @@ class TwoRealms {
   [[nodiscard]] std::string first_then_second() const { return first().krb5_conf() + ":" + second.krb5_conf(); }
   [[nodiscard]] std::string second_then_first() const { return second.krb5_conf() + ":" + first().krb5_conf(); }
 
-  TestRealm second = must(TestRealm::start(
-      {.realm = "SECOND.TEST", .users = {{"zoe", "z"}}, .services = {"host/localhost"}, .libdefaults = no_suffix}));
+  TestRealm second = must(TestRealm::start({.realm = "SECOND.TEST",
+                                            .users = {{"zoe", "z"}},
+                                            .services = {"host/localhost"},
+                                            .libdefaults = {"qualify_shortname = \"\""}}));  // "printer" stays that
   const std::string keytab = first().folder() + "/both.keytab";
-  static inline const std::vector<std::string> no_suffix = {"qualify_shortname = \"\""};
 };
 
 const std::string zoe = "zoe@SECOND.TEST";
@@ -482,6 +485,7 @@ class Collection {
     if (!ends) return unexpected(ends.error());
     return std::string{must(must(ends->acceptor.inquire()).initiator.display()).text()};
   }
+
   Scene scene_{"DIR:", "/nonexistent"};
   Environment configuration_{"KRB5_CONFIG", realms().first_then_second()};
   Environment keytab_{"KRB5_KTNAME", "FILE:" + realms().keytab};
@@ -489,6 +493,8 @@ class Collection {
 
 Name host(const char* name) { return must(Name::host_service("host", name)); }
 Name principal(const char* name) { return must(Name::principal(name)); }
+
+}  // namespace
 
 TEST_CASE("of several caches it is that of the name") {
   const Collection collection{{"bob", "alice", "zoe"}};
