@@ -106,6 +106,9 @@ struct KnownFaults {
   bool unwrap_iov_trusts_extra_count;
   /// gss_inquire_cred gives an acceptor without a name one that gss_display_name crashes on. Guard: it is not asked.
   bool acceptor_names_crash;
+  /// gss_acquire_cred for a name that is to initiate crashes where caches are in a directory. Guard: acquire() refuses
+  /// where KRB5CCNAME says so (not where krb5.conf does).
+  bool names_crash_in_directories;
   /// gss_store_cred looks for a cache of the same principal, finds the credential's own, empties it to fill it from
   /// itself, and reports success. Guard: store_credential() refuses.
   bool store_destroys_credential;
@@ -162,6 +165,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
+                                          .names_crash_in_directories = false,
                                           .store_destroys_credential = false,
                                           .iakerb_loses_context = true,
                                           .acceptors_outlive_tickets = true,
@@ -214,6 +218,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .unwrap_iov_refuses_streams = true,
                                           .unwrap_iov_trusts_extra_count = true,
                                           .acceptor_names_crash = true,
+                                          .names_crash_in_directories = true,
                                           .store_destroys_credential = true,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,
@@ -258,6 +263,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .unwrap_iov_refuses_streams = false,
                                           .unwrap_iov_trusts_extra_count = false,
                                           .acceptor_names_crash = false,
+                                          .names_crash_in_directories = false,
                                           .store_destroys_credential = false,
                                           .iakerb_loses_context = false,
                                           .acceptors_outlive_tickets = false,

@@ -4,8 +4,9 @@
 
 #include <concepts>
 #include <cstdint>
-#if defined(GSSKEY_GSS_HEIMDAL)
+#if defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 #include <cstdlib>
+#include <cstring>
 #endif
 #include <utility>
 
@@ -31,6 +32,16 @@ struct CredentialTraits {
     (void)gss_release_cred(&minor, &credential);
   }
 };
+
+/// Whether the environment says that caches are in a directory; asked only where that matters.
+[[nodiscard]] inline bool has_cache_directory() noexcept {
+#if defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
+  const char* cache = std::getenv("KRB5CCNAME");
+  return cache != nullptr && std::strncmp(cache, "DIR:", 4) == 0;
+#else
+  return false;
+#endif
+}
 
 /// gss_set_neg_mechs: what a new credential of mech::Negotiate offers.
 template <Mechanism M>
@@ -64,7 +75,7 @@ class Credential {
   /// The default credential for M: initiators, that of the default cache; acceptors, every key of the default keytab.
   /// gss_acquire_cred.
   [[nodiscard]] static Result<Credential> acquire_default() noexcept { return acquire_raw(GSS_C_NO_NAME); }
-  /// The credential of `name`. gss_acquire_cred.
+  /// The credential of `name`. gss_acquire_cred. Heimdal 7.8: unavailable for initiators where KRB5CCNAME is "DIR:…".
   [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred"));
     if constexpr (known_faults.acquire_releases_bad_name) {
@@ -74,6 +85,12 @@ class Credential {
       if (!credential && routine_error(credential.error()) == RoutineError::bad_name)
         static_cast<void>(copy->release());
       return credential;
+    }
+    if constexpr (known_faults.names_crash_in_directories && !std::same_as<U, Accept>) {
+      if (gss_detail::has_cache_directory()) {
+        return unexpected(Error::unavailable("gss_acquire_cred", GSSKEY_GSS_NAME
+                                             " finds no name in a directory of caches: let KRB5CCNAME be one of them"));
+      }
     }
     return named(name, acquire_raw(name.get()));
   }

@@ -37,10 +37,11 @@ template <Mechanism M, Usage U>
 
 /// gss_import_cred: the credential of an exported token, owned by the result. Never take `token` from somebody with
 /// fewer rights than this process: it names files that are opened with this process's rights, nothing proves where it
-/// comes from, and parsers were not written against enemies. Reads caches and keytabs that it names. Errors: policy, if
-/// the credential is not one of M for U (MIT krb5 would use the default one instead; from a SPNEGO credential Heimdal
-/// 7.8 exports only the Kerberos part: import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing and
-/// exporting credentials" of its application developer documentation.
+/// comes from, and parsers were not written against enemies. Reads caches and keytabs that it names. Of Heimdal 7.8 the
+/// result has forgotten its end: its lifetime() is indefinite. Errors: policy, if the credential is not one of M for U
+/// (MIT krb5 would use the default one instead; from a SPNEGO credential Heimdal 7.8 exports only the Kerberos part:
+/// import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing and exporting credentials" of its
+/// application developer documentation.
 template <Mechanism M, Usage U>
 [[nodiscard]] Result<Credential<M, U>> import_credential(ByteView token) noexcept {
   constexpr const char* operation = "gss_import_cred";
