@@ -3,6 +3,7 @@
 // memory of both, and what a pending handshake takes, and a stream after it.
 // SPDX-License-Identifier: MIT
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -68,20 +69,16 @@ asio::awaitable<void> accept(tcp::acceptor& listener, Key key) {
   while (true) {
     auto socket = co_await listener.async_accept(asio::use_awaitable);
     socket.set_option(tcp::no_delay{true});
-    co_await session(std::move(socket), key);
+    asio::co_spawn(listener.get_executor(), session(std::move(socket), key), asio::detached);
   }
 }
 
-/// One thread: a loop of its own, and the same listening sockets as the other. It has at most so many handshakes at a
-/// time on each: the first to wake would take all that wait, and leave the other nothing to do.
-constexpr int at_a_time = 8;
+/// One thread: a loop of its own, and the same listening sockets as the other.
 void run_loop(const std::vector<int>& listeners, Key key) {
   asio::io_context io{1};
   std::vector<tcp::acceptor> acceptors;
   for (const int listener : listeners) acceptors.emplace_back(io, tcp::v4(), ::dup(listener));
-  for (auto& acceptor : acceptors) {
-    for (int i = 0; i < at_a_time; ++i) asio::co_spawn(io, accept(acceptor, key), asio::detached);
-  }
+  for (auto& acceptor : acceptors) asio::co_spawn(io, accept(acceptor, key), asio::detached);
   io.run();
 }
 
@@ -193,6 +190,8 @@ struct Listeners {
   Listeners() {
     for (int i = 0; i < addresses; ++i) {
       const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+      const int on = 1;  // the port may be that of a connection that has ended
+      ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
       sockaddr_in address = loopback(i, port);
       socklen_t size = sizeof address;
       if (::bind(socket, reinterpret_cast<const sockaddr*>(&address), size) != 0) fail("bind");
@@ -357,6 +356,9 @@ int main(int argc, char** argv) {
   ::setrlimit(RLIMIT_NOFILE, &files);
 
   if (argc > 2) {
+    // While the kernel makes the table of descriptors larger, all threads wait for some 10 ms: it has its size before
+    // there are threads.
+    ::close(::fcntl(STDIN_FILENO, F_DUPFD, static_cast<int>(files.rlim_cur) - 1));
     std::vector<int> listeners;
     for (int i = 2; i < argc; ++i) listeners.push_back(std::atoi(argv[i]));
     if (std::string_view{argv[1]} == "plainc") serve_in_plain_c(listeners.data(), static_cast<int>(listeners.size()));

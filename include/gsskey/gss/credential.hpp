@@ -88,8 +88,8 @@ class Credential {
     }
     if constexpr (known_faults.names_crash_in_directories && !std::same_as<U, Accept>) {
       if (gss_detail::has_cache_directory()) {
-        return unexpected(Error::unavailable("gss_acquire_cred", GSSKEY_GSS_NAME
-                                             " finds no name in a directory of caches: let KRB5CCNAME be one of them"));
+        return unexpected(Error::unavailable(
+            "gss_acquire_cred", GSSKEY_GSS_NAME " crashes on a directory of caches: let KRB5CCNAME name one file"));
       }
     }
     return named(name, acquire_raw(name.get()));
