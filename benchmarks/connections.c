@@ -1,6 +1,7 @@
 /* benchmarks/connections: the server that ours is compared with: plain C, blocking, two threads.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "anonymous.h"
 #include "connections.h"
 
 #include <arpa/inet.h>
@@ -32,19 +33,6 @@ static int send_token(int socket, const gss_buffer_desc* token) {
   const uint32_t length = htonl((uint32_t)token->length);
   const struct iovec parts[2] = {{(void*)&length, sizeof length}, {token->value, token->length}};
   return writev(socket, parts, 2) == (ssize_t)(sizeof length + token->length);
-}
-
-/* The flag does not tell whether a ticket of Kerberos is anonymous (RFC 8062). */
-static int is_anonymous(gss_name_t name) {
-  static const char nobody[] = "WELLKNOWN/ANONYMOUS@";
-  OM_uint32 minor;
-  gss_buffer_desc shown = GSS_C_EMPTY_BUFFER;
-  gss_OID type = GSS_C_NO_OID;
-  if (gss_display_name(&minor, name, &shown, &type) != GSS_S_COMPLETE) return 1;
-  const int is_nobody = type == GSS_C_NT_ANONYMOUS ||
-                        (shown.length >= sizeof nobody - 1 && memcmp(shown.value, nobody, sizeof nobody - 1) == 0);
-  gss_release_buffer(&minor, &shown);
-  return is_nobody;
 }
 
 /* What a careful programmer checks: complete, the mechanism, the flags, that the peer is somebody. */

@@ -1,6 +1,7 @@
 /* benchmarks/operations: the reference, in plain C.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include "anonymous.h"
 #include "operations.h"
 
 #include <stdio.h>
@@ -53,19 +54,6 @@ static gss_cred_id_t acquire(gss_cred_usage_t usage) {
 
 static int is_krb5(gss_OID oid) {
   return oid != GSS_C_NO_OID && oid->length == krb5.length && memcmp(oid->elements, krb5.elements, krb5.length) == 0;
-}
-
-/* The flag does not tell whether a ticket of Kerberos is anonymous (RFC 8062). */
-static int is_anonymous(gss_name_t name) {
-  static const char nobody[] = "WELLKNOWN/ANONYMOUS@";
-  OM_uint32 minor;
-  gss_buffer_desc shown = GSS_C_EMPTY_BUFFER;
-  gss_OID type = GSS_C_NO_OID;
-  if (gss_display_name(&minor, name, &shown, &type) != GSS_S_COMPLETE) return 1;
-  const int is_nobody = type == GSS_C_NT_ANONYMOUS ||
-                        (shown.length >= sizeof nobody - 1 && memcmp(shown.value, nobody, sizeof nobody - 1) == 0);
-  gss_release_buffer(&minor, &shown);
-  return is_nobody;
 }
 
 static void establish(gss_cred_id_t initiate, gss_cred_id_t accept, gss_ctx_id_t* initiating, gss_ctx_id_t* accepting) {
