@@ -356,8 +356,8 @@ int main(int argc, char** argv) {
   ::setrlimit(RLIMIT_NOFILE, &files);
 
   if (argc > 2) {
-    // While the kernel makes the table of descriptors larger, all threads wait for some 10 ms: it has its size before
-    // there are threads.
+    // Where there are threads, who opens the descriptor for which the kernel makes their table larger waits some 10 ms:
+    // it has its size before.
     ::close(::fcntl(STDIN_FILENO, F_DUPFD, static_cast<int>(files.rlim_cur) - 1));
     std::vector<int> listeners;
     for (int i = 2; i < argc; ++i) listeners.push_back(std::atoi(argv[i]));

@@ -651,6 +651,7 @@ TEST_CASE("of several caches it is the primary one, whatever .k5identity says") 
   CHECK(Client::acquire(user("bob")).error().domain() == Domain::unavailable);
   CHECK(Credential<mech::Spnego, Both>::acquire(user("bob")).error().domain() == Domain::unavailable);
   CHECK(Credential<mech::Krb5, Accept>::acquire(support::target()));
+  CHECK(peer_of(Client::with_password(user("bob"), "hunter2")) == bob);  // no cache is looked for
   const Environment file{"KRB5CCNAME", "FILE:" + scene.folder + "/cc/tktbob"};
   CHECK(peer_of(Client::acquire(user("bob"))) == bob);
 }
