@@ -60,26 +60,6 @@ void take(const void* bytes, std::size_t size) {
 
 constexpr handoff_way handoff_with_gsskey{both, give, take};
 
-/// What the kernel does for one, and nothing else: key made, given timeout and mask, moved, found, read, taken.
-void key_calls(gss_ctx_id_t*, std::size_t turns) {
-  const auto done = [](long result) {
-    if (result < 0) std::abort();
-    return static_cast<key_serial_t>(result);
-  };
-  char bytes[32] = {};
-  for (std::size_t turn = 0; turn < turns; ++turn) {
-    const auto own = done(keyctl_get_keyring_ID(KEY_SPEC_THREAD_KEYRING, 1));
-    const auto key = done(::add_key("user", "gsskey-bench:0123456789abcdef", bytes, sizeof bytes, own));
-    done(keyctl_set_timeout(key, 30));
-    done(keyctl_setperm(key, KEY_POS_VIEW | KEY_POS_READ | KEY_POS_SEARCH | KEY_POS_LINK));
-    done(keyctl_move(key, own, session.serial(), KEYCTL_MOVE_EXCL));
-    done(keyctl_search(session.serial(), "user", "gsskey-bench:0123456789abcdef", 0));
-    done(keyctl_read(key, bytes, sizeof bytes));
-    done(keyctl_unlink(key, session.serial()));
-  }
-}
-constexpr handoff_way the_kernels_part{key_calls, nullptr, nullptr};
-
 gss_ctx_id_t accepted() {
   static const auto ours = value(Credential<Krb5, Initiate>::acquire_default());
   static const auto theirs = value(Credential<Krb5, Accept>::acquire_default());
@@ -152,7 +132,7 @@ int main(int argc, char** argv) {
     auto context = accepted();
     const auto measure = [&](const handoff_way& by) { return microseconds(by, &context); };
     compare("park, claim", 151, measure);
-    compare("the kernel's part of it", 151, measure, the_kernels_part);
+    compare("the same promise in plain C", 151, measure, sealed_handoff_in_c);
   } else if (mode == "rate") {
     compare("contexts per second", 7, per_second);
   } else if (mode == "calls" && argc == 4) {

@@ -1,5 +1,6 @@
-/* benchmarks/handoff: contexts that go to another process, done in two ways: by gsskey, which parks and claims them
- * (handoff.cpp), and by plain C that exports and imports them and protects nothing on the way (handoff.c).
+/* benchmarks/handoff: contexts that go to another process, done in three ways: by gsskey, which parks and claims them
+ * (handoff.cpp), and by plain C that exports and imports them and protects nothing on the way, or does what gsskey
+ * promises: sealed, with the key in the kernel for a time, for one to take (handoff.c).
  * SPDX-License-Identifier: MIT */
 #pragma once
 
@@ -18,6 +19,7 @@ struct handoff_way {
 };
 
 extern const struct handoff_way handoff_in_c;
+extern const struct handoff_way sealed_handoff_in_c; /* `both` only */
 
 #ifdef __cplusplus
 }

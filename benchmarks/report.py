@@ -160,6 +160,7 @@ def handoff():
         figure(name, ours, reference, digits=1, bar=1.5 if timed else None, exact=False)
         if timed:
             figure("difference", ours - reference, reference, digits=1, bar=60, exact=False, absolute=True)
+    figure("park, claim, to that C", rows["park, claim"][0], rows["the same promise in plain C"][0], digits=1)
 
 
 def coroutines():
