@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <cstring>
 
 #include <gsskey/keyring/keyring.hpp>
 
@@ -24,7 +23,7 @@ struct WatchRecord {   // struct watch_notification and, for a key, struct key_n
   std::int32_t key;
   std::uint32_t other;
 };
-inline constexpr std::size_t watch_header_size = 8;
+inline constexpr ::ssize_t watch_header_size = 8;
 
 }  // namespace keyring_detail
 
@@ -38,7 +37,7 @@ enum class KeyEventKind : std::uint8_t {
   revoked = 5,
   invalidated = 6,
   attributes_set = 7,
-  watch_removed = 64,  ///< the watched key was destroyed; key is empty
+  watch_removed = 64,  ///< remove() was called, or the watched key was destroyed; key is empty
   events_lost = 65,    ///< the queue was full; key is empty
 };
 
@@ -49,23 +48,25 @@ struct KeyEvent {
   std::int32_t other = 0;     ///< see kind
 };
 
-/// A queue of events. Owns its descriptor, which polls readable when next() would not block. One reader at a time.
+/// A queue of events. Owns its descriptor, which polls readable when next() would not block; but the kernel wakes
+/// nobody for events_lost, which comes before the next event. One reader at a time.
 class KeyWatch {
  public:
   KeyWatch() noexcept = default;
 
-  /// pipe2 with O_NOTIFICATION_PIPE, and room for `events`, at most 256 here. ENOPKG or EOPNOTSUPP: the kernel has
-  /// none.
+  /// pipe2 with O_NOTIFICATION_PIPE, and room for `events`, 1 to 512 (EINVAL). ENOPKG or EOPNOTSUPP: the kernel has no
+  /// queues.
   [[nodiscard]] static Result<KeyWatch> open(unsigned events = 256) noexcept {
     int ends[2];
     if (::pipe2(ends, keyring_detail::notification_pipe | O_CLOEXEC) != 0)
       return unexpected(Error::system("pipe2", errno));
     KeyWatch watch = adopt(ends[0]);
-    ::close(ends[1]);  // the kernel writes
+    *watch.other_end_.put() = ends[1];
     if (::ioctl(ends[0], keyring_detail::set_queue_size, events) != 0) return unexpected(Error::system("ioctl", errno));
     return watch;
   }
-  /// Takes ownership of a descriptor that reads such events.
+  /// Takes ownership of a descriptor that reads such events. Its pipe's other end stays open with the caller: without
+  /// it next() does not wait, but says ECONNRESET.
   [[nodiscard]] static KeyWatch adopt(int descriptor) noexcept {
     KeyWatch watch;
     *watch.descriptor_.put() = descriptor;
@@ -74,11 +75,12 @@ class KeyWatch {
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
 
-  /// keyctl_watch_key. Of a ring: its links too. The right to view.
+  /// keyctl_watch_key. Of a ring: its links too. The right to view. EBUSY: this queue watches the key already.
   [[nodiscard]] Result<void> add(const KeyHandle auto& key, std::uint8_t watch_id) const noexcept {
     return keyring_detail::done("keyctl_watch_key", key.serial(),
                                 keyctl_watch_key(key.serial(), descriptor_.get(), watch_id));
   }
+  /// keyctl_watch_key. EBADSLT: this queue does not watch the key.
   [[nodiscard]] Result<void> remove(const KeyHandle auto& key) const noexcept {
     return keyring_detail::done("keyctl_watch_key", key.serial(),
                                 keyctl_watch_key(key.serial(), descriptor_.get(), -1));
@@ -88,25 +90,15 @@ class KeyWatch {
   /// known are passed over. EBADMSG: what was read is no record.
   [[nodiscard]] Result<KeyEvent> next() noexcept {
     while (true) {
-      if (at_ == end_) {
-        const ::ssize_t size = ::read(descriptor_.get(), buffer_, sizeof buffer_);
-        if (size < 0 && errno == EINTR) continue;
-        if (size < 0) return unexpected(Error::system("read", errno));
-        if (size == 0) return unexpected(Error::system("read", ECONNRESET));
-        at_ = 0;
-        end_ = static_cast<unsigned>(size);
-      }
+      // One record and no more: of what were kept here, poll() would not know.
       keyring_detail::WatchRecord record{};
-      const unsigned left = end_ - at_;
-      if (left >= keyring_detail::watch_header_size) {
-        std::memcpy(&record, buffer_ + at_, left < sizeof record ? keyring_detail::watch_header_size : sizeof record);
-      }
-      const unsigned size = record.info & 0x7f;
-      if (size < keyring_detail::watch_header_size || size > left) {
-        at_ = end_;
+      const ::ssize_t size = ::read(descriptor_.get(), &record, sizeof record);
+      if (size < 0 && errno == EINTR) continue;
+      if (size < 0) return unexpected(Error::system("read", errno));
+      if (size == 0) return unexpected(Error::system("read", ECONNRESET));
+      if (size < keyring_detail::watch_header_size || size != static_cast<::ssize_t>(record.info & 0x7f)) {
         return unexpected(Error::system("read", EBADMSG));
       }
-      at_ += size;
       KeyEvent event;
       event.watch_id = static_cast<std::uint8_t>(record.info >> 8);
       const std::uint32_t type = record.kind & 0xffffff;
@@ -115,7 +107,8 @@ class KeyWatch {
         event.kind = subtype == 0 ? KeyEventKind::watch_removed : KeyEventKind::events_lost;
         return event;
       }
-      if (type != 1 || subtype > static_cast<std::uint32_t>(KeyEventKind::attributes_set) || size < sizeof record) {
+      if (type != 1 || subtype > static_cast<std::uint32_t>(KeyEventKind::attributes_set) ||
+          size < static_cast<::ssize_t>(sizeof record)) {
         continue;
       }
       event.kind = static_cast<KeyEventKind>(subtype);
@@ -132,9 +125,7 @@ class KeyWatch {
     static void close(Handle descriptor) noexcept { ::close(descriptor); }
   };
   UniqueHandle<Traits> descriptor_;
-  unsigned at_ = 0;
-  unsigned end_ = 0;
-  unsigned char buffer_[512];
+  UniqueHandle<Traits> other_end_;  // nobody writes it, but a pipe without it is at its end
 };
 
 }  // namespace gsskey::inline GSSKEY_ABI
