@@ -26,6 +26,18 @@ struct PublicKeyInfo {
   std::size_t max_decrypted_size = 0;
 };
 
+namespace keyring_detail {
+
+/// What a call wrote, which may be less than there was room for.
+[[nodiscard]] inline Result<SecretBytes> cut_to(long written, Result<SecretBytes> bytes) noexcept {
+  if (static_cast<std::size_t>(written) < bytes->size()) {
+    if (auto cut = bytes->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
+  }
+  return bytes;
+}
+
+}  // namespace keyring_detail
+
 /// A key and how it is used. `encoding` ("pkcs1", "raw") and, for signatures, `hash` ("sha256", the hash that the
 /// digest was made with) are words; what the kernel knows depends on it: ENOPKG, EINVAL. All calls need the right to
 /// search. Errors: keyring, with errno; usage, for words that are none.
@@ -88,10 +100,7 @@ class PublicKey {
     if (!output) return output;
     const long written = call(key_, info_, input.data(), input.size(), output->data(), output->size());
     if (written < 0) return unexpected(failed(operation));
-    if (static_cast<std::size_t>(written) < output->size()) {
-      if (auto cut = output->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
-    }
-    return output;
+    return keyring_detail::cut_to(written, std::move(output));
   }
   [[nodiscard]] bool append(std::string_view name, std::string_view word) noexcept {
     for (const char letter : word) {
@@ -120,7 +129,7 @@ template <KeyType T>
   const long written = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(),
                                          reinterpret_cast<char*>(result->data()), result->size());
   if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
-  return result;
+  return keyring_detail::cut_to(written, std::move(result));
 }
 /// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
 /// most 64.
@@ -137,10 +146,7 @@ template <KeyType T>
                             reinterpret_cast<char*>(const_cast<unsigned char*>(other_info.data())), other_info.size(),
                             reinterpret_cast<char*>(derived->data()), derived->size());
   if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
-  if (static_cast<std::size_t>(written) < size) {
-    if (auto cut = derived->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
-  }
-  return derived;
+  return keyring_detail::cut_to(written, std::move(derived));
 }
 
 }  // namespace gsskey::inline GSSKEY_ABI
