@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
@@ -43,6 +45,25 @@ bool has_type(const KeyringRef& ring, const T& type, const typename T::Payload& 
   return false;
 }
 
+/// The private half of NAME.key, unless this kernel has no parser for PKCS#8.
+std::optional<Key<Asymmetric>> private_key(const KeyringRef& ring, const support::Certificates& certificates,
+                                           const std::string& name) {
+  certificates.run("openssl pkcs8 -topk8 -nocrypt -in " + name + ".key -outform DER -out private.der");
+  auto key = ring.create(Asymmetric{"private"}, certificates.read("private.der"));
+  if (key) return *std::move(key);
+  CHECK(error_of(key) == EBADMSG);
+  lacks("private keys in PKCS#8");
+  return {};
+}
+
+std::string from_hex(std::string_view digits) {
+  std::string bytes;
+  for (std::size_t at = 0; at < digits.size(); at += 2) {
+    bytes += static_cast<char>(std::stoi(std::string{digits.substr(at, 2)}, nullptr, 16));
+  }
+  return bytes;
+}
+
 }  // namespace
 
 TEST_CASE("logon: made, updated, found, and never read") {
@@ -72,6 +93,10 @@ TEST_CASE("big_key: payloads of every size to one byte below a mebibyte") {
     CHECK(must(key.read()).text() == payload);
     REQUIRE(key.update("short", no_timeout));
     CHECK(must(key.read()).text() == "short");
+    const std::string large(100'000, 'y');  // more than an update by serial takes
+    CHECK(is_usage(key.update(large, no_timeout)));
+    CHECK(must(session->upsert(key_type::BigKey{"big"}, large)) == KeyRef<key_type::BigKey>{key});
+    CHECK(must(key.read()).text() == large);
   }
   CHECK(is_usage(session->create(key_type::BigKey{"big"}, std::string(1u << 20, 'x'))));
   CHECK(error_of(session->create(Unchecked<"big_key">{"big"}, std::string(1u << 20, 'x'))) == EINVAL);
@@ -169,7 +194,8 @@ TEST_CASE("encrypted: what is not well formed, tampered with, or sealed by a key
     CHECK(is_usage(EncryptedPayload::generate({MasterKey::Kind::user, words}, 32)));
     CHECK(is_usage(EncryptedUpdate::seal_with({MasterKey::Kind::user, words})));
   }
-  if (has_type(*session, Trusted{"trusted"}, must(TrustedPayload::generate(32)))) return;
+  const auto trusted = session->create(Trusted{"trusted"}, must(TrustedPayload::generate(32)));
+  if (trusted || error_of(trusted) != ENODEV) return;  // its own case has the rest
   const auto by_trusted = session->create(Encrypted{"by trusted"},
                                           must(EncryptedPayload::generate({MasterKey::Kind::trusted, "absent"}, 32)));
   CHECK(error_of(by_trusted) == 0);
@@ -178,13 +204,45 @@ TEST_CASE("encrypted: what is not well formed, tampered with, or sealed by a key
 
 TEST_CASE("trusted: made, read and loaded again where there is a trust source") {
   const support::Session session;
-  const auto payload = must(TrustedPayload::generate(32));
-  if (!has_type(*session, Trusted{"sealed"}, payload)) return;
-  const auto key = must(session->create(Trusted{"sealed"}, payload));
-  const auto blob = must(key.read());
-  CHECK_FALSE(blob.empty());
-  const auto copy = must(session->create(Trusted{"copy"}, must(TrustedPayload::load(blob))));
-  CHECK(must(copy.read()).text() == blob.text());
+  TrustedOptions options;
+  auto key = session->create(Trusted{"sealed"}, must(TrustedPayload::generate(32)));
+  if (!key && error_of(key) == EINVAL) {
+    // A TPM 2 is told its storage key, which is here if it was set up as its specification recommends.
+    options.key_handle = "81000001";
+    key = session->create(Trusted{"sealed"}, must(TrustedPayload::generate(32, options)));
+    if (!key) return lacks("a storage key in the TPM");
+  }
+  if (!key) {
+    CHECK(error_of(key) == ENODEV);
+    return lacks("trusted");
+  }
+  const auto blob = must(key->read());
+  CHECK(blob.text().find_first_not_of("0123456789abcdef") == std::string_view::npos);
+  {
+    const auto copy = must(session->create(Trusted{"copy"}, must(TrustedPayload::load(blob, options))));
+    CHECK(must(copy.read()).text() == blob.text());
+    const auto other = must(session->create(Trusted{"other"}, must(TrustedPayload::generate(32, options))));
+    CHECK_FALSE(must(other.read()).text() == blob.text());  // random
+  }
+  for (const std::uint32_t size : {31u, 129u}) {
+    CAPTURE(size);
+    CHECK(error_of(session->create(Trusted{"size"}, must(TrustedPayload::generate(size, options)))) == EINVAL);
+  }
+  std::string tampered{blob.text()};
+  char& digit = tampered[tampered.size() / 2];
+  digit = digit == '0' ? '1' : '0';
+  CHECK_FALSE(session->create(Trusted{"tampered"}, must(TrustedPayload::load(tampered, options))));
+
+  const auto sealed_by = must(EncryptedPayload::generate({MasterKey::Kind::trusted, "sealed"}, 32));
+  const auto sealed = session->create(Encrypted{"sealed by trusted"}, sealed_by);
+  if (!sealed) {
+    CHECK(error_of(sealed) == ENODEV);
+    return lacks("encrypted");
+  }
+  const auto encrypted = must(sealed->read());
+  CHECK(encrypted.text().starts_with("default trusted:sealed 32 "));
+  const auto loaded = must(session->create(Encrypted{"loaded"}, must(EncryptedPayload::load(encrypted))));
+  CHECK(must(loaded.read()).text() == encrypted.text());
 }
 
 TEST_CASE("types of other modules are ENODEV where they are not loaded") {
@@ -246,10 +304,9 @@ TEST_CASE("asymmetric: what is not an RSA certificate in DER") {
   CHECK(refused("") == EINVAL);
   certificates.run("openssl pkey -in lizard.key -pubout -outform DER -out public.der");
   CHECK(refused(certificates.read("public.der")) == EBADMSG);
-  certificates.run("openssl pkcs8 -topk8 -nocrypt -in lizard.key -outform DER -out private.der");
-  const int private_key = refused(certificates.read("private.der"));
-  CHECK((private_key == 0 || private_key == EBADMSG));
-  if (private_key != 0) lacks("private keys in PKCS#8");
+  if (private_key(*session, certificates, "lizard")) {
+    CHECK(error_of(session->create(Asymmetric{""}, certificates.read("private.der"))) == EINVAL);  // it has no name
+  }
   // Of other algorithms: if the kernel has them, they are keys like any other.
   const int elliptic = refused(certificates.make("elliptic", {}, "ec -pkeyopt ec_paramgen_curve:P-256"));
   CHECK((elliptic == 0 || elliptic == ENOENT || elliptic == ENOPKG));
@@ -325,6 +382,104 @@ TEST_CASE("asymmetric: what openssl signs, the kernel verifies") {
   CHECK_FALSE(must(must(PublicKey::of(key, "pkcs1")).verify(digest, signature)));
 }
 
+TEST_CASE("asymmetric: what the kernel signs, openssl verifies") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = private_key(*session, certificates, "lizard");
+  if (!key) return;
+  const auto certificate = must(session->create(Asymmetric{"certificate"}, der));
+  certificates.write("message", "the message");
+  for (const std::string hash : {"sha256", "sha512"}) {
+    CAPTURE(hash);
+    certificates.run("openssl dgst -" + hash + " -binary -out digest message");
+    const auto digest = certificates.read("digest");
+    const auto used = must(PublicKey::of(*key, "pkcs1", hash));
+    const auto info = must(used.query());
+    CHECK(info.operations == FlagSet<PublicKeyOperation>{PublicKeyOperation::encrypt, PublicKeyOperation::decrypt,
+                                                         PublicKeyOperation::sign, PublicKeyOperation::verify});
+    CHECK(info.key_bits == 2048);
+    CHECK(info.max_signature_size == 256);
+    const auto signature = must(used.sign(digest));
+    certificates.write("signature", signature.text());
+    certificates.run("openssl x509 -in lizard.pem -noout -pubkey -out public.pem");
+    certificates.run("openssl dgst -" + hash + " -verify public.pem -signature signature message");
+    certificates.run("openssl dgst -" + hash + " -sign lizard.key -out same message");  // PKCS #1 v1.5 has no salt
+    CHECK(certificates.read("same") == signature.text());
+    CHECK(must(used.verify(digest, signature)));
+    CHECK(must(must(PublicKey::of(certificate, "pkcs1", hash)).verify(digest, signature)));
+    CHECK_FALSE(must(used.verify(certificates.read("message"), signature)));
+    CHECK(error_of(used.sign(std::string(257, 'x'))) == EINVAL);
+  }
+  certificates.run("openssl pkeyutl -sign -inkey lizard.key -in message -out same");
+  const auto of_bytes = must(PublicKey::of(*key, "pkcs1"));  // without a hash: of bytes, not of a digest
+  CHECK(must(of_bytes.sign(ByteView{"the message"})).text() == certificates.read("same"));
+}
+
+TEST_CASE("asymmetric: what openssl encrypts, the kernel decrypts") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto der = certificates.make("lizard");
+  if (!has_type(*session, Asymmetric{"probe"}, der)) return;
+  const auto key = private_key(*session, certificates, "lizard");
+  if (!key) return;
+  const auto pkcs1 = must(PublicKey::of(*key, "pkcs1"));
+  const auto raw = must(PublicKey::of(*key, "raw"));
+  const auto encrypted_by_openssl = [&](const std::string& text, const std::string& padding) {
+    certificates.write("text", text);
+    certificates.run("openssl pkeyutl -encrypt -inkey lizard.key -pkeyopt rsa_padding_mode:" + padding +
+                     " -in text -out encrypted");
+    return certificates.read("encrypted");
+  };
+  for (const std::size_t size : {1u, 32u, 245u}) {
+    CAPTURE(size);
+    const std::string text(size, 'x');
+    CHECK(must(pkcs1.decrypt(encrypted_by_openssl(text, "pkcs1"))).text() == text);
+  }
+  std::string block(256, 'x');
+  block.front() = '\0';  // below the modulus
+  CHECK(must(raw.decrypt(encrypted_by_openssl(block, "none"))).text() == block);
+  CHECK(error_of(pkcs1.decrypt(encrypted_by_openssl(block, "none"))) == EINVAL);  // no padding
+  CHECK(error_of(pkcs1.decrypt(std::string(257, 'x'))) == EINVAL);
+
+  const auto certificate = must(session->create(Asymmetric{"certificate"}, der));
+  const auto encrypted = must(must(PublicKey::of(certificate, "pkcs1")).encrypt("secret"));
+  CHECK(must(pkcs1.decrypt(encrypted)).text() == "secret");
+  CHECK(error_of(AnyKeyRef::from_serial(key->serial()).read()) == EOPNOTSUPP);
+  CHECK(must(key->describe()).description() == "private");
+}
+
+TEST_CASE("asymmetric: keys on elliptic curves verify") {
+  const support::Session session;
+  if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
+  support::Certificates certificates;
+  const auto key =
+      session->create(Asymmetric{"key"}, certificates.make("elliptic", {}, "ec -pkeyopt ec_paramgen_curve:P-256"));
+  if (!key) {
+    const int refused = error_of(key);
+    CHECK((refused == ENODEV || refused == ENOENT || refused == ENOPKG));
+    return lacks("keys on elliptic curves");
+  }
+  certificates.write("message", "the message");
+  certificates.run("openssl dgst -sha256 -binary -out digest message");
+  certificates.run("openssl dgst -sha256 -sign elliptic.key -out signature message");
+  auto digest = certificates.read("digest");
+  const auto signature = certificates.read("signature");
+  const auto sha256 = must(PublicKey::of(*key, "x962", "sha256"));
+  const auto info = must(sha256.query());
+  CHECK(info.operations.contains(PublicKeyOperation::verify));
+  CHECK(info.key_bits == 256);
+  CHECK(info.max_signature_size >= signature.size());
+  CHECK(must(sha256.verify(digest, signature)));
+  digest[0] = static_cast<char>(digest[0] ^ 1);
+  CHECK_FALSE(must(sha256.verify(digest, signature)));
+  CHECK_FALSE(sha256.sign(digest));
+  CHECK(error_of(must(PublicKey::of(*key, "pkcs1", "sha256")).query()) == EINVAL);
+}
+
 TEST_CASE("asymmetric: a certificate neither signs nor decrypts, and words that mean nothing") {
   const support::Session session;
   if (!support::Certificates::can_make()) return support::skip("openssl is not installed");
@@ -368,17 +523,26 @@ TEST_CASE("asymmetric: a certificate neither signs nor decrypts, and words that 
 
 TEST_CASE("Diffie-Hellman: both sides come to the same, or the kernel lacks it") {
   const support::Session session;
-  // RFC 3526, group 14; the kernel refuses primes that are much shorter.
+  // RFC 3526, group 14; the kernel refuses primes that are much shorter. The other values are OpenSSL's (BN_mod_exp).
   const std::string_view digits =
       "ffffffffffffffffc90fdaa22168c234c4c6628b80dc1cd129024e088a67cc74020bbea63b139b22514a08798e3404ddef9519b3cd3a431b"
       "302b0a6df25f14374fe1356d6d51c245e485b576625e7ec6f44c42e9a637ed6b0bff5cb6f406b7edee386bfb5a899fa5ae9f24117c4b1fe6"
       "49286651ece45b3dc2007cb8a163bf0598da48361c55d39a69163fa8fd24cf5f83655d23dca3ad961c62f356208552bb9ed529077096966d"
       "670c354e4abc9804f1746c08ca18217c32905e462e36ce3be39e772c180e86039b2783a2ec07a28fb5c55df06f4c52c9de2bcbf695581718"
       "3995497cea956ae515d2261898fa051015728e5a8aacaa68ffffffffffffffff";
-  std::string modulus;
-  for (std::size_t at = 0; at < digits.size(); at += 2) {
-    modulus += static_cast<char>(std::stoi(std::string{digits.substr(at, 2)}, nullptr, 16));
-  }
+  const std::string modulus = from_hex(digits);
+  const std::string_view expected_public =
+      "444ceb5c1f41a443507569df25d7737d527f9a046ff51d72a90f8d27e57cbdec8c7ea57668e3e1e98ca63bb828af313c2d26960ea3617ec9"
+      "e02123bc80c350b81aed28e825d1d3ca274f211dffa3f363aafdac8a8c05e556b7b9741766409c9ab1ccba209586d17d4407120820534ff2"
+      "5766fbc49e51d67959bf88a839aea7de4ba3f378d578a88b5d9d2ed116a17299e6401d680b18a7e15a7b666f960d2d1a4f5abf0d8bebe416"
+      "91ee5fc5c1e5b9f922d3ef7048ec943a84992d5c766c40b7d6568dfa295f0a61916e451d8e084089ee4f7d907ba13f240c2b40a6bd394ad0"
+      "fac5cc7653f048bd36b5cd20a3472542bc924524d50829b975441b08b8f351ad";
+  const std::string_view expected_shared =
+      "32628b7f759e8b878bd33ff18f9481bc0cb1aa230d40809a3fdd9b068387eb74ef88b7c6416824e086ad0ea95e07744efd1a2b16cdfae34f"
+      "46aeccc10e4570d5ce6ea44974d3fe274fe67792108ac9fdb27db742a05e2a1c529675e08601fbf19a370b1353d9fadea954d8be9ee85cd1"
+      "7f9cbe13eed960a28f8871e7c166352fbd17d7e6f28911452086deecdfe44c4899ff63ed460f8bc376d7b0047966734b01daffd9037ba57e"
+      "462288a2f3126840c2119df6b9f040e3159e0734ebdb82bdff45651570c95e2c4521fcfab3e461b5c6c335d5c265c4ddfa2354c6af740201"
+      "a95862688b27c76b9bc3fc70b97be408d6a55d8f1316c4dcbfcdfca49e9d6ef2";
   const auto prime = must(session->create(User{"prime"}, modulus));
   const auto base = must(session->create(User{"base"}, "\x02"));
   const auto secret = must(session->create(User{"secret"}, std::string(32, '\x5a')));
@@ -391,16 +555,38 @@ TEST_CASE("Diffie-Hellman: both sides come to the same, or the kernel lacks it")
     CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", {}, 32)) == EOPNOTSUPP);
     return;
   }
+  REQUIRE(result);
+  CHECK(result->text() == from_hex(expected_public));
   const auto own = must(session->create(User{"own"}, *result));
   const auto peer =
       must(session->create(User{"peer"}, must(diffie_hellman(KeyRef<User>{peer_secret}, keys[1], keys[2]))));
   const auto shared = must(diffie_hellman(keys[0], keys[1], KeyRef<User>{peer}));
-  CHECK(shared.size() == 256);
+  CHECK(shared.text() == from_hex(expected_shared));
   CHECK(shared.text() == must(diffie_hellman(KeyRef<User>{peer_secret}, keys[1], KeyRef<User>{own})).text());
-  CHECK(must(diffie_hellman(keys[0], keys[1], keys[2], "sha256", "other", 32)).size() == 32);
+  const auto five = must(session->create(User{"five"}, "\x05"));
+  CHECK(must(diffie_hellman(KeyRef<User>{five}, keys[1], keys[2])).text() == std::string(255, '\0') + '\x20');
+
+  // SP800-56A: what `openssl kdf ... SSKDF` makes of expected_public.
+  const auto derived = [&](Description<NonEmptyText> hash, ByteView other_info, std::size_t size) {
+    return std::string{must(diffie_hellman(keys[0], keys[1], keys[2], hash, other_info, size)).text()};
+  };
+  CHECK(derived("sha256", "other", 32) == from_hex("007e4e03920e9cf6981c705f3a82a854f5276d17a209210b11728d7fe3fa4bf9"));
+  CHECK(
+      derived("sha256", {}, 100) ==
+      from_hex("f8c8ccf32ffed47574103864fdab53177905a82cb8e9222a9c595a2d44c886c21e4131f99469ea0a8a16fba4760cac789287"
+               "007e5d180e4210b05dd22db4674265c77d075c0880c255d0f7a8a586122622f27d34959dfa2ecfd0e6f0a3cc9e3bf5d27be8"));
+  const auto most = derived("sha256", std::string(64, 'x'), 1024);
+  CHECK(most.size() == 1024);
+  CHECK(most.substr(992) == from_hex("f8d953ee114594e44b0fb51a5ab6fbe5602251986f5348b7b4e2f79a5fee1b56"));
+
   CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", {}, 1025)) == EMSGSIZE);
   CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "sha256", std::string(65, 'x'), 32)) == EMSGSIZE);
   CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2], "no_such_hash", {}, 32)) == ENOENT);
+
+  const auto short_prime = must(session->create(User{"short prime"}, modulus.substr(0, 128)));
+  CHECK(error_of(diffie_hellman(keys[0], KeyRef<User>{short_prime}, keys[2])) == EINVAL);
+  REQUIRE(secret.set_permissions(Permissions{}.possessor(all_rights.without(Right::read))));
+  CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2])) == ENOKEY);
 }
 
 TEST_CASE("Diffie-Hellman: no keys, no hash") {
