@@ -233,6 +233,23 @@ TEST_CASE("trusted: made, read and loaded again where there is a trust source") 
   digit = digit == '0' ? '1' : '0';
   CHECK_FALSE(session->create(Trusted{"tampered"}, must(TrustedPayload::load(tampered, options))));
 
+  {
+    // With a password of its own (a wrong one would count against the machine's TPM), and for this machine only.
+    auto guarded = options;
+    guarded.blob_authority = "000102030405060708090a0b0c0d0e0f10111213";
+    const auto locked = must(session->create(Trusted{"locked"}, must(TrustedPayload::generate(32, guarded))));
+    const auto locked_blob = must(locked.read());
+    const auto again = must(session->create(Trusted{"again"}, must(TrustedPayload::load(locked_blob, guarded))));
+    CHECK(must(again.read()).text() == locked_blob.text());
+    auto bound = options;
+    bound.migratable = false;
+    const auto stays = must(session->create(Trusted{"stays"}, must(TrustedPayload::generate(32, bound))));
+    CHECK(error_of(stays.update(must(TrustedPayload::seal_with(options)), no_timeout)) == EPERM);
+  }
+  REQUIRE(key->update(must(TrustedPayload::seal_with(options)), no_timeout));
+  const auto sealed_anew = must(key->read());
+  CHECK_FALSE(sealed_anew.text() == blob.text());
+
   const auto sealed_by = must(EncryptedPayload::generate({MasterKey::Kind::trusted, "sealed"}, 32));
   const auto sealed = session->create(Encrypted{"sealed by trusted"}, sealed_by);
   if (!sealed) {
@@ -241,6 +258,9 @@ TEST_CASE("trusted: made, read and loaded again where there is a trust source") 
   }
   const auto encrypted = must(sealed->read());
   CHECK(encrypted.text().starts_with("default trusted:sealed 32 "));
+  REQUIRE(std::move(*key).close());
+  key = session->create(Trusted{"sealed"}, must(TrustedPayload::load(blob, options)));  // the same, from the first blob
+  REQUIRE(key);
   const auto loaded = must(session->create(Encrypted{"loaded"}, must(EncryptedPayload::load(encrypted))));
   CHECK(must(loaded.read()).text() == encrypted.text());
 }
@@ -585,7 +605,10 @@ TEST_CASE("Diffie-Hellman: both sides come to the same, or the kernel lacks it")
 
   const auto short_prime = must(session->create(User{"short prime"}, modulus.substr(0, 128)));
   CHECK(error_of(diffie_hellman(keys[0], KeyRef<User>{short_prime}, keys[2])) == EINVAL);
-  REQUIRE(secret.set_permissions(Permissions{}.possessor(all_rights.without(Right::read))));
+  // Other than read(), it is not content with possession and the right to search.
+  REQUIRE(secret.set_permissions(
+      Permissions{}.possessor(all_rights.without(Right::read)).accepting(Risk::possessor_reads_anyway)));
+  CHECK(must(secret.read()).size() == 32);
   CHECK(error_of(diffie_hellman(keys[0], keys[1], keys[2])) == ENOKEY);
 }
 

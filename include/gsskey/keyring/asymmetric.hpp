@@ -117,8 +117,9 @@ class PublicKey {
   char info_[64] = {};
 };
 
-/// keyctl_dh_compute: base to the power of `secret`, modulo `prime`; each the big-endian payload of a key that the
-/// caller may read. EOPNOTSUPP where the kernel lacks it.
+/// keyctl_dh_compute: base to the power of `secret`, modulo `prime`; each the big-endian payload of a `user` key with
+/// the right to read, ENOKEY without it. The result is as long as the prime, of at least 1536 bits (EINVAL). EOPNOTSUPP
+/// where the kernel lacks it, or for a key of another type.
 template <KeyType T>
 [[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
   constexpr const char* operation = "keyctl_dh_compute";
