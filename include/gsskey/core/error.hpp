@@ -174,4 +174,15 @@ static_assert(sizeof(Error) <= 40);
 template <class T>
 using Result = expected<T, Error>;
 
+namespace detail {
+template <class T, class...>
+struct DependentType {
+  using type = T;
+};
+/// T, made to depend on template parameters. A template's other types are completed as soon as it is read, called or
+/// not, and a Result takes as long as a whole header of this library.
+template <class T, class... Parameters>
+using Dependent = typename DependentType<T, Parameters...>::type;
+}  // namespace detail
+
 }  // namespace gsskey::inline GSSKEY_ABI

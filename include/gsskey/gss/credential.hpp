@@ -69,6 +69,9 @@ struct CredentialInfo {
 /// Acquiring may read files, ask DNS and a KDC: it blocks. Errors: usage (empty name), gss, unavailable.
 template <Mechanism M, Usage U>
 class Credential {
+  template <class T>
+  using Result = detail::Dependent<gsskey::Result<T>, M>;  // the same type; only who calls a function pays for it
+
  public:
   Credential() noexcept = default;
 

@@ -68,6 +68,8 @@ namespace gss_detail {
 template <Mechanism M>
 class Handshake {
  public:
+  /// What step() gives: expected<Step, StepFailure>.
+  using StepResult = detail::Dependent<expected<Step, StepFailure>, M>;
   /// What establish() makes.
   using Context = SecurityContext<M>;
 
@@ -117,8 +119,8 @@ class Handshake {
 
   /// What a C call's answer means. The context of a failed call is never used again, whether the implementation left
   /// one or not (RFC 2744 sections 5.1 and 5.19 allow both).
-  [[nodiscard]] expected<Step, StepFailure> conclude(const char* operation, OM_uint32 major, OM_uint32 minor,
-                                                     gss_OID mechanism, OM_uint32 flags, Buffer&& token) noexcept {
+  [[nodiscard]] StepResult conclude(const char* operation, OM_uint32 major, OM_uint32 minor, gss_OID mechanism,
+                                    OM_uint32 flags, Buffer&& token) noexcept {
     if (major != GSS_S_COMPLETE && major != GSS_S_CONTINUE_NEEDED) {
       StepFailure failure{failed_call_of<M>(operation, major, minor), std::move(token)};
       phase_ = Phase::over;
@@ -168,6 +170,7 @@ template <Mechanism M>
 class Initiator : public gss_detail::Handshake<M> {
   using Base = gss_detail::Handshake<M>;
   using typename Base::Phase;
+  using typename Base::StepResult;
 
  public:
   static constexpr bool starts = true;
@@ -183,7 +186,7 @@ class Initiator : public gss_detail::Handshake<M> {
       : target_{std::move(target)}, options_{options}, credential_{credential.get()}, acquires_{false} {}
 
   /// One leg: gss_init_sec_context. `input`: the peer's token, whole; nothing on the first leg.
-  [[nodiscard]] expected<Step, StepFailure> step(ByteView input = {}) noexcept {
+  [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_init_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
@@ -256,6 +259,7 @@ template <Mechanism M>
 class Acceptor : public gss_detail::Handshake<M> {
   using Base = gss_detail::Handshake<M>;
   using typename Base::Phase;
+  using typename Base::StepResult;
 
  public:
   static constexpr bool starts = false;
@@ -270,7 +274,7 @@ class Acceptor : public gss_detail::Handshake<M> {
       : options_{options}, credential_{credential.get()}, acquires_{false} {}
 
   /// One leg: gss_accept_sec_context. `input`: the peer's token, whole. An empty first token is legal for SPNEGO.
-  [[nodiscard]] expected<Step, StepFailure> step(ByteView input) noexcept {
+  [[nodiscard]] StepResult step(ByteView input) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);

@@ -191,6 +191,8 @@ namespace gss_detail {
 template <Mechanism M>
 class MechName : public Name {
   static_assert(!M::oid.empty(), "a mechanism name belongs to one mechanism");
+  template <class T>
+  using Result = detail::Dependent<gsskey::Result<T>, M>;  // the same type; only who calls a function pays for it
 
  public:
   MechName() noexcept = default;

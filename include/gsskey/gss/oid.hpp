@@ -37,7 +37,7 @@ class Oid {
 
   /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
   template <std::convertible_to<std::string_view> Text>  // a template, so that only who calls it pays for a Result<Oid>
-  [[nodiscard]] static Result<Oid> parse(const Text& text) noexcept {
+  [[nodiscard]] static detail::Dependent<Result<Oid>, Text> parse(const Text& text) noexcept {
     const std::string_view dotted = text;
     Oid oid;
     if (const char* why = oid.encode(dotted.data(), dotted.size())) return unexpected(Error::usage("Oid::parse", why));
@@ -95,39 +95,44 @@ class Oid {
   // Called where a constant expression must fail: it is not constexpr, so its name is in the diagnostic.
   static void not_an_object_identifier() noexcept {}
 
-  /// nullptr, or what is wrong. A pointer, because compilers take long to evaluate calls into string_view.
+  /// nullptr, or what is wrong. Compilers run this for every constant and are slow at it: hence pointers, which they
+  /// follow faster than a string_view, and locals, which they change faster than members.
   [[nodiscard]] constexpr const char* encode(const char* dotted, std::size_t dotted_size) noexcept {
+    constexpr std::uint64_t most = ~std::uint64_t{0};
     std::uint64_t top = 0;
     std::size_t arcs = 0;
-    for (std::size_t at = 0; at <= dotted_size; ++arcs) {
-      std::uint64_t arc = 0;
+    std::size_t size = 0;
+    for (std::size_t at = 0; at <= dotted_size; ++at) {
       const std::size_t start = at;
-      for (; at < dotted_size && dotted[at] != '.'; ++at) {
-        if (dotted[at] < '0' || dotted[at] > '9') return "digits and dots only";
-        const auto digit = static_cast<std::uint64_t>(dotted[at] - '0');
-        if (arc > (~std::uint64_t{0} - digit) / 10) return "an arc needs more than 64 bits";
+      std::uint64_t arc = 0;
+      for (; at < dotted_size; ++at) {
+        const unsigned digit = static_cast<unsigned char>(dotted[at]) - unsigned{'0'};
+        if (digit > 9) {
+          if (dotted[at] == '.') break;
+          return "digits and dots only";
+        }
+        if (arc >= most / 10 && (arc > most / 10 || digit > most % 10)) return "an arc needs more than 64 bits";
         arc = arc * 10 + digit;
       }
       if (at == start) return "an arc is empty";
-      if (dotted[start] == '0' && at - start > 1) return "an arc starts with 0";
-      ++at;
-      if (arcs == 0) {
+      if (at - start > 1 && dotted[start] == '0') return "an arc starts with 0";
+      if (++arcs == 1) {
         if (arc > 2) return "the first arc is 0, 1 or 2";
         top = arc;
         continue;
       }
-      if (arcs == 1) {
+      if (arcs == 2) {
         if (top < 2 && arc > 39) return "below 0 and 1 the second arc is at most 39";
-        if (arc > ~std::uint64_t{0} - 80) return "an arc needs more than 64 bits";
+        if (arc > most - 80) return "an arc needs more than 64 bits";
         arc += top * 40;
       }
-      std::size_t length = 1;
-      for (std::uint64_t rest = arc >> 7; rest != 0; rest >>= 7) ++length;
-      if (size_ + length > max_size) return "more than 31 octets";
-      for (std::size_t i = length; i-- > 0;) {
-        octets_[size_++] = static_cast<unsigned char>((arc >> (7 * i) & 0x7f) | (i != 0 ? 0x80 : 0));
-      }
+      unsigned shift = 0;
+      for (std::uint64_t rest = arc >> 7; rest != 0; rest >>= 7) shift += 7;
+      if (size + shift / 7 >= max_size) return "more than 31 octets";
+      for (; shift != 0; shift -= 7) octets_[size++] = static_cast<unsigned char>((arc >> shift & 0x7f) | 0x80);
+      octets_[size++] = static_cast<unsigned char>(arc & 0x7f);
     }
+    size_ = static_cast<unsigned char>(size);
     return arcs < 2 ? "at least two arcs" : nullptr;
   }
 

@@ -129,6 +129,9 @@ struct Unwrapped {
 /// One thread at a time: each message moves the sequence numbers. Different contexts are independent.
 template <Mechanism M>
 class SecurityContext {
+  template <class T>
+  using Result = detail::Dependent<gsskey::Result<T>, M>;  // the same type; only who calls a function pays for it
+
  public:
   using Mechanism = M;
 
