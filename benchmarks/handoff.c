@@ -83,8 +83,8 @@ static void crypt_token(int encrypt, const unsigned char* key, const unsigned ch
   EVP_CIPHER_CTX_free(cipher);
 }
 
-/* The least that keeps the promise, and nothing else: the context's end is not looked at, nor which mechanism it is, or
- * which build of which library made it; the seal's place and the key's name are known. */
+/* What gsskey promises, with the same calls of the kernel, and nothing else: the context's end is not looked at, nor
+ * which mechanism it is, or which build of which library made it; the seal has no header, the key always one name. */
 static void both_sealed(gss_ctx_id_t* context, size_t turns) {
   static const char name[] = "gsskey-bench:0123456789abcdef";
   const key_serial_t session = (key_serial_t)done(keyctl_get_keyring_ID(KEY_SPEC_SESSION_KEYRING, 0), "session");
