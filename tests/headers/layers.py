@@ -9,7 +9,8 @@ import sys
 from fnmatch import fnmatch
 from pathlib import Path
 
-# A folder may include itself and these.
+# A folder may include itself and these. What lies in detail/ is for its own room only, but for core/detail, which is for
+# every room and no umbrella: hostile bytes have one reader.
 ROOMS = {
     "core": set(),
     "gss": {"core"},
@@ -45,8 +46,11 @@ def may_include_ours(header, target):
     if len(header.parts) == 1:
         patterns = UMBRELLAS[header.name]
         refused = any(fnmatch(target, pattern[1:]) for pattern in patterns if pattern.startswith("!"))
-        return not refused and any(fnmatch(target, pattern) for pattern in patterns)
+        allowed = any(fnmatch(target, pattern) for pattern in patterns)
+        return allowed and not refused and "/detail/" not in target
     room = header.parts[0]
+    if "/detail/" in target and target.split("/")[0] not in ("core", room):
+        return False
     return "/" in target and target.split("/")[0] in ROOMS[room] | {room}
 
 

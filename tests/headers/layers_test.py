@@ -10,6 +10,9 @@ TOP = "// gsskey/x: a header.\n// SPDX-License-Identifier: MIT\n#pragma once\n"
 GOOD = {
     "core/a.hpp": TOP + "#include <cstdint>\n#include <sys/types.h>\n#include <tl/expected.hpp>\n",
     "gss/b.hpp": TOP + "#include <gsskey/core/a.hpp>\n#include <gssapi/gssapi.h>\n",
+    "core/detail/d.hpp": TOP + "#include <gsskey/core/a.hpp>\n",
+    "gss/detail/d.hpp": TOP + "#include <gsskey/core/detail/d.hpp>\n",
+    "gss/d.hpp": TOP + "#include <gsskey/gss/detail/d.hpp>\n#include <gsskey/core/detail/d.hpp>\n",
     "io/c.hpp": TOP + "#include <gsskey/gss/b.hpp>\n#include <memory>\n#include <asio.hpp>\n",
     "gss.hpp": TOP + "#include <gsskey/core/a.hpp>\n#include <gsskey/gss/b.hpp>\n#include <gsskey/io/drive.hpp>\n",
     "core/long.hpp": TOP + "\n" * 397,
@@ -21,6 +24,8 @@ BAD = [  # file, text, what layers.py must say
     ("io/a.hpp", TOP + "#include <gsskey/gss.hpp>\n", "may not include <gsskey/gss.hpp>"),
     ("gss.hpp", TOP + "#include <gsskey/gss/krb5.hpp>\n", "may not include <gsskey/gss/krb5.hpp>"),
     ("gss.hpp", TOP + "#include <gsskey/io/asio.hpp>\n", "may not include <gsskey/io/asio.hpp>"),
+    ("io/a.hpp", TOP + "#include <gsskey/gss/detail/d.hpp>\n", "may not include <gsskey/gss/detail/d.hpp>"),
+    ("gss.hpp", TOP + "#include <gsskey/core/detail/d.hpp>\n", "may not include <gsskey/core/detail/d.hpp>"),
     ("keyring.hpp", TOP + "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
     ("core/a.hpp", TOP + "#include <string>\n", "<string> is not for core/"),
     ("gss/a.hpp", TOP + "  #  include <atomic>\n", "<atomic> is not for gss/"),
