@@ -2,69 +2,51 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
-
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/der.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/gss/mechanism.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
 
-/// The content of a DER element with this tag that fills `token` exactly; a view of size 0 at nullptr if it is not one.
+/// The content of a DER element with this tag that fills `token` exactly; a view of size 0 if it is not one.
 [[nodiscard]] inline ByteView der_content(ByteView token, unsigned char tag) noexcept {
-  if (token.size() < 2 || token[0] != tag) return {};
-  std::size_t header = 2;
-  std::size_t length = token[1];
-  if (length >= 0x80) {
-    const std::size_t octets = length & 0x7f;
-    if (octets == 0 || octets > 4 || token.size() < 2 + octets) return {};
-    length = 0;
-    for (std::size_t i = 0; i < octets; ++i) length = length << 8 | token[2 + i];
-    header += octets;
-  }
-  if (token.size() - header != length) return {};
-  return token.subview(header);
+  ByteView content;
+  return detail::DerReader{token}.take_last(tag, content) ? content : ByteView{};
 }
 
-/// RFC 2743 section 3.1: 0x60, length, OID, and then what the mechanism likes. NTLM has its own signature instead.
+/// What the mechanism put behind the framing of RFC 2743 section 3.1: 0x60, length, OID. Of size 0 if it is another's.
+[[nodiscard]] inline ByteView initial_token_body(ByteView token, const Oid& mechanism) noexcept {
+  detail::DerReader framed{der_content(token, 0x60)};
+  ByteView oid;
+  return framed.take(0x06, oid) && oid == ByteView{mechanism} ? framed.rest() : ByteView{};
+}
+
+/// Whether an initiator of this mechanism can have sent it first. NTLM has its own signature instead of the framing.
 [[nodiscard]] inline bool is_initial_token_of(ByteView token, const Oid& mechanism) noexcept {
-  if (mechanism == mech::Ntlmssp::oid) return token.subview(0, 8) == ByteView{"NTLMSSP\0"};
-  const ByteView content = der_content(token, 0x60);
-  return content.size() > 2 + mechanism.size() && content[0] == 0x06 && content[1] == mechanism.size() &&
-         content.subview(2, mechanism.size()) == ByteView{mechanism};
+  if (mechanism == mech::Ntlmssp::oid) return detail::Reader{token}.starts_with("NTLMSSP\0");
+  return !initial_token_body(token, mechanism).empty();
 }
 
 /// Whether it is one that an acceptor of IAKERB is to pass on to a KDC, and not yet an AP-REQ.
 [[nodiscard]] inline bool is_iakerb_request(ByteView token) noexcept {
-  return is_initial_token_of(token, mech::Iakerb::oid) &&
-         der_content(token, 0x60).subview(2 + mech::Iakerb::oid.size(), 2) == ByteView{"\5\1"};
+  return detail::Reader{initial_token_body(token, mech::Iakerb::oid)}.starts_with("\5\1");
 }
 
-/// Whether it is one of Kerberos: an AP-REP or a KRB-ERROR (RFC 4121 section 4.1) in the shortest encoding. Of anything
-/// else Heimdal 7.8 goes on with memory that it never set.
+/// Whether it is one of Kerberos: an AP-REP or a KRB-ERROR (RFC 4121 section 4.1). Of anything else, and of lengths
+/// that are not the shortest, Heimdal 7.8 goes on with memory that it never set.
 [[nodiscard]] inline bool is_reply_of_krb5(ByteView token) noexcept {
-  if (!is_initial_token_of(token, mech::Krb5::oid)) return false;
-  const bool is_long = token[1] >= 0x80;
-  if (is_long && (token[2] == 0 || (token[1] == 0x81 && token[2] < 0x80))) return false;
-  const ByteView content = der_content(token, 0x60).subview(2 + mech::Krb5::oid.size());
-  return content.size() > 2 && (content[0] == 2 || content[0] == 3) && content[1] == 0;
+  detail::Reader body{initial_token_body(token, mech::Krb5::oid)};
+  return (body.skip_only("\2\0") || body.skip_only("\3\0")) && !body.at_end();
 }
 
 /// Whether a token of SPNEGO has a mechListMIC (RFC 4178 section 4.2.2), which only those after the first have: a
 /// message of the mechanism that was negotiated, numbered like all of its messages.
 [[nodiscard]] inline bool has_negotiation_mic(ByteView token) noexcept {
-  ByteView rest = der_content(der_content(token, 0xa1), 0x30);
-  while (rest.size() >= 2) {
-    if (rest[0] == 0xa3) return true;
-    std::size_t header = 2;
-    std::size_t length = rest[1];
-    if (length >= 0x80) {
-      const std::size_t octets = length & 0x7f;
-      if (octets > 4 || rest.size() < 2 + octets) return false;
-      length = 0;
-      for (std::size_t i = 0; i < octets; ++i) length = length << 8 | rest[2 + i];
-      header += octets;
-    }
-    rest = rest.subview(header + length);
+  detail::DerReader fields{der_content(der_content(token, 0xa1), 0x30)};
+  detail::DerElement field;
+  while (fields.take(field) == detail::DerFault::none) {
+    if (field.tag == 0xa3) return true;
   }
   return false;
 }
