@@ -3,6 +3,7 @@
 #include <gsskey/handoff/credential_cache.hpp>
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
@@ -75,6 +76,22 @@ struct Prepared {
 struct Session : Prepared, support::Session {};
 
 }  // namespace
+
+TEST_CASE("a forked child that drops its copy of a cache leaves the parent's") {
+  const Session session;
+  CredentialCache cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    {
+      const CredentialCache copy = std::move(cache);
+    }
+    ::_exit(0);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(must(owner_of(cache)) == principal("alice"));
+}
 
 TEST_CASE("a cache filled in each of the ways authenticates, and goes with its object") {
   const Session session;

@@ -342,6 +342,23 @@ TEST_CASE("at whichever step a process is killed that parks, it leaves nothing t
   CHECK(steps == 9);
 }
 
+TEST_CASE("a forked child that drops its copy of a parked context leaves it to be claimed") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  auto parked = must(handoff::park(std::move(ends.acceptor), *session));
+  const ::pid_t child = ::fork();
+  if (child == 0) {
+    {
+      const auto copy = std::move(parked);
+    }
+    ::_exit(0);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(handoff::claim<mech::Krb5>(parked));
+}
+
 TEST_CASE("a claim that fails before the key was taken can be repeated") {
   const Session session;
   std::vector<std::string> operations;

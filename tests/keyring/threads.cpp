@@ -2,9 +2,14 @@
 // needed. What reading says is 0 or errno.
 #include <gsskey/keyring/ring_thread.hpp>
 
+#include <sched.h>
+#include <spawn.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <functional>
 #include <future>
@@ -208,8 +213,8 @@ TEST_CASE("keys with opened permissions are the user's on every thread, but thei
   EarlierThread earlier;
   const RingThread elsewhere = must(RingThread::start());
   const auto opened = Permissions{}.possessor(all_rights).user(all_rights);
-  auto key = elsewhere.run(
-      [&] { return must(elsewhere.ring().create(User{"gsskey:opened"}, "secret", {.permissions = opened})); });
+  auto key = must(
+      elsewhere.run([&] { return elsewhere.ring().create(User{"gsskey:opened"}, "secret", {.permissions = opened}); }));
   const KeyRef<User> name = key;
   CHECK(reading(name) == 0);
   CHECK(in_a_new_thread([&] { return reading(name); }) == 0);
@@ -222,16 +227,166 @@ TEST_CASE("keys with opened permissions are the user's on every thread, but thei
   });
   CHECK(must(name.read()).text() == "changed");
   CHECK(error_of(elsewhere.ring().unlink(name)) == EACCES);
-  elsewhere.run([&] { must(std::move(key).close()); });
+  must(elsewhere.run([&] { return std::move(key).close(); }));
+}
+
+namespace {
+
+Key<User> make(const KeyringRef& ring, const std::string& secret = "secret") {
+  return must(ring.create(User{"gsskey:of " + std::to_string(::getpid()) + secret}, secret));
+}
+bool hangs_in(const KeyringRef& ring, const auto& key) { return must(ring.members()).contains(key); }
+
+/// fork() by hand, into a process id name space of its own: there the child is 1, and so is its own child in the next.
+template <class Work>
+long in_a_cloned_child(Work work) {
+  const long child = ::syscall(SYS_clone, SIGCHLD | CLONE_NEWPID, nullptr, nullptr, nullptr, nullptr);
+  if (child == 0) ::_exit(static_cast<int>(work()));
+  int status = -1;
+  ::waitpid(static_cast<pid_t>(child), &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+}
+
+/// Six processes deep: each makes a key, and each ends with the scopes of all before it; 0 if everybody's key was there
+/// when its child had gone, and gone when it had gone itself.
+template <class Fork>
+long nested(const KeyringRef& ring, std::vector<Key<User>>& keys, int depth, Fork fork) {
+  keys.push_back(make(ring, std::string(static_cast<std::size_t>(depth + 1), 'x')));
+  const KeyRef<User> mine = keys.back();
+  long wrong = 0;
+  if (depth > 0) {
+    wrong = fork([&] {
+      const long beneath = nested(ring, keys, depth - 1, fork);
+      keys.clear();
+      return beneath;
+    });
+    if (must(ring.members()).size() != keys.size()) wrong = 1;
+  }
+  if (!hangs_in(ring, mine)) wrong = 1;
+  return wrong;
+}
+
+}  // namespace
+
+TEST_CASE("a forked child does not destroy its parent's keys, and does destroy its own") {
+  const support::Session session;
+  std::vector<Key<User>> keys;
+  CHECK(nested(*session, keys, 5, [](auto work) { return in_a_child(work); }) == 0);
+  keys.clear();
+  if (::geteuid() == 0 && is_single_threaded) {
+    CHECK(nested(*session, keys, 3, [](auto work) { return in_a_cloned_child(work); }) == 0);
+    keys.clear();
+  }
+  CHECK(must(session->members()).empty());
+}
+
+TEST_CASE("every policy is the owner's, not the child's") {
+  const support::Session session;
+  auto kept = make(*session, "1");
+  auto revoked = make(*session, "2").on_destroy<OnDestroy::revoke>();
+  auto invalidated = make(*session, "3").on_destroy<OnDestroy::invalidate>();
+  auto both = make(*session, "4").on_destroy<OnDestroy::revoke_then_unlink>();
+  auto ring = must(session->create(key_type::Keyring{"gsskey:ring"}));
+  CHECK(in_a_child([&] {
+          kept = {};
+          revoked = {};
+          {
+            const auto gone = std::move(invalidated);
+          }
+          {
+            const auto gone = std::move(both).on_destroy<OnDestroy::revoke>();
+          }
+          ring = must(session->create(key_type::Keyring{"gsskey:another"}));
+          ring = {};
+          return 0;
+        }) == 0);
+  for (const KeyRef<User> key :
+       {KeyRef<User>{kept}, KeyRef<User>{revoked}, KeyRef<User>{invalidated}, KeyRef<User>{both}}) {
+    CHECK(reading(key) == 0);
+    CHECK(hangs_in(*session, key));
+  }
+  CHECK(must(session->members()).size() == 5);
+  must(session->clear());  // what was revoked would stay until it is collected
+}
+
+TEST_CASE("a child uses its parent's key, and is refused what only the owner may do") {
+  const support::Session session;
+  auto key = make(*session);
+  auto ring = must(session->create(key_type::Keyring{"gsskey:ring"}));
+  CHECK(in_a_child([&] { return reading(key); }) == 0);
+  CHECK(in_a_child([&] { return support::is_usage(key.move_to(ring)) ? 0 : 1; }) == 0);
+  CHECK(in_a_child([&] { return support::is_usage(std::move(key).close()) ? 0 : 1; }) == 0);
+  CHECK(in_a_child([&] { return std::move(key).release().serial() == key.serial() ? 1 : 0; }) == 0);
+  CHECK(key.ring() == *session);
+  CHECK(reading(key) == 0);
+  must(key.move_to(ring));
+  must(std::move(key).close());
+  CHECK(must(ring.members()).empty());
+}
+
+TEST_CASE("a child that goes on in place of its parent takes the keys over") {
+  const support::Session session;
+  auto key = make(*session);
+  CHECK(in_a_child([&] {
+          key.own_after_fork();
+          must(key.move_to(*session));
+          key = {};
+          return must(session->members()).empty() ? 0 : 1;
+        }) == 0);
+  static_cast<void>(std::move(key).release());
+  Key<User>{}.own_after_fork();
+}
+
+TEST_CASE("programs that are started leave keys alone: vfork, posix_spawn, exec") {
+  const support::Session session;
+  const auto key = make(*session);
+  const char* const command[] = {"/bin/true", nullptr};
+  pid_t child = ::vfork();
+  if (child == 0) {
+    ::execv(command[0], const_cast<char**>(command));
+    ::_exit(1);
+  }
+  int status = -1;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  REQUIRE(::posix_spawn(&child, command[0], nullptr, nullptr, const_cast<char**>(command), nullptr) == 0);
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  CHECK(reading(key) == 0);
+  CHECK(reading_after_exec(key) == 0);  // the child, which would destroy it, is replaced
+  CHECK(hangs_in(*session, key));
+}
+
+TEST_CASE("children that threads fork while others make keys leave all keys alone") {
+  const support::Session session;
+  std::vector<std::thread> threads;
+  std::vector<int> faults(4);
+  for (int number = 0; number < 4; ++number) {
+    threads.emplace_back([&, number] {
+      for (int round = 0; round < 25; ++round) {
+        auto key = must(session->create(User{"gsskey:" + std::to_string(number)}, "secret"));
+        if (in_a_child([&] {
+              key = {};
+              return 0;
+            }) != 0 ||
+            reading(key) != 0) {
+          ++faults[static_cast<std::size_t>(number)];
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(faults == std::vector<int>(4));
+  CHECK(must(session->members()).empty());
 }
 
 TEST_CASE("a RingThread has the keys, and everybody asks it") {
   const support::Session session;
   EarlierThread earlier;
   const RingThread keeper = must(RingThread::start());
-  auto key = keeper.run([&] { return must(keeper.ring().create(User{"gsskey:kept"}, "secret")); });
+  auto key = must(keeper.run([&] { return keeper.ring().create(User{"gsskey:kept"}, "secret"); }));
   const KeyRef<User> name = key;
-  const auto asked = [&] { return keeper.run([&] { return reading(name); }); };
+  const auto asked = [&] { return must(keeper.run([&] { return reading(name); })); };
   CHECK(reading(name) == EACCES);
   CHECK(asked() == 0);
   CHECK(in_a_new_thread([&] { return reading(name); }) == EACCES);
@@ -244,9 +399,9 @@ TEST_CASE("a RingThread has the keys, and everybody asks it") {
     CHECK(reading(name) == EACCES);
     CHECK(asked() == 0);
   });
-  CHECK(keeper.run([&] { return must(name.read()); }).text() == "secret");  // what it reads is handed over
-  keeper.run([&] { must(std::move(key).close()); });
-  CHECK(keeper.run([&] { return must(keeper.ring().members()).size(); }) == 0);
+  CHECK(must(keeper.run([&] { return name.read(); })).text() == "secret");  // what it reads is handed over
+  must(keeper.run([&] { return std::move(key).close(); }));
+  CHECK(must(keeper.run([&] { return keeper.ring().members(); })).empty());
 }
 
 TEST_CASE("the end of a RingThread is the end of its keys") {
@@ -255,15 +410,15 @@ TEST_CASE("the end of a RingThread is the end of its keys") {
   KeyRef<User> second;
   {
     RingThread keeper = must(RingThread::start());
-    const auto make = [&] { return must(keeper.ring().upsert(User{"gsskey:kept"}, "secret")); };
-    first = keeper.run(make);
+    const auto make = [&] { return keeper.ring().upsert(User{"gsskey:kept"}, "secret"); };
+    first = must(keeper.run(make));
     CHECK(must(first.describe()).description() == "gsskey:kept");
     keeper = must(RingThread::start());  // the one before ends here
     CHECK(support::eventually([&] { return outcome(first.describe()) == ENOKEY; }));
-    second = keeper.run(make);
+    second = must(keeper.run(make));
     const RingThread moved = std::move(keeper);
-    CHECK(moved.run([&] { return reading(second); }) == 0);
-    CHECK(moved.run([] { return must(Keyring::thread()); }) == moved.ring());
+    CHECK(must(moved.run([&] { return reading(second); })) == 0);
+    CHECK(must(moved.run([] { return Keyring::thread(); })) == moved.ring());
   }
   CHECK(support::eventually([&] { return outcome(second.describe()) == ENOKEY; }));
 }
@@ -272,25 +427,26 @@ TEST_CASE("what a RingThread runs returns, and throws, to its caller") {
   const support::Session session;
   const RingThread thread = must(RingThread::start());
   int runs = 0;
-  thread.run([&] { ++runs; });
+  must(thread.run([&] { ++runs; }));
   CHECK(runs == 1);
   auto work = [count = 0]() mutable { return ++count; };  // called where it is, not copied
-  CHECK(thread.run(work) == 1);
-  CHECK(thread.run(work) == 2);
-  CHECK(*thread.run([] { return std::make_unique<int>(7); }) == 7);
-  CHECK(thread.run([] { return std::string(1000, 'x'); }) == std::string(1000, 'x'));
-  CHECK(thread.run([] { return std::this_thread::get_id(); }) != std::this_thread::get_id());
-  CHECK(thread.run([] { return std::this_thread::get_id(); }) == thread.run([] { return std::this_thread::get_id(); }));
+  CHECK(must(thread.run(work)) == 1);
+  CHECK(must(thread.run(work)) == 2);
+  CHECK(*must(thread.run([] { return std::make_unique<int>(7); })) == 7);
+  CHECK(must(thread.run([] { return std::string(1000, 'x'); })) == std::string(1000, 'x'));
+  const auto there = must(thread.run([] { return std::this_thread::get_id(); }));
+  CHECK(there != std::this_thread::get_id());
+  CHECK(there == must(thread.run([] { return std::this_thread::get_id(); })));
 
   CHECK_THROWS_WITH(thread.run([]() -> std::unique_ptr<int> { throw std::runtime_error{"not today"}; }), "not today");
   CHECK_THROWS_AS(thread.run([] { throw 7; }), int);
-  CHECK(thread.run([] { return 1; }) == 1);
+  CHECK(must(thread.run([] { return 1; })) == 1);
 }
 
 TEST_CASE("many callers of a RingThread are served one at a time") {
   const support::Session session;
   const RingThread thread = must(RingThread::start());
-  const auto key = thread.run([&] { return must(thread.ring().upsert(User{"gsskey:counter"}, "0")); });
+  const auto key = must(thread.run([&] { return thread.ring().upsert(User{"gsskey:counter"}, "0"); }));
   int counter = 0;  // not atomic: that is the point
   std::vector<std::thread> callers;
   std::vector<int> refusals(8);
@@ -299,11 +455,11 @@ TEST_CASE("many callers of a RingThread are served one at a time") {
       for (int round = 0; round < 100; ++round) {
         const int mine = number * 1000 + round;
         try {
-          const int answer = thread.run([&, mine] {
+          const int answer = must(thread.run([&, mine] {
             must(key.update(std::to_string(++counter), no_timeout));
             if (mine % 10 == 9) throw std::runtime_error{"refused"};
             return mine;
-          });
+          }));
           if (answer != mine) refusals[static_cast<std::size_t>(number)] += 1000;
         } catch (const std::runtime_error&) {
           ++refusals[static_cast<std::size_t>(number)];
@@ -314,7 +470,7 @@ TEST_CASE("many callers of a RingThread are served one at a time") {
   for (std::thread& caller : callers) caller.join();
   CHECK(refusals == std::vector<int>(8, 10));
   CHECK(counter == 800);
-  CHECK(thread.run([&] { return must(key.read()); }).text() == "800");
+  CHECK(must(thread.run([&] { return key.read(); })).text() == "800");
 }
 
 TEST_CASE("the end of a key on a thread that does not possess its ring is told to the hook") {
@@ -324,7 +480,7 @@ TEST_CASE("the end of a key on a thread that does not possess its ring is told t
   set_destroy_hook([](const Error& error) noexcept { told.push_back(error); });
   KeyRef<User> name;
   {
-    const auto key = keeper.run([&] { return must(keeper.ring().create(User{"gsskey:lost"}, "secret")); });
+    const auto key = must(keeper.run([&] { return keeper.ring().create(User{"gsskey:lost"}, "secret"); }));
     name = key;
   }
   set_destroy_hook(nullptr);
@@ -332,7 +488,23 @@ TEST_CASE("the end of a key on a thread that does not possess its ring is told t
   CHECK(told[0].operation() == std::string_view{"keyctl_unlink"});
   CHECK(told[0].minor_status() == EACCES);
   CHECK(told[0].serial() == name.serial());
-  CHECK(keeper.run([&] { return reading(name); }) == 0);  // it is still there
+  CHECK(must(keeper.run([&] { return reading(name); })) == 0);  // it is still there
+}
+
+TEST_CASE("where there is no thread to run on, RingThread says so") {
+  const support::Session session;
+  RingThread keeper = must(RingThread::start());
+  CHECK(support::is_usage(keeper.run([&] { return keeper.run([] {}); })));  // on itself
+  CHECK(in_a_child([&] { return support::is_usage(keeper.run([] { return 1; })) ? 0 : 1; }) == 0);
+  CHECK(in_a_child([&] {
+          {
+            const RingThread copy = std::move(keeper);
+          }  // waits for nobody
+          return 0;
+        }) == 0);
+  CHECK(must(keeper.run([] { return 1; })) == 1);
+  const RingThread moved = std::move(keeper);
+  CHECK(support::is_usage(keeper.run([] { return 1; })));
 }
 
 TEST_CASE("a RingThread that cannot be started is an error") {

@@ -4,8 +4,10 @@
 
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +31,7 @@
 
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
+#include "support/skip.hpp"
 
 using namespace gsskey;
 using support::eventually;
@@ -419,6 +422,30 @@ TEST_CASE("a forked child leaves the realm alone") {
   CHECK(realm.login("alice"));
   const_cast<TestRealm&>(realm) = started({});  // its own destructor still works
   CHECK(port_open(realm));
+}
+
+TEST_CASE("a child that has the process id of its parent, in a name space of its own, leaves the realm alone too") {
+  if (::geteuid() != 0) return support::skip("root alone makes name spaces of process ids");
+  const auto clone_into_new = [] {
+    return static_cast<pid_t>(::syscall(SYS_clone, SIGCHLD | CLONE_NEWPID, nullptr, nullptr, nullptr, nullptr));
+  };
+  const auto status_of = [](pid_t child) {
+    int status = -1;
+    return ::waitpid(child, &status, 0) == child ? status : -1;
+  };
+  const pid_t owner = clone_into_new();
+  if (owner == 0) {
+    const TestRealm realm = started();
+    const pid_t child = clone_into_new();
+    if (child == 0) {
+      realm.~TestRealm();
+      ::_exit(::getpid() == 1 ? 0 : 1);
+    }
+    const bool holds = ::getpid() == 1 && status_of(child) == 0 && realm.login("alice").has_value();
+    realm.~TestRealm();
+    ::_exit(holds ? 0 : 1);
+  }
+  CHECK(status_of(owner) == 0);
 }
 
 TEST_CASE("realms do not meet") {

@@ -24,7 +24,8 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff {
 /// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
 /// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
 /// filled by who makes it, and gone with the object, which must end on a thread of that session; credentials of it are
-/// of no use then. Move-only; any number of them side by side, from any number of threads.
+/// of no use then. A forked child's copy names the cache and does nothing at its end; exec, _exit and a signal leave
+/// the cache in the session. Move-only; any number of them side by side, from any number of threads.
 ///
 /// Making one asks a KDC where there is no ticket yet, and blocks. Errors: those of the calls that are named; keyring,
 /// EDQUOT with the figures, when the user has too many keys (200 of 20,000 bytes altogether; a cache with one ticket

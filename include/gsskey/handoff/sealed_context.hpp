@@ -133,7 +133,8 @@ struct ClaimOptions {
 };
 
 /// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
-/// what was not claimed. Move-only.
+/// what was not claimed. A forked child's copy can be claimed once, like any other, and gives up nothing at its end.
+/// Move-only.
 class [[nodiscard]] ParkedContext {
  public:
   /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No

@@ -32,8 +32,8 @@ struct Rejection {
 /// The calling thread's authority over one key under construction. It belongs to the thread that assumed it and to
 /// threads and programs that this one starts later, not to threads that were there before, nor to a child after its
 /// parent has ended (EBUSY). Each of instantiate, negate and reject uses it up when it succeeds; at the end what was
-/// not used up rejects the key with the default Rejection, so that no requester waits for ever. One at a time and
-/// thread.
+/// not used up rejects the key with the default Rejection, so that no requester waits for ever; not so the copy in a
+/// child that the handler forks, whose end is nobody's answer. One at a time and thread.
 template <KeyType T>
 class [[nodiscard]] Authority {
  public:
@@ -44,16 +44,16 @@ class [[nodiscard]] Authority {
       return unexpected(keyring_detail::failed("keyctl_assume_authority", key.serial()));
     }
     Authority authority;
-    *authority.key_.put() = key.serial();
+    *authority.key_.put() = {key.serial(), detail::this_process()};
     return authority;
   }
 
   /// Timeout and permissions are set on this, before instantiate(): afterwards the right to do so is gone.
-  [[nodiscard]] KeyRef<T> key() const noexcept { return KeyRef<T>::from_serial(key_.get()); }
+  [[nodiscard]] KeyRef<T> key() const noexcept { return KeyRef<T>::from_serial(serial()); }
 
   /// What the requester said (request_key's callout info). keyctl_read of the authorisation key.
   [[nodiscard]] Result<SecretBytes> callout_info() const noexcept {
-    return keyring_detail::read_all("keyctl_read", key_.get(), [](char* buffer, std::size_t size) noexcept {
+    return keyring_detail::read_all("keyctl_read", serial(), [](char* buffer, std::size_t size) noexcept {
       return keyctl_read(KEY_SPEC_REQKEY_AUTH_KEY, buffer, size);
     });
   }
@@ -63,7 +63,7 @@ class [[nodiscard]] Authority {
                                          Destination destination = Destination::none()) && noexcept {
     const ByteView bytes{payload};
     return used(
-        keyctl_instantiate(key_.get(), bytes.empty() ? nullptr : bytes.data(), bytes.size(), destination.number()),
+        keyctl_instantiate(serial(), bytes.empty() ? nullptr : bytes.data(), bytes.size(), destination.number()),
         "keyctl_instantiate");
   }
   /// keyctl_instantiate_iov: the payload in pieces, which are joined in the kernel only:
@@ -75,34 +75,41 @@ class [[nodiscard]] Authority {
     for (std::size_t at = 0; at < N; ++at) {
       vector[at] = {const_cast<unsigned char*>(pieces[at].data()), pieces[at].size()};
     }
-    return used(keyctl_instantiate_iov(key_.get(), vector, N, destination.number()), "keyctl_instantiate_iov");
+    return used(keyctl_instantiate_iov(serial(), vector, N, destination.number()), "keyctl_instantiate_iov");
   }
   /// keyctl_negate: ENOKEY for everybody who asks within `timeout`.
   [[nodiscard]] Result<void> negate(Seconds timeout, Destination destination = Destination::none()) && noexcept {
-    return used(keyctl_negate(key_.get(), timeout.count(), destination.number()), "keyctl_negate");
+    return used(keyctl_negate(serial(), timeout.count(), destination.number()), "keyctl_negate");
   }
   /// keyctl_reject. Where the kernel has no such call, libkeyutils negates.
   [[nodiscard]] Result<void> reject(Rejection rejection, Destination destination = Destination::none()) && noexcept {
-    return used(keyctl_reject(key_.get(), rejection.timeout.count(), static_cast<unsigned>(rejection.error),
+    return used(keyctl_reject(serial(), rejection.timeout.count(), static_cast<unsigned>(rejection.error),
                               destination.number()),
                 "keyctl_reject");
   }
 
  private:
+  struct Assumed {
+    key_serial_t key;
+    std::uint32_t process;
+    [[nodiscard]] friend constexpr bool operator==(Assumed, Assumed) noexcept = default;
+  };
   struct Traits {
-    using Handle = key_serial_t;
-    static constexpr Handle none = 0;
-    static void close(Handle key) noexcept {
+    using Handle = Assumed;
+    static constexpr Handle none{0, 0};
+    static void close(Handle assumed) noexcept {
+      if (assumed.process != detail::this_process()) return;
       const int saved = errno;
       constexpr Rejection abandoned;
-      keyctl_reject(key, abandoned.timeout.count(), static_cast<unsigned>(abandoned.error), 0);
+      keyctl_reject(assumed.key, abandoned.timeout.count(), static_cast<unsigned>(abandoned.error), 0);
       keyctl_assume_authority(0);
       errno = saved;
     }
   };
 
+  [[nodiscard]] key_serial_t serial() const noexcept { return key_.get().key; }
   [[nodiscard]] Result<void> used(long result, const char* operation) noexcept {
-    if (result < 0) return unexpected(keyring_detail::failed(operation, key_.get()));
+    if (result < 0) return unexpected(keyring_detail::failed(operation, serial()));
     static_cast<void>(key_.release());
     keyctl_assume_authority(0);
     return {};

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <gsskey/core/detail/process_mark.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/keyring/description.hpp>
@@ -65,8 +66,27 @@ using UpdateOf = typename UpdatePayload<T>::Type;
 struct Link {
   key_serial_t serial;
   key_serial_t ring;
-  [[nodiscard]] friend constexpr bool operator==(Link, Link) noexcept = default;
 };
+/// On the heap, so that a Key is as large as its two numbers, which leave no room for whose it is.
+struct OwnedLink {
+  Link link;
+  std::uint32_t process;
+  [[nodiscard]] bool is_ours() const noexcept { return process == detail::this_process(); }
+};
+/// Of nothing, and of this process; nullptr when memory is short.
+[[nodiscard]] inline OwnedLink* new_link() noexcept {
+  auto* const owned = static_cast<OwnedLink*>(detail::allocate(sizeof(OwnedLink)));
+  if (owned != nullptr) *owned = {{0, 0}, detail::this_process()};
+  return owned;
+}
+/// What the link was.
+[[nodiscard]] inline Link free_link(OwnedLink* owned) noexcept {
+  const Link link = owned == nullptr ? Link{0, 0} : owned->link;
+  detail::deallocate(owned);
+  return link;
+}
+inline constexpr const char* is_the_parents =
+    "the key belongs to the process that made it, of which this one is a forked child";
 
 [[nodiscard]] inline Result<void> take_down(OnDestroy policy, Link link) noexcept {
   int revoke_error = 0;
@@ -96,11 +116,13 @@ struct Link {
 
 template <OnDestroy Policy>
 struct LinkTraits {
-  using Handle = Link;
-  static constexpr Handle none{0, 0};
-  static void close(Handle link) noexcept {
+  using Handle = OwnedLink*;
+  static constexpr Handle none = nullptr;
+  static void close(Handle owned) noexcept {
     const int saved = errno;
-    const auto taken_down = take_down(Policy, link);
+    const bool is_ours = owned->is_ours();
+    const Link link = free_link(owned);
+    const auto taken_down = is_ours && link.serial != 0 ? take_down(Policy, link) : Result<void>{};
     if (!taken_down && !is_gone(taken_down.error())) {
       if (const DestroyHook hook = __atomic_load_n(&destroy_hook, __ATOMIC_RELAXED)) hook(taken_down.error());
     }
@@ -214,13 +236,16 @@ using Operations = typename OperationsOf<Owner, T>::Type;
 /// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
 /// What happens at the end is Policy; other keys of the ring, and other links to this key, are nobody's business here.
 /// Used by one thread at a time; the end must come on a thread that possesses the ring.
+/// fork(): the child has a copy that names the key and does nothing at its end, however it was forked; close() and
+/// move_to() of it are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for
+/// it (daemon(3)). exec, _exit and a signal run no destructor: the key stays as long as its ring and its timeout.
 template <KeyType T, OnDestroy Policy = OnDestroy::unlink>
 class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
  public:
   /// Owns nothing; every call gives Error::usage.
   Key() noexcept = default;
 
-  [[nodiscard]] key_serial_t serial() const noexcept { return link_.get().serial; }
+  [[nodiscard]] key_serial_t serial() const noexcept { return link_ ? link_.get()->link.serial : 0; }
   /// The ring that it hangs in.
   [[nodiscard]] KeyRef<key_type::Keyring> ring() const noexcept;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(link_); }
@@ -233,9 +258,19 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
     return key;
   }
   /// Gives ownership up; the link stays.
-  [[nodiscard]] KeyRef<T> release() && noexcept { return KeyRef<T>::from_serial(link_.release().serial); }
+  [[nodiscard]] KeyRef<T> release() && noexcept {
+    return KeyRef<T>::from_serial(keyring_detail::free_link(link_.release()).serial);
+  }
   /// What ~Key does, with the Error that ~Key can only tell the hook. Nothing is owned afterwards.
-  [[nodiscard]] Result<void> close() && noexcept { return keyring_detail::take_down(Policy, link_.release()); }
+  [[nodiscard]] Result<void> close() && noexcept {
+    if (!is_ours()) return unexpected(Error::usage("Key::close", keyring_detail::is_the_parents));
+    return keyring_detail::take_down(Policy, keyring_detail::free_link(link_.release()));
+  }
+  /// In a forked child: from here on it owns the key. The parent must not destroy its own copy any more: it has left by
+  /// _exit(), as daemon(3) does, or has released it.
+  void own_after_fork() noexcept {
+    if (link_) link_.get()->process = detail::this_process();
+  }
   /// keyctl_move: into another ring, which is the owner's from here on. EEXIST if there is one of that type and
   /// description. The right to link the key and to write both rings.
   [[nodiscard]] Result<void> move_to(KeyRef<key_type::Keyring> ring) noexcept;
@@ -245,6 +280,8 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
   friend class RingOperations;
   template <KeyType, OnDestroy>
   friend class Key;
+
+  [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get()->is_ours(); }
 
   UniqueHandle<keyring_detail::LinkTraits<Policy>> link_;
 };

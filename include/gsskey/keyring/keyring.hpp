@@ -285,11 +285,14 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> make(const T& type, ByteView payload, const KeyOptions& options,
                                     key_serial_t scratch) const noexcept {
+    Key<T> key;
+    keyring_detail::OwnedLink* const owned = keyring_detail::new_link();
+    if (owned == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    *key.link_.put() = owned;
     const key_serial_t serial = ::add_key(T::name, type.description.c_str(), payload.empty() ? nullptr : payload.data(),
                                           payload.size(), scratch);
     if (serial < 0) return unexpected(keyring_detail::failed("add_key", scratch));
-    Key<T> key;
-    *key.link_.put() = {serial, scratch};
+    owned->link = {serial, scratch};
     if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
       if (auto set = key.set_timeout(options.timeout); !set) return unexpected(set.error());
     }
@@ -332,13 +335,14 @@ Result<KeyringRef> RingOperations<Owner>::install_process() noexcept {
 
 template <KeyType T, OnDestroy Policy>
 KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
-  return KeyringRef::from_serial(link_.get().ring);
+  return KeyringRef::from_serial(link_ ? link_.get()->link.ring : 0);
 }
 
 template <KeyType T, OnDestroy Policy>
 Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
+  if (!is_ours()) return unexpected(Error::usage("Key::move_to", keyring_detail::is_the_parents));
   auto moved = this->ring().move(*this, ring);
-  if (moved) link_.inout()->ring = ring.serial();
+  if (moved) link_.get()->link.ring = ring.serial();
   return moved;
 }
 

@@ -22,7 +22,19 @@
 
 namespace gsskey::inline GSSKEY_ABI {
 
-/// A thread with a thread ring, which dies with it, and its keys too. run() may be called from any thread.
+namespace keyring_detail {
+template <class Value>
+struct AsResult {
+  using Type = Result<Value>;
+};
+template <class Value>
+struct AsResult<Result<Value>> {
+  using Type = Result<Value>;
+};
+}  // namespace keyring_detail
+
+/// A thread with a thread ring, which dies with it, and its keys too. run() may be called from any thread. fork(): a
+/// child does not have the thread, its copy's end is nothing, and run() says so; exec ends the thread.
 class RingThread {
  public:
   /// pthread_create, then Keyring::install_thread() on it.
@@ -34,6 +46,7 @@ class RingThread {
       delete state;
       return unexpected(Error::system("pthread_create", error));
     }
+    state->process = detail::this_process();
     *made.state_.put() = state;
     auto ring = made.run([] { return Keyring::install_thread(); });
     if (!ring) return unexpected(ring.error());
@@ -44,15 +57,21 @@ class RingThread {
   /// Possessed on that thread only.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
 
-  /// Calls `work()` on that thread, waits for it, and returns the value that it returned, or throws what it threw. One
-  /// at a time, in no order. Not from the thread itself, nor on a moved-from object, nor in a child after fork(), which
-  /// does not have the thread.
+  /// Calls `work()` on that thread, waits for it, and returns the value that it returned, as a Result if it is none, or
+  /// throws what it threw. One at a time, in no order; as long as `work` takes. Errors: those of `work`; usage, on a
+  /// moved-from object, on that thread itself, and in a forked child.
   template <class Work>
-  [[nodiscard]] std::invoke_result_t<Work&> run(Work&& work) const {
+  [[nodiscard]] auto run(Work&& work) const -> typename keyring_detail::AsResult<std::invoke_result_t<Work&>>::Type {
     using Value = std::invoke_result_t<Work&>;
+    if (!state_) return unexpected(Error::usage("RingThread::run", "the thread is another object's: moved from"));
+    if (const char* fault = state_.get()->fault()) return unexpected(Error::usage("RingThread::run", fault));
     Task<Value, std::remove_reference_t<Work>> task{work};
     state_.get()->perform(task);
-    return std::move(task).result();
+    if constexpr (std::is_void_v<Value>) {
+      return {};
+    } else {
+      return std::move(task).result();
+    }
   }
 
  private:
@@ -82,9 +101,7 @@ class RingThread {
         has_value = true;
       }
     }
-    [[nodiscard]] Value result() && {
-      if constexpr (!std::is_void_v<Value>) return std::move(*reinterpret_cast<Value*>(storage));
-    }
+    [[nodiscard]] Value result() && { return std::move(*reinterpret_cast<Value*>(storage)); }
 
     Work& work;
     bool has_value = false;
@@ -94,11 +111,17 @@ class RingThread {
 
   struct State {
     ::pthread_t thread{};
+    std::uint32_t process = 0;
     ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     ::pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
     Job* job = nullptr;
     bool ending = false;
 
+    [[nodiscard]] const char* fault() const noexcept {
+      if (process != detail::this_process()) return "a forked child does not have the thread";
+      if (::pthread_equal(thread, ::pthread_self()) != 0) return "on the thread itself, which would wait for itself";
+      return nullptr;
+    }
     void perform(Job& job_) {
       ::pthread_mutex_lock(&mutex);
       while (job != nullptr) ::pthread_cond_wait(&changed, &mutex);
@@ -140,6 +163,7 @@ class RingThread {
     using Handle = State*;
     static constexpr Handle none = nullptr;
     static void close(Handle state) noexcept {
+      if (state->process != detail::this_process()) return;  // its mutex may be locked for ever
       ::pthread_mutex_lock(&state->mutex);
       state->ending = true;
       ::pthread_cond_broadcast(&state->changed);

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -21,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include <gsskey/core/detail/process_mark.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 
@@ -97,7 +99,7 @@ class TempFolder {
     if (::mkdtemp(path.data()) == nullptr) return unexpected(errno_error("mkdtemp", path));
     TempFolder folder;
     folder.path_ = std::move(path);
-    folder.owner_ = ::getpid();
+    folder.owner_ = detail::this_process();
     return folder;
   }
 
@@ -110,7 +112,7 @@ class TempFolder {
   }
   ~TempFolder() {
     std::error_code ignored;
-    if (!path_.empty() && owner_ == ::getpid()) std::filesystem::remove_all(path_, ignored);
+    if (!path_.empty() && owner_ == detail::this_process()) std::filesystem::remove_all(path_, ignored);
   }
 
   /// Absolute if TMPDIR is; empty when moved from.
@@ -120,7 +122,7 @@ class TempFolder {
 
  private:
   std::string path_;
-  pid_t owner_ = 0;
+  std::uint32_t owner_ = 0;
 };
 
 /// $PATH, then where Debian keeps what only root usually runs.
@@ -245,7 +247,7 @@ class Daemon {
     if (pid < 0) return unexpected(Error::system("fork", failure));
     Daemon daemon;
     daemon.watcher_ = pid;
-    daemon.owner_ = owner;
+    daemon.owner_ = detail::this_process();
     return daemon;
   }
 
@@ -263,13 +265,13 @@ class Daemon {
   /// Whether the program still runs.
   [[nodiscard]] bool running() noexcept {
     if (watcher_ == 0) return false;
-    if (owner_ == ::getpid() && ::waitpid(watcher_, nullptr, WNOHANG) != 0) watcher_ = 0;
+    if (owner_ == detail::this_process() && ::waitpid(watcher_, nullptr, WNOHANG) != 0) watcher_ = 0;
     return watcher_ != 0;
   }
   /// SIGTERM, after a second SIGKILL; returns when the program is gone. Nothing in a forked child.
   void stop() noexcept {
     const pid_t watcher = std::exchange(watcher_, 0);
-    if (watcher == 0 || owner_ != ::getpid()) return;
+    if (watcher == 0 || owner_ != detail::this_process()) return;
     ::kill(watcher, SIGTERM);
     while (::waitpid(watcher, nullptr, 0) < 0 && errno == EINTR) {
     }
@@ -319,7 +321,7 @@ class Daemon {
   }
 
   pid_t watcher_ = 0;
-  pid_t owner_ = 0;
+  std::uint32_t owner_ = 0;
 };
 
 }  // namespace test_detail
