@@ -24,5 +24,6 @@
 #include <gsskey/keyring/request_key.hpp>       // IWYU pragma: export
 #include <gsskey/keyring/request_key_conf.hpp>  // IWYU pragma: export
 #include <gsskey/keyring/syscall.hpp>           // IWYU pragma: export
+#include <gsskey/keyring/timeout.hpp>           // IWYU pragma: export
 #include <gsskey/keyring/upcall.hpp>            // IWYU pragma: export
 #include <gsskey/keyring/watch.hpp>             // IWYU pragma: export

@@ -2,6 +2,7 @@
 // payloads, permissions, timeouts and owners.
 #include <gsskey/keyring.hpp>
 
+#include <chrono>
 #include <cstdio>
 #include <fstream>
 #include <iterator>
@@ -379,14 +380,41 @@ TEST_CASE("set_timeout: set, changed, taken away, over") {
   REQUIRE(key.set_timeout(Seconds{10'000'000}));
   CHECK(timeout_of(key) == "16w");
   CHECK(must(key.read()).text() == "gizzard");
-  REQUIRE(key.set_timeout(Seconds::indefinite()));
+  REQUIRE(key.set_timeout(Seconds{0xfffffffe}));
   CHECK(timeout_of(key) == "7101w");
+  REQUIRE(key.set_timeout(Seconds::indefinite()));
+  CHECK(timeout_of(key) == "perm");
+  REQUIRE(key.set_timeout(Seconds{7200}));
   REQUIRE(key.set_timeout(no_timeout));
   CHECK(timeout_of(key) == "perm");
   REQUIRE(key.set_timeout(Seconds{1}));
   CHECK(eventually([&] { return error_of(key.read()) == EKEYEXPIRED; }));
   CHECK(error_of(key.set_timeout(Seconds{20})) == EKEYEXPIRED);
   CHECK(timeout_of(key) == "expd");
+}
+
+TEST_CASE("a deadline that has passed is refused, wherever a timeout is taken, and nothing is made or changed") {
+  using std::chrono::seconds;
+  static_assert(Timeout{seconds{1}}.count() == 1 && Timeout{std::chrono::milliseconds{1}}.count() == 1);
+  static_assert(Timeout{seconds{0}}.is_over() && Timeout{seconds{-1}}.is_over() && Timeout{seconds::min()}.is_over());
+  static_assert(Timeout{Seconds{}}.is_over() && !Timeout{Seconds{}}.is_none() && no_timeout.is_none());
+  static_assert(Timeout{}.is_none() && Timeout{Seconds::indefinite()}.is_none() && Timeout{seconds::max()}.is_none());
+  static_assert(Timeout{Seconds{0xfffffffe}}.count() == 0xfffffffe);
+
+  const support::Session session;
+  const auto key = must(session->create(User{"lizard"}, "gizzard", {.timeout = seconds{7200}}));
+  for (const Timeout over : {Timeout{seconds{-3600}}, Timeout{seconds{0}}, Timeout{Seconds{}}}) {
+    CHECK(is_usage(session->create(User{"late"}, "secret", {.timeout = over})));
+    CHECK(is_usage(session->create(key_type::Keyring{"late"}, {.timeout = over})));
+    CHECK(is_usage(session->create_through(*session, User{"late"}, "secret", {.timeout = over})));
+    CHECK(is_usage(session->upsert(User{"late"}, "secret", over)));
+    CHECK(is_usage(session->upsert(User{"lizard"}, "late", over)));
+    CHECK(is_usage(key.update("late", over)));
+    CHECK(is_usage(key.set_timeout(over)));
+  }
+  CHECK(must(session->members()).size() == 1);
+  CHECK(must(key.read()).text() == "gizzard");
+  CHECK(timeout_of(key) != "perm");
 }
 
 TEST_CASE("set_permissions: each of four times sixty-four masks") {
@@ -491,8 +519,14 @@ TEST_CASE("chown: root gives keys away and takes them back, and the quota goes a
   REQUIRE(key.set_owner(1, 2));
   CHECK(must(key.describe()).user() == 1);
   CHECK(must(key.describe()).group() == 2);
-  REQUIRE(key.set_owner(static_cast<uid_t>(-1), static_cast<gid_t>(-1)));  // nothing changes
+  constexpr uid_t nobodys = static_cast<uid_t>(-1);  // what the kernel takes for "as it is"
+  CHECK(is_usage(key.set_owner(nobodys)));
+  CHECK(is_usage(key.set_group(nobodys)));
+  CHECK(is_usage(key.set_owner(nobodys, 0)));
+  CHECK(is_usage(key.set_owner(0, nobodys)));
+  CHECK(is_usage(Keyring::persistent(*session, nobodys)));
   CHECK(must(key.describe()).user() == 1);
+  CHECK(must(key.describe()).group() == 2);
   // Root sets attributes of a key that is another's, if the mask lets it as the possessor.
   REQUIRE(key.set_permissions(Permissions{}.possessor(all_rights)));
   REQUIRE(key.set_owner(0, 0));
@@ -509,11 +543,41 @@ TEST_CASE("chown: others change the group to one of their own, and nothing else"
     found.push_back(outcome(key.set_group(0)));
     found.push_back(outcome(key.set_group(1)));
     found.push_back(outcome(key.set_group(support::nobody)));
-    found.push_back(outcome(key.set_owner(static_cast<uid_t>(-1), static_cast<gid_t>(-1))));
     found.push_back(must(key.describe()).user());
     found.push_back(must(key.describe()).group());
   });
-  CHECK(answers == Answers{EACCES, EACCES, 0, EACCES, EACCES, 0, 0, 65534, 65534});
+  CHECK(answers == Answers{EACCES, EACCES, 0, EACCES, EACCES, 0, 65534, 65534});
+}
+
+TEST_CASE("users and groups of 2^31 and more, which the kernel prints as negative numbers here and there") {
+  const support::Session session;
+  if (::geteuid() != 0) return support::skip("only root gives keys away");
+  for (const uid_t user : {0x7fffffffu, 0x80000000u, 0xfffffff0u, 0xfffffffeu}) {
+    CAPTURE(user);
+    const gid_t group = user - 1;
+    const auto before = key_quota(user);
+    const auto key = must(session->create(User{"lizard"}, "gizzard"));
+    REQUIRE(key.set_owner(user, group));
+    CHECK(must(key.describe()).user() == user);
+    CHECK(must(key.describe()).group() == group);
+    const auto keys = must(ProcKeys::read());
+    const auto line = must(keys.find(key));
+    CHECK(line.user == user);
+    CHECK(line.group == group);
+    CHECK(line.text == "lizard: 7");
+    CHECK(must(key_quota(user)).keys == (before ? before->keys : 0) + 1);
+    const Answers answers = support::as_user(user, [user](Answers& found) {
+      const auto ring = must(Keyring::session());
+      const auto mine = must(ring.create(User{"mine"}, "x"));
+      found.push_back(must(mine.describe()).user() == user && must(mine.describe()).group() == user);
+      found.push_back(outcome(mine.set_owner(user)));
+      found.push_back(must(key_quota(user)).keys >= 2);
+      const auto of_user = must(Keyring::user());
+      found.push_back(must(of_user.describe()).description() == "_uid." + std::to_string(user));
+      found.push_back(diagnose().contains(Finding::quota_is_full));
+    });
+    CHECK(answers == Answers{1, 0, 1, 1, 0});
+  }
 }
 
 TEST_CASE("chown: a full quota takes no more keys") {

@@ -21,6 +21,17 @@ template <class Number>
   return error == std::errc{} && stopped == end && !text.empty();
 }
 
+/// The uid_t and gid_t that the kernel takes for "none", or for "as it is".
+inline constexpr std::uint32_t nobodys_id = 0xffffffff;
+
+/// A user or group id as the kernel prints it: some of its places print ids of 2^31 and more as negative numbers.
+[[nodiscard]] inline bool parse_id(std::string_view text, std::uint32_t& id) noexcept {
+  std::int64_t number = 0;
+  if (!parse_number(text, 10, number) || number < -0x80000000LL || number > 0xffffffffLL) return false;
+  id = static_cast<std::uint32_t>(number);
+  return true;
+}
+
 /// Takes what stands before `separator`, and the separator, from the front of `text`.
 [[nodiscard]] inline bool take_field(std::string_view& text, char separator, std::string_view& field) noexcept {
   const std::size_t at = text.find(separator);
@@ -56,16 +67,12 @@ class KeyInfo {
     std::string_view user;
     std::string_view group;
     std::string_view mask;
-    std::int64_t user_id = 0;  // printed signed by some kernels, unsigned by others
-    std::int64_t group_id = 0;
     std::uint32_t bits = 0;
     if (!take_field(rest, ';', type) || !take_field(rest, ';', user) || !take_field(rest, ';', group) ||
-        !take_field(rest, ';', mask) || mask.size() != 8 || !parse_number(user, 10, user_id) ||
-        !parse_number(group, 10, group_id) || !parse_number(mask, 16, bits)) {
+        !take_field(rest, ';', mask) || mask.size() != 8 || !parse_id(user, info.user_) ||
+        !parse_id(group, info.group_) || !parse_number(mask, 16, bits)) {
       return malformed();
     }
-    info.user_ = static_cast<uid_t>(user_id);
-    info.group_ = static_cast<gid_t>(group_id);
     info.permissions_ = Permissions::from_bits(bits);
     info.type_size_ = type.size();
     info.description_size_ = rest.size();

@@ -7,17 +7,14 @@
 #include <utility>
 
 #include <gsskey/core/detail/process_mark.hpp>
-#include <gsskey/core/seconds.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/keyring/description.hpp>
 #include <gsskey/keyring/key_type.hpp>
 #include <gsskey/keyring/permissions.hpp>
 #include <gsskey/keyring/syscall.hpp>
+#include <gsskey/keyring/timeout.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
-
-/// The timeout of a key that does not end by itself.
-inline constexpr Seconds no_timeout{};
 
 /// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
 /// others.
@@ -156,7 +153,7 @@ class KeyOperations {
   /// keyctl_update, and keyctl_set_timeout if there is a timeout: the kernel drops the old one with the old payload,
   /// and no call reads it back. At most 4096 bytes, whatever create() takes. Should the second call fail, the payload
   /// is new and without timeout, and the Error names keyctl_set_timeout.
-  [[nodiscard]] Result<void> update(const keyring_detail::UpdateOf<T>& update, Seconds timeout) const noexcept
+  [[nodiscard]] Result<void> update(const keyring_detail::UpdateOf<T>& update, Timeout timeout) const noexcept
     requires(T::can_update)
   {
     const ByteView payload{update};
@@ -164,8 +161,9 @@ class KeyOperations {
       return unexpected(
           Error::usage("keyctl_update", "an update is limited to 4096 bytes; Keyring::upsert() takes more"));
     }
+    if (auto fit = keyring_detail::check_timeout("keyctl_update", timeout); !fit) return fit;
     if (keyctl_update(serial(), payload.data(), payload.size()) < 0) return unexpected(failed("keyctl_update"));
-    if (timeout == no_timeout) return {};
+    if (timeout.is_none()) return {};
     return set_timeout(timeout);
   }
 
@@ -184,7 +182,8 @@ class KeyOperations {
   }
 
   /// keyctl_set_timeout: from now on, in seconds; no_timeout takes it away. The right to set attributes.
-  [[nodiscard]] Result<void> set_timeout(Seconds timeout) const noexcept {
+  [[nodiscard]] Result<void> set_timeout(Timeout timeout) const noexcept {
+    if (auto fit = keyring_detail::check_timeout("keyctl_set_timeout", timeout); !fit) return fit;
     return done("keyctl_set_timeout", keyctl_set_timeout(serial(), timeout.count()));
   }
   /// keyctl_setperm. The right to set attributes, and to own the key. Errors: policy, for a mask that implies what it
@@ -195,12 +194,17 @@ class KeyOperations {
     }
     return done("keyctl_setperm", keyctl_setperm(serial(), permissions.bits()));
   }
-  /// keyctl_chown. CAP_SYS_ADMIN, but for one's own groups. The quota goes along.
+  /// keyctl_chown. CAP_SYS_ADMIN, but for one's own groups. The quota goes along. Errors: usage for -1, the id that a
+  /// failed look-up leaves: the kernel would leave the owner as it is and say yes.
   [[nodiscard]] Result<void> set_owner(uid_t user, gid_t group) const noexcept {
-    return done("keyctl_chown", keyctl_chown(serial(), user, group));
+    return is_nobodys(user) || is_nobodys(group) ? chown_nobody() : chown(user, group);
   }
-  [[nodiscard]] Result<void> set_owner(uid_t user) const noexcept { return set_owner(user, static_cast<gid_t>(-1)); }
-  [[nodiscard]] Result<void> set_group(gid_t group) const noexcept { return set_owner(static_cast<uid_t>(-1), group); }
+  [[nodiscard]] Result<void> set_owner(uid_t user) const noexcept {
+    return is_nobodys(user) ? chown_nobody() : chown(user, keyring_detail::nobodys_id);
+  }
+  [[nodiscard]] Result<void> set_group(gid_t group) const noexcept {
+    return is_nobodys(group) ? chown_nobody() : chown(keyring_detail::nobodys_id, group);
+  }
 
   /// keyctl_revoke: EKEYREVOKED for everybody from here on. The right to write or to set attributes.
   [[nodiscard]] Result<void> revoke() const noexcept { return done("keyctl_revoke", keyctl_revoke(serial())); }
@@ -216,6 +220,15 @@ class KeyOperations {
   }
   [[nodiscard]] Result<void> done(const char* operation, long result) const noexcept {
     return keyring_detail::done(operation, serial(), result);
+  }
+
+ private:
+  [[nodiscard]] static bool is_nobodys(std::uint32_t id) noexcept { return id == keyring_detail::nobodys_id; }
+  [[nodiscard]] static Result<void> chown_nobody() noexcept {
+    return unexpected(Error::usage("keyctl_chown", "-1 is nobody's id, and would leave the owner as it is"));
+  }
+  [[nodiscard]] Result<void> chown(uid_t user, gid_t group) const noexcept {
+    return done("keyctl_chown", keyctl_chown(serial(), user, group));
   }
 };
 

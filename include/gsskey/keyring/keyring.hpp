@@ -22,7 +22,7 @@ using AnyKeyRef = KeyRef<key_type::Any>;
 /// What a key gets before anybody else can find it.
 struct KeyOptions {
   Permissions permissions = {};  ///< nothing: the kernel's default for the type
-  Seconds timeout = no_timeout;
+  Timeout timeout = no_timeout;
 };
 
 /// The members of a ring at one moment.
@@ -92,11 +92,18 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// The ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
   [[nodiscard]] static Result<KeyringRef> user() noexcept { return resolve(KEY_SPEC_USER_KEYRING, 0); }
   [[nodiscard]] static Result<KeyringRef> user_session() noexcept { return resolve(KEY_SPEC_USER_SESSION_KEYRING, 0); }
-  /// keyctl_get_persistent: the ring of a user that outlives sessions, three days from now on, linked into `into` so
-  /// that it is possessed. EPERM for another user without CAP_SETUID; EOPNOTSUPP where the kernel has none.
-  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user = static_cast<uid_t>(-1)) noexcept {
-    if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
-    return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
+  /// keyctl_get_persistent: one's own ring that outlives sessions, three days from now on, linked into `into` so that
+  /// it is possessed. EOPNOTSUPP where the kernel has none.
+  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into) noexcept {
+    return persistent_of(keyring_detail::nobodys_id, into);
+  }
+  /// That of a user. EPERM for another user without CAP_SETUID; usage for -1, which a failed look-up leaves and which
+  /// would be one's own.
+  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user) noexcept {
+    if (user == keyring_detail::nobodys_id) {
+      return unexpected(Error::usage("keyctl_get_persistent", "-1 is nobody's id; without one it is one's own ring"));
+    }
+    return persistent_of(user, into);
   }
 
   /// The calling thread's ring, created if it has none. It dies with the thread, and other threads cannot see it.
@@ -159,14 +166,15 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   template <KeyType T>
     requires(!std::is_same_v<T, key_type::Keyring>)  // a ring would be replaced, and its members die
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
-                                         Seconds timeout = no_timeout) const noexcept {
+                                         Timeout timeout = no_timeout) const noexcept {
     const ByteView bytes{payload};
     if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
+    if (auto fit = keyring_detail::check_timeout("add_key", timeout); !fit) return unexpected(fit.error());
     const key_serial_t serial = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
                                           bytes.size(), this->serial());
     if (serial < 0) return unexpected(this->failed("add_key"));
     const KeyRef<T> key = KeyRef<T>::from_serial(serial);
-    if (timeout != no_timeout) {
+    if (!timeout.is_none()) {
       if (auto set = key.set_timeout(timeout); !set) return unexpected(set.error());
     }
     return key;
@@ -262,6 +270,10 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (serial < 0) return unexpected(keyring_detail::failed(operation));
     return KeyringRef::from_serial(static_cast<key_serial_t>(serial));
   }
+  [[nodiscard]] static Result<KeyringRef> persistent_of(uid_t user, KeyringRef into) noexcept {
+    if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
+    return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
+  }
   [[nodiscard]] static Result<KeyringRef> resolve(key_serial_t special, int create) noexcept {
     return named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
   }
@@ -279,7 +291,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (!options.permissions.is_default() && !options.permissions.owner_rights().contains(Right::link)) {
       return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
     }
-    return {};
+    return keyring_detail::check_timeout("add_key", options.timeout);
   }
   /// In `scratch`, and from there into this ring.
   template <KeyType T>
@@ -293,7 +305,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
                                           payload.size(), scratch);
     if (serial < 0) return unexpected(keyring_detail::failed("add_key", scratch));
     owned->link = {serial, scratch};
-    if (options.timeout != no_timeout) {  // first: it needs a right that the permissions may take away
+    if (!options.timeout.is_none()) {  // first: it needs a right that the permissions may take away
       if (auto set = key.set_timeout(options.timeout); !set) return unexpected(set.error());
     }
     if (!options.permissions.is_default()) {

@@ -99,22 +99,18 @@ class ProcKeys {
     using namespace keyring_detail;
     std::uint32_t serial = 0;
     std::uint32_t bits = 0;
-    std::int64_t user = 0;
-    std::int64_t group = 0;
     if (line.size() < 9 || line[8] != ' ' || !parse_number(line.substr(0, 8), 16, serial)) return false;
     line.remove_prefix(9);
     entry.flags = take_column(line);
     if (entry.flags.size() != 7 || !parse_number(take_column(line), 10, entry.usage)) return false;
     entry.timeout = take_column(line);
-    if (!parse_number(take_column(line), 16, bits) || !parse_number(take_column(line), 10, user) ||
-        !parse_number(take_column(line), 10, group) || line.size() < 11) {
+    if (!parse_number(take_column(line), 16, bits) || !parse_id(take_column(line), entry.user) ||
+        !parse_id(take_column(line), entry.group) || line.size() < 11) {
       return false;
     }
     line.remove_prefix(1);
     entry.key = AnyKeyRef::from_serial(static_cast<key_serial_t>(serial));
     entry.permissions = Permissions::from_bits(bits);
-    entry.user = static_cast<uid_t>(user);
-    entry.group = static_cast<gid_t>(group);
     std::string_view type = line.substr(0, 9);
     while (type.ends_with(' ')) type.remove_suffix(1);
     entry.type = type;
@@ -163,7 +159,7 @@ struct KeyQuota {
     std::string_view id;
     std::uint32_t number = 0;
     while (line.starts_with(' ')) line.remove_prefix(1);
-    if (!take_field(line, ':', id) || !parse_number(id, 10, number) || number != user) continue;
+    if (!take_field(line, ':', id) || !parse_id(id, number) || number != user) continue;
     static_cast<void>(take_column(line));  // references
     static_cast<void>(take_column(line));  // all keys / those that are instantiated
     std::string_view keys = take_column(line);

@@ -15,7 +15,7 @@ namespace gsskey::inline GSSKEY_ABI {
 /// What a handler answers when a payload alone is not all.
 struct Instantiation {
   SecretBytes payload;
-  Seconds timeout = no_timeout;
+  Timeout timeout = no_timeout;
   Permissions permissions = {};  ///< nothing: the kernel's default
   Destination destination = Destination::none();
 };
@@ -110,7 +110,7 @@ template <KeyType T>
 /// Timeout and permissions first: with the payload the authority ends.
 template <KeyType T>
 [[nodiscard]] Result<void> answer(Authority<T>& authority, const Instantiation& made) noexcept {
-  if (made.timeout != no_timeout) {
+  if (!made.timeout.is_none()) {
     if (auto set = authority.key().set_timeout(made.timeout); !set) return set;
   }
   if (!made.permissions.is_default()) {
