@@ -1,6 +1,8 @@
-// gsskey/core/detail/reader: every width at every cut; what is not there is not read, whatever length is claimed.
-// SPDX-License-Identifier: MIT
+// gsskey/core/detail/reader, and rfc4121_header: every width at every cut; what is not there is not read, whatever
+// length is claimed. SPDX-License-Identifier: MIT
 #include <gsskey/core/detail/reader.hpp>
+
+#include <gsskey/core/detail/rfc4121_header.hpp>
 
 #include <cstdint>
 #include <limits>
@@ -160,4 +162,32 @@ TEST_CASE("single bytes, and those that must be") {
   CHECK(nothing.at_end());
   REQUIRE(nothing.take(0, taken));
   CHECK(taken.empty());
+}
+
+TEST_CASE("of every altered header of a Kerberos message, what is read is what would be written; cut, it is none") {
+  using gsskey::rfc4121::Header;
+  const Header sent[] = {{true, 7, 0x1234, 0xfedc, 0x0123456789abcdef}, {false, 5, 0, 0, ~std::uint64_t{0}}};
+  unsigned read = 0;
+  for (const Header& header : sent) {
+    std::vector<unsigned char> bytes(16);
+    header.write(bytes.data());
+    for (std::size_t size = 0; size < bytes.size(); ++size) {
+      const std::vector<unsigned char> cut{bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size)};
+      CHECK_FALSE(Header{}.read(cut, header.is_wrap));
+    }
+    CHECK_FALSE(Header{}.read(bytes, !header.is_wrap));
+    for (std::size_t at = 0; at < bytes.size(); ++at) {
+      for (unsigned value = 0; value <= 0xff; ++value) {
+        std::vector<unsigned char> altered = bytes;
+        altered[at] = static_cast<unsigned char>(value);
+        Header found;
+        if (!found.read(altered, header.is_wrap)) continue;
+        ++read;
+        std::vector<unsigned char> written(16);
+        found.write(written.data());
+        REQUIRE(written == altered);
+      }
+    }
+  }
+  CHECK(read == 256 * (13 + 9) + (3 + 7));  // any value of what is no mark, and the marks as they were
 }

@@ -80,6 +80,24 @@ TEST_CASE("input is read from memory that cannot be written") {
   CHECK(SecurityContext<mech::Krb5>::import_context(exported.view()));
 }
 
+/// Whatever a peer writes into the header, the memory that the token is in stays as it was.
+template <Mechanism M>
+void headers_leave_unchanged(SecurityContext<M>& context, const std::string& token) {
+  for (std::size_t at = 0; at < 16; ++at) {
+    for (unsigned change = 1; change <= 0xff; ++change) {
+      std::string altered = token;
+      altered[at] = static_cast<char>(static_cast<unsigned char>(altered[at]) ^ change);
+      const std::string before = altered;
+      const bool refused = !context.unwrap_unencrypted(altered);
+      if (!refused || altered != before) {
+        CAPTURE(at, change);
+        CHECK(refused);
+        CHECK(altered == before);
+      }
+    }
+  }
+}
+
 TEST_CASE("a token that is not encrypted is unwrapped, and unchanged by it") {
   auto ends = support::pair<mech::Krb5>();
   const auto sent = must(ends.initiator.wrap_unencrypted("for all to see"));
@@ -87,6 +105,7 @@ TEST_CASE("a token that is not encrypted is unwrapped, and unchanged by it") {
   const std::string before = token;
   CHECK(must(ends.acceptor.unwrap_unencrypted(token)).message.text() == "for all to see");
   CHECK(token == before);
+  headers_leave_unchanged(ends.acceptor, token);
 }
 
 TEST_CASE("a token with a rotation count is unwrapped, and unchanged by it") {
@@ -99,6 +118,7 @@ TEST_CASE("a token with a rotation count is unwrapped, and unchanged by it") {
   const std::string before = token;
   CHECK(must(ends.acceptor.unwrap(token)).text() == "a message");
   CHECK(token == before);
+  headers_leave_unchanged(ends.acceptor, token);
 }
 
 TEMPLATE_TEST_CASE("every byte of a token changed, and every cut, is refused", "", mech::Krb5, mech::Spnego) {

@@ -96,8 +96,8 @@ struct KnownFaults {
   bool spnego_refuses_derived_credentials;
   /// gss_unwrap says "confidential" of what was not encrypted. Guard: unwrap never believes it.
   bool unwrap_misreports_confidentiality;
-  /// gss_unwrap turns a token with a rotation count back in the caller's memory; MIT krb5 also clears the extra count
-  /// of one that is not encrypted there. Guard: unwrap works on a copy of those.
+  /// gss_unwrap turns a token with a rotation count back in the caller's memory; MIT krb5 also moves the header of one
+  /// that is not encrypted there, for good if it refuses it. Guard: unwrap works on a copy of those.
   bool unwrap_rewrites_input;
   /// gss_unwrap_iov does not take a whole token (STREAM). Guard: unwrap_in_place takes it apart itself.
   bool unwrap_iov_refuses_streams;

@@ -6,6 +6,7 @@
 #include <span>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/rfc4121_header.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/api.hpp>
 #include <gsskey/gss/security_context.hpp>
@@ -89,9 +90,9 @@ template <Mechanism M, class Call>
   bool exceeds = false;
   for (const IovBuffer& piece : pieces) {
     if (piece.type == static_cast<OM_uint32>(IovType::trailer)) return false;
-    if (piece.type != static_cast<OM_uint32>(IovType::header) || piece.size() < 6) continue;
-    const std::size_t count = std::size_t{piece.memory()[4]} << 8 | piece.memory()[5];
-    exceeds = exceeds || (count != 0 && count + 60 > piece.size());
+    rfc4121::Header header;
+    if (piece.type != static_cast<OM_uint32>(IovType::header) || !header.read(piece.memory(), true)) continue;
+    exceeds = exceeds || (header.extra_count != 0 && header.extra_count + std::size_t{60} > piece.size());
   }
   return exceeds;
 }

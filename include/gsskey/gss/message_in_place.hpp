@@ -5,6 +5,7 @@
 #include <cstring>
 #include <span>
 
+#include <gsskey/core/detail/rfc4121_header.hpp>
 #include <gsskey/gss/iov.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
@@ -79,20 +80,20 @@ template <Mechanism M>
     if (auto unwrapped = unwrap_iov(context, pieces); !unwrapped) return unexpected(unwrapped.error());
     return pieces[1].memory();
   } else {
-    // RFC 4121 section 4.2.6.2: octets 4 and 5 are the extra count, octets 6 and 7 the rotation count. Not rotated, the
-    // trailer is at the end; rotated by its size, it is behind the header.
+    // RFC 4121 section 4.2.6.2. Not rotated, the trailer is at the end; rotated by its size, it is behind the header.
     const std::size_t around = room.header + room.trailer;
-    if (token.size() >= around && around >= 16 && token[0] == 5 && token[1] == 4 && token[4] == 0 && token[5] == 0) {
-      const std::size_t rotation = static_cast<std::size_t>(token[6]) << 8 | token[7];
+    rfc4121::Header header;
+    if (token.size() >= around && around >= rfc4121::header_size && header.read({token.data(), token.size()}, true) &&
+        header.extra_count == 0) {
       const std::size_t size = token.size() - around;
-      if (rotation == 0) {
+      if (header.rotation == 0) {
         IovBuffer pieces[] = {IovBuffer{IovType::header, token.first(room.header)},
                               IovBuffer{IovType::data, token.subspan(room.header, size)},
                               IovBuffer{IovType::trailer, token.last(room.trailer)}};
         if (auto unwrapped = unwrap_iov(context, pieces); !unwrapped) return unexpected(unwrapped.error());
         return pieces[1].memory();
       }
-      if (rotation == room.trailer) {
+      if (header.rotation == room.trailer) {
         IovBuffer pieces[] = {IovBuffer{IovType::header, token.first(around)},
                               IovBuffer{IovType::data, token.subspan(around, size)}};
         if (auto unwrapped = unwrap_iov(context, pieces); !unwrapped) return unexpected(unwrapped.error());

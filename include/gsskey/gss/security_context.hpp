@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/rfc4121_header.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/core/unique_handle.hpp>
@@ -35,12 +36,12 @@ struct ContextTraits {
 };
 using ContextHandle = UniqueHandle<ContextTraits>;
 
-/// Whether gss_unwrap writes into the token: it turns one with a rotation count back (RFC 4121 section 4.2.6.2, octets
-/// 6 and 7), and MIT krb5 clears the extra count of one that is not encrypted (octets 4 and 5).
+/// Whether gss_unwrap writes into the token: it turns one with a rotation count back (RFC 4121 section 4.2.6.2), and
+/// MIT krb5 moves the header of one that is not encrypted behind its message, and clears counts in it.
 [[nodiscard]] inline bool is_rewritten(ByteView token) noexcept {
-  if (!known_faults.unwrap_rewrites_input || token.size() < 16 || token[0] != 5 || token[1] != 4) return false;
-  const bool sealed = (token[2] & 2) != 0;
-  return token[6] != 0 || token[7] != 0 || (!sealed && (token[4] != 0 || token[5] != 0));
+  rfc4121::Header header;
+  if (!known_faults.unwrap_rewrites_input || !header.read(token, true)) return false;
+  return header.rotation != 0 || (header.flags & rfc4121::sealed) == 0;
 }
 
 extern "C" char** environ;  // POSIX leaves its declaration to programs; <cstdlib>, for getenv, takes long to read
