@@ -20,6 +20,7 @@
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/environment.hpp"
+#include "support/openssl_memory.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
@@ -311,6 +312,48 @@ TEST_CASE("whichever step of parking fails, the context still works and no key i
   CHECK(operations == std::vector<std::string>{"RAND_priv_bytes", "keyctl_get_keyring_ID", "add_key",
                                                "keyctl_set_timeout", "keyctl_setperm", "keyctl_move",
                                                "gss_export_sec_context", "EVP_EncryptFinal_ex"});
+  talk(ends.initiator, ends.acceptor);
+}
+
+TEST_CASE("OpenSSL short of memory: said so, parking and claiming work again, and no key is left") {
+  namespace memory = support::openssl_memory;
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  const auto is_short = [](const Error& error) {
+    CAPTURE(error.operation(), error.text());
+    CHECK(error.domain() == Domain::system);
+    CHECK(error.minor_status() == static_cast<std::uint32_t>(ENOMEM));
+  };
+  long failed = 0;
+  memory::has_failed = true;
+  for (long at = 0; memory::has_failed && at < 500; ++at) {
+    CAPTURE(at);
+    memory::fail(at, true);
+    auto parked = handoff::park(std::move(ends.acceptor), *session);
+    memory::recover();
+    if (memory::has_failed && !parked) {
+      ++failed;
+      is_short(parked.error());
+      CHECK(must(session->members()).empty());
+      REQUIRE(ends.acceptor);
+      talk(ends.initiator, ends.acceptor);
+      parked = handoff::park(std::move(ends.acceptor), *session);
+    }
+    ends.acceptor = must(handoff::claim<mech::Krb5>(must(std::move(parked))));
+  }
+  CHECK(failed > 0);
+  memory::has_failed = true;
+  for (long at = 0; memory::has_failed && at < 500; ++at) {
+    CAPTURE(at);
+    auto others = support::pair<mech::Krb5>();
+    const auto parked = must(handoff::park(std::move(others.acceptor), *session));
+    memory::fail(at, true);
+    const auto claimed = handoff::claim<mech::Krb5>(parked);
+    memory::recover();
+    if (!claimed) is_short(claimed.error());
+    if (memory::has_failed) ++failed;
+  }
+  CHECK(failed > 5);
   talk(ends.initiator, ends.acceptor);
 }
 

@@ -1,16 +1,19 @@
 // Channel bindings of real TLS connections, both ends of which are OpenSSL's.
 #include <gsskey/openssl/channel_bindings.hpp>
 
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/rsa.h>
 #include <openssl/ssl.h>
 
+#include <cerrno>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "support/catch.hpp"
 #include "support/must.hpp"
+#include "support/openssl_memory.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -195,6 +198,37 @@ TEST_CASE("tls-unique of a resumed connection is the server's Finished") {
   CHECK(client.application_data().subview(11) == ByteView{finished, size});
   const std::size_t first_size = SSL_get_finished(first.client.get(), finished, sizeof finished);
   CHECK(must(tls_unique(first.server.get())).application_data().subview(11) == ByteView{finished, first_size});
+}
+
+TEST_CASE("OpenSSL short of memory: it is said so, and the next time works") {
+  const Certificate with = certificate(rsa().get(), EVP_sha256());
+  Contexts contexts{TLS1_3_VERSION, rsa().get(), with.get()};
+  Ends ends = handshake(contexts.client, contexts.server);
+  namespace memory = support::openssl_memory;
+  const auto sweep = [](auto bind) {
+    for (const bool for_good : {false, true}) {
+      const auto swept = memory::fail_each(for_good, [&](int turn) {
+        const Result<ChannelBindings> bindings = bind();
+        return bindings || (turn == 0 && bindings.error().domain() == Domain::system &&
+                            bindings.error().minor_status() == static_cast<std::uint32_t>(ENOMEM));
+      });
+      CHECK(swept.failed > 0);
+      CHECK(swept.wrong == 0);
+    }
+  };
+  sweep([&] { return tls_exporter(ends.client.get()); });
+  sweep([&] { return tls_server_end_point(ends.server.get()); });
+  // Of a certificate that nobody has looked at yet, as it comes over the wire.
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(with.get(), &der);
+  sweep([&] {
+    const unsigned char* at = der;
+    const Certificate fresh{d2i_X509(nullptr, &at, size)};
+    if (!fresh) return Result<ChannelBindings>{unexpected(Error::system("d2i_X509", ENOMEM))};
+    return tls_server_end_point(fresh.get());
+  });
+  OPENSSL_free(der);
+  CHECK(ERR_peek_error() == 0);
 }
 
 TEST_CASE("without extended master secret there is nothing to bind to but the certificate") {

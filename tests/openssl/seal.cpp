@@ -89,7 +89,7 @@ template <Mechanism M = mech::Krb5>
 SealFault fault_of(const SealKey& key, ByteView sealed) {
   const auto opened = open_seal<M>(key, sealed);
   if (opened) return SealFault::none;
-  CHECK(opened.error().domain() == Domain::policy);
+  CHECK(opened.error().domain() == Domain::seal);
   CHECK(opened.error().operation() == "open_seal"sv);
   return seal_fault(opened.error());
 }
@@ -214,7 +214,7 @@ TEST_CASE("another key, another mechanism, no time at all") {
   CHECK(fault_of<mech::Negotiate<mech::Ntlmssp>>(key, sealed) == SealFault::other_mechanism);
   CHECK(open_seal<mech::Negotiate<mech::Krb5>>(key, sealed));
   CHECK(fault_of(key, must(seal(key, "token", mech::Krb5::oid, Seconds{}))) == SealFault::expired);
-  CHECK(seal_fault(Error::policy("open_seal", 0, "something else")) == SealFault::none);
+  CHECK(seal_fault(Error::policy("open_seal", 5, "the seal was altered")) == SealFault::none);
   CHECK(seal_fault(Error::usage("open_seal", "the seal was altered")) == SealFault::none);
 }
 
@@ -225,6 +225,9 @@ TEST_CASE("a key goes where its bytes go, and nothing is left in the one that wa
   CHECK(copy.id() == key.id());
   CHECK(must(SealKeyId::of(sealed)) == key.id());
   CHECK(must(open_seal<mech::Krb5>(copy, sealed)).text() == "token");
+  // Whatever words an error comes to have on its way, what is wrong with the seal stays.
+  const auto error = open_seal<mech::Krb5>(key, "no seal").error();
+  CHECK(seal_fault(Error{error}.with_text("in other words")) == SealFault::not_a_seal);
   const auto moved = std::move(key);
   CHECK(key.bytes().empty());
   CHECK(open_seal<mech::Krb5>(key, sealed).error().domain() == Domain::usage);

@@ -61,7 +61,7 @@ extern "C" std::time_t time(std::time_t* out) noexcept {
 }
 extern "C" EVP_KDF* EVP_KDF_fetch(OSSL_LIB_CTX* context, const char* name, const char* properties) {
   static auto* const library = reinterpret_cast<decltype(&EVP_KDF_fetch)>(dlsym(RTLD_NEXT, "EVP_KDF_fetch"));
-  return without_kdf ? nullptr : library(context, name, properties);
+  return library(context, without_kdf ? "NONE-OF-THESE" : name, properties);
 }
 extern "C" OM_uint32 gss_krb5_export_lucid_sec_context(OM_uint32* minor, gss_ctx_id_t* context, OM_uint32 version,
                                                        void** out) {
@@ -487,6 +487,22 @@ TEST_CASE("no allocation for a message in the caller's memory") {
     CHECK(count([&] { whole = theirs.unwrap_in_place(token).has_value(); }) == 0);
     CHECK(whole);
   }
+}
+
+TEST_CASE("pieces whose sizes add up to more than a size can say do not fit") {
+  auto both = handshakes<mech::Krb5>();
+  auto ours = taken(std::move(both.initiator));
+  Bytes memory(200);
+  const ByteView start{"0123456789"};
+  for (const std::size_t size : {std::size_t{20}, std::size_t{1} << 63}) {
+    const ByteView pieces[] = {start, {memory.data(), std::size_t{0} - size}, {memory.data(), size}};
+    const auto refused = ours.wrap_into(pieces, memory);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().domain() == Domain::usage);
+  }
+  const ByteView pieces[] = {start, start, {}};
+  auto theirs = taken(std::move(both.acceptor));
+  CHECK(must(theirs.unwrap(must(ours.wrap_into(pieces, memory)))).text() == "01234567890123456789");
 }
 
 TEST_CASE("drive() ends in a protector") {

@@ -57,6 +57,7 @@ TEST_CASE("refusals of our own are conditions that programs know") {
   CHECK(make_error_code(Error::usage("x", "y")) == std::errc::invalid_argument);
   CHECK(make_error_code(Error::policy("x", 2, "y")) == std::errc::permission_denied);
   CHECK(make_error_code(Error::unavailable("x", "y")) == std::errc::function_not_supported);
+  CHECK(make_error_code(Error::seal("x", 5, "y")) == std::errc::bad_message);
   const auto usage = make_error_code(Error::usage("x", "y"));
   CHECK(std::string{usage.category().name()} == "gsskey");
   CHECK_FALSE(usage.message().empty());

@@ -20,6 +20,7 @@ enum class Domain : std::uint8_t {
   usage,        ///< the caller: a call that the object's state or the arguments do not allow
   policy,       ///< what was demanded was not granted; minor status holds the missing ContextFlag bits, if flags
   unavailable,  ///< the GSS implementation that this was built for lacks the call
+  seal,         ///< a sealed token that does not open: minor status is a SealFault (openssl/seal.hpp)
 };
 
 namespace detail {
@@ -102,6 +103,10 @@ class [[nodiscard]] Error {
   /// `text` must be a literal that names the implementation.
   static Error unavailable(const char* operation, const char* text) noexcept {
     return {Domain::unavailable, operation, 0, 0, text};
+  }
+  /// A seal that does not open. `fault`: a SealFault. `text` must be a literal.
+  static Error seal(const char* operation, std::uint32_t fault, const char* text) noexcept {
+    return {Domain::seal, operation, 0, fault, text};
   }
   /// A failed system call. Pass errno.
   static Error system(const char* operation, int error_number) noexcept {

@@ -175,7 +175,7 @@ namespace handoff {
 /// The key goes through the ring of the calling thread, which is made if there is none, and is in `ring` only with its
 /// timeout: a process that is killed leaves nothing that outlives it. `context` is empty afterwards. On failure it is
 /// as before, unless the implementation lost it, and no key stays. Errors: usage; gss, RoutineError::context_expired
-/// too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL); unavailable.
+/// too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
                                          ParkOptions<M> options = {}) noexcept {
@@ -230,8 +230,8 @@ template <Mechanism M>
 /// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked. Of all that try, in whatever
 /// processes, one gets the key, and whatever comes of it then, nobody else will. Take `ring` from your own process and
 /// not from who sends the bytes: who can put a key there can have any context claimed. Errors: keyring (claimed
-/// already, over, ring not possessed); policy, of which seal_fault() tells what is wrong with the seal; those of
-/// import_context() and import_credential(); unavailable.
+/// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
+/// OpenSSL); system (ENOMEM); those of import_context() and import_credential(); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                ClaimOptions<M> options = {}) noexcept {

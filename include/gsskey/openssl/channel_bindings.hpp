@@ -6,18 +6,27 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include <cerrno>
+
 #include <gsskey/gss/channel_bindings.hpp>
+#include <gsskey/openssl/failure.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 /// RFC 5929 section 4: the hash of the server's certificate, with the hash of its signature, but SHA-256 in place of
 /// MD5 and SHA-1. It binds to the server, not to the connection: a proxy that has the same certificate passes. Errors:
-/// policy, for a certificate whose signature has no hash of its own (Ed25519), for which none is defined.
+/// policy, for a certificate whose signature has no hash of its own (Ed25519), for which none is defined; system
+/// (ENOMEM).
 [[nodiscard]] inline Result<ChannelBindings> tls_server_end_point(X509* certificate) noexcept {
   constexpr const char* operation = "X509_digest";
   int hash = NID_undef;
   if (certificate == nullptr) return unexpected(Error::usage(operation, "there is no server certificate"));
+  ERR_clear_error();
   if (X509_get_signature_info(certificate, &hash, nullptr, nullptr, nullptr) != 1 || hash == NID_undef) {
+    // OpenSSL reads the certificate's extensions first, for which it needs memory.
+    if (detail::take_openssl_cause() == detail::OpensslCause::memory) {
+      return unexpected(Error::system("X509_get_signature_info", ENOMEM));
+    }
     return unexpected(Error::policy(operation, 0, "tls-server-end-point is not defined for this signature algorithm"));
   }
   if (hash == NID_md5 || hash == NID_sha1 || hash == NID_md5_sha1) hash = NID_sha256;
@@ -25,7 +34,8 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned size = 0;
   if (algorithm == nullptr || X509_digest(certificate, algorithm, digest, &size) != 1) {
-    return unexpected(Error::policy(operation, 0, "OpenSSL cannot compute the hash of the certificate's signature"));
+    return unexpected(detail::openssl_failure(
+        Error::policy(operation, 0, "OpenSSL cannot compute the hash of the certificate's signature")));
   }
   return ChannelBindings{"tls-server-end-point", ByteView{digest, size}};
 }
@@ -40,7 +50,7 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 /// RFC 9266: keying material of the connection, for TLS 1.3 and for TLS 1.2 with the extended master secret. The one to
 /// use where both ends can. Errors: usage, before the handshake is done; policy, where it would be no secret of this
-/// connection alone: without extended master secret, below TLS 1.2, after a renegotiation.
+/// connection alone: without extended master secret, below TLS 1.2, after a renegotiation; system (ENOMEM).
 [[nodiscard]] inline Result<ChannelBindings> tls_exporter(SSL* connection) noexcept {
   constexpr const char* operation = "SSL_export_keying_material";
   if (SSL_is_init_finished(connection) != 1)
@@ -52,12 +62,15 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
   if (SSL_num_renegotiations(connection) != 0) {
     return unexpected(Error::policy(operation, 0, "the TLS connection was renegotiated"));
   }
+  ERR_clear_error();
   static constexpr char label[] = "EXPORTER-Channel-Binding";
   unsigned char material[32];
   // A context of length zero, which before TLS 1.3 is not the same as none.
   const int done = SSL_export_keying_material(connection, material, sizeof material, label, sizeof label - 1,
                                               reinterpret_cast<const unsigned char*>(""), 0, 1);
-  if (done != 1) return unexpected(Error::policy(operation, 0, "OpenSSL exports no keying material"));
+  if (done != 1) {
+    return unexpected(detail::openssl_failure(Error::policy(operation, 0, "OpenSSL exports no keying material")));
+  }
   const ChannelBindings bindings{"tls-exporter", ByteView{material}};
   OPENSSL_cleanse(material, sizeof material);
   return bindings;

@@ -11,6 +11,7 @@
 
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
+#include <gsskey/openssl/failure.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc3961 {
 
@@ -20,23 +21,26 @@ class Confounders {
  public:
   static constexpr std::size_t size = 16;
 
-  /// Errors: system.
+  /// The first page is drawn here: who has no random numbers learns it before there is anything to lose. Errors:
+  /// system; policy, if OpenSSL has no random numbers.
   [[nodiscard]] static Result<Confounders> create() noexcept {
     Confounders made;
     void* const memory = ::mmap(nullptr, sizeof(Page), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) return unexpected(Error::system("mmap", errno));
     made.page_ = decltype(made.page_)::adopt(static_cast<Page*>(memory));
     if (::madvise(memory, sizeof(Page), MADV_WIPEONFORK) != 0) return unexpected(Error::system("madvise", errno));
+    ERR_clear_error();
+    if (!made.draw()) {
+      return unexpected(
+          gsskey::detail::openssl_failure(Error::policy("RAND_bytes", 0, "OpenSSL gives no random bytes")));
+    }
     return made;
   }
 
   /// Never gives the same twice. False if OpenSSL has no random numbers.
   [[nodiscard]] bool take(unsigned char* to) noexcept {
     Page& page = *page_.get();
-    if (page.left == 0) {
-      if (RAND_bytes(page.blocks[0], sizeof page.blocks) != 1) return false;
-      page.left = count;
-    }
+    if (page.left == 0 && !draw()) return false;
     unsigned char* const block = page.blocks[--page.left];
     std::memcpy(to, block, size);
     std::memset(block, 0, size);
@@ -57,6 +61,13 @@ class Confounders {
   };
 
   Confounders() noexcept = default;
+
+  [[nodiscard]] bool draw() noexcept {
+    Page& page = *page_.get();
+    if (RAND_bytes(page.blocks[0], sizeof page.blocks) != 1) return false;
+    page.left = count;
+    return true;
+  }
 
   UniqueHandle<Traits> page_;
 };

@@ -15,6 +15,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
+#include <gsskey/openssl/failure.hpp>
 #include <gsskey/openssl/owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc3961 {
@@ -48,10 +49,13 @@ class Hmac {
   /// (ENOMEM).
   [[nodiscard]] static Result<Hmac> create(const char* digest, ByteView key) noexcept {
     Hmac made;
+    const Error lacking = Error::unavailable("EVP_MD_fetch", "this OpenSSL lacks the digest");
+    ERR_clear_error();
     made.digest_ = detail::Digest::adopt(EVP_MD_fetch(nullptr, digest, nullptr));
-    if (!made.digest_ || !made.find_functions(digest)) {
-      return unexpected(Error::unavailable("EVP_MD_fetch", "this OpenSSL lacks the digest"));
-    }
+    if (!made.digest_) return unexpected(gsskey::detail::openssl_failure(lacking));
+    auto* const begin = made.find_functions(digest);
+    if (begin == nullptr) return unexpected(lacking);
+    if (!made.begin_state(begin)) return unexpected(gsskey::detail::openssl_failure(lacking));
     made.block_size_ = static_cast<std::size_t>(EVP_MD_get_block_size(made.digest_.get()));
     made.size_ = static_cast<std::size_t>(EVP_MD_get_size(made.digest_.get()));
     if (key.size() > made.block_size_) {
@@ -95,34 +99,36 @@ class Hmac {
     }
     return false;
   }
-  [[nodiscard]] bool find_functions(const char* digest) noexcept {
+  /// Which of them makes a state; nullptr if one that is needed is not there.
+  [[nodiscard]] OSSL_FUNC_digest_newctx_fn* find_functions(const char* digest) noexcept {
     const OSSL_PROVIDER* const provider = EVP_MD_get0_provider(digest_.get());
     int not_stored = 0;
     const OSSL_ALGORITHM* const all = OSSL_PROVIDER_query_operation(provider, OSSL_OP_DIGEST, &not_stored);
     const OSSL_ALGORITHM* found = all;
     while (found != nullptr && found->algorithm_names != nullptr && !lists(found->algorithm_names, digest)) ++found;
     OSSL_FUNC_digest_newctx_fn* begin = nullptr;
-    detail::DigestState state;
     const bool is_there = found != nullptr && found->algorithm_names != nullptr;
     for (const OSSL_DISPATCH* each = is_there ? found->implementation : nullptr;
          each != nullptr && each->function_id != 0; ++each) {
       if (each->function_id == OSSL_FUNC_DIGEST_NEWCTX) begin = OSSL_FUNC_digest_newctx(each);
-      if (each->function_id == OSSL_FUNC_DIGEST_FREECTX) state.free = OSSL_FUNC_digest_freectx(each);
+      if (each->function_id == OSSL_FUNC_DIGEST_FREECTX) free_ = OSSL_FUNC_digest_freectx(each);
       if (each->function_id == OSSL_FUNC_DIGEST_INIT) init_ = OSSL_FUNC_digest_init(each);
       if (each->function_id == OSSL_FUNC_DIGEST_UPDATE) update_ = OSSL_FUNC_digest_update(each);
       if (each->function_id == OSSL_FUNC_DIGEST_FINAL) final_ = OSSL_FUNC_digest_final(each);
     }
     if (all != nullptr) OSSL_PROVIDER_unquery_operation(provider, OSSL_OP_DIGEST, all);
-    if (begin == nullptr || state.free == nullptr || init_ == nullptr || update_ == nullptr || final_ == nullptr) {
-      return false;
-    }
-    state.state = begin(OSSL_PROVIDER_get0_provider_ctx(provider));
-    state_ = decltype(state_)::adopt(state);
-    return static_cast<bool>(state_);
+    const bool are_all_there = free_ != nullptr && init_ != nullptr && update_ != nullptr && final_ != nullptr;
+    return are_all_there ? begin : nullptr;
+  }
+  [[nodiscard]] bool begin_state(OSSL_FUNC_digest_newctx_fn* begin) noexcept {
+    void* const state = begin(OSSL_PROVIDER_get0_provider_ctx(EVP_MD_get0_provider(digest_.get())));
+    if (state != nullptr) state_ = decltype(state_)::adopt({state, free_});
+    return state != nullptr;
   }
 
   detail::Digest digest_;  // before the state: it holds the provider
   UniqueHandle<detail::DigestStateTraits> state_;
+  OSSL_FUNC_digest_freectx_fn* free_ = nullptr;
   OSSL_FUNC_digest_init_fn* init_ = nullptr;
   OSSL_FUNC_digest_update_fn* update_ = nullptr;
   OSSL_FUNC_digest_final_fn* final_ = nullptr;

@@ -24,7 +24,7 @@ struct BatchMessage {
 };
 
 /// Keys for several threads, derived once, that send for one protector, which must outlive it. Move-only; one thread at
-/// a time calls, and none calls the protector's wrap or get_mic meanwhile; it may receive.
+/// a time calls, and none calls the protector's wrap or get_mic meanwhile; it may receive. Empty after a move.
 class MessageBatch {
  public:
   /// For `threads` threads, the caller's among them. Errors: usage; system (ENOMEM).
@@ -49,6 +49,7 @@ class MessageBatch {
   /// system: then no token may be used, and the peer finds a gap.
   [[nodiscard]] Result<void> wrap(std::span<const BatchMessage> messages) noexcept {
     constexpr const char* operation = "MessageBatch::wrap";
+    if (!helpers_) return unexpected(Error::usage(operation, "the batch is empty: moved from"));
     if (state_->ends_with_ticket && MessageProtector::has_ended(*state_)) {
       return unexpected(MessageProtector::refused(operation, GSS_S_CONTEXT_EXPIRED));
     }

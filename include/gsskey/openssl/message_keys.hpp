@@ -159,7 +159,7 @@ class Receiver {
         !mic_checksum_.update(mic.subview(0, header_size))) {
       return rfc3961::Opened::failed;
     }
-    return mic_checksum_.matches(mic.data() + header_size) ? rfc3961::Opened::whole : rfc3961::Opened::forged;
+    return mic_checksum_.verify(mic.data() + header_size);
   }
 
  private:
@@ -170,17 +170,19 @@ class Receiver {
   [[nodiscard]] rfc3961::Opened copy(const WrapToken& wrap, const unsigned char* header, unsigned char* body) noexcept {
     unsigned char expected[rfc3961::max_mac_size];
     wrap.rest.copy(wrap.body_size, wrap_checksum_.size(), expected);
-    if (!wrap_checksum_.start()) return rfc3961::Opened::failed;
+    const auto opened = copied(wrap, header, body) ? wrap_checksum_.verify(expected) : rfc3961::Opened::failed;
+    if (opened != rfc3961::Opened::whole && wrap.body_size != 0) OPENSSL_cleanse(body, wrap.body_size);
+    return opened;
+  }
+  [[nodiscard]] bool copied(const WrapToken& wrap, const unsigned char* header, unsigned char* body) noexcept {
+    if (!wrap_checksum_.start()) return false;
     for (std::size_t done = 0; done < wrap.body_size;) {
       const ByteView piece = wrap.rest.piece(done, wrap.body_size - done);
-      if (!wrap_checksum_.update(piece)) return rfc3961::Opened::failed;
+      if (!wrap_checksum_.update(piece)) return false;
       if (piece.data() != body + done) std::memcpy(body + done, piece.data(), piece.size());
       done += piece.size();
     }
-    if (!wrap_checksum_.update({header, header_size})) return rfc3961::Opened::failed;
-    if (wrap_checksum_.matches(expected)) return rfc3961::Opened::whole;
-    if (wrap.body_size != 0) OPENSSL_cleanse(body, wrap.body_size);
-    return rfc3961::Opened::forged;
+    return wrap_checksum_.update({header, header_size});
   }
 
   rfc3961::OpeningKey key_;

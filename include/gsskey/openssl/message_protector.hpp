@@ -64,11 +64,12 @@ struct TakeOverFailure {
 /// Protects the messages of a Kerberos context with keys that were taken from it: AES with SHA-1 or SHA-2, or Camellia.
 /// The peer notices no difference. Made by take_over(), take_over_after() and drive() with establish_as<>
 /// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move: then calls answer
-/// Domain::usage, and nothing may be asked of it.
+/// Domain::usage.
 ///
 /// One thread may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs). Keys are
 /// wiped when it dies. What is an Error, and what the results mean, is as in SecurityContext, but that integrity is
-/// always looked at before the order; a system Error means that OpenSSL has no memory, and no sequence number was used.
+/// always looked at before the order; a system Error means that OpenSSL has no memory, a policy Error without flags
+/// that it fails for another reason, as without random numbers: no sequence number was used.
 class MessageProtector {
  public:
   /// Internal to take_over_after().
@@ -77,19 +78,24 @@ class MessageProtector {
   }
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
 
-  /// Names, flags and mechanism of the context; its lifetime is as of the take-over.
-  [[nodiscard]] const ContextInfo& info() const noexcept { return state_->info; }
-  /// IANA's name of the encryption type.
-  [[nodiscard]] const char* encryption_type() const noexcept { return state_->type->name; }
-  /// How long the context is meant to be used, 0 when that is over.
+  /// Names, flags and mechanism of the context; its lifetime is as of the take-over. Empty after a move.
+  [[nodiscard]] const ContextInfo& info() const noexcept {
+    static const ContextInfo none{};
+    return state_ ? state_->info : none;
+  }
+  /// IANA's name of the encryption type; "" after a move.
+  [[nodiscard]] const char* encryption_type() const noexcept { return state_ ? state_->type->name : ""; }
+  /// How long the context is meant to be used, 0 when that is over, or after a move.
   [[nodiscard]] Seconds lifetime() const noexcept {
+    if (!state_) return Seconds{};
     if (state_->end == 0) return Seconds::indefinite();
     const std::time_t now = std::time(nullptr);
     return now < state_->end ? Seconds{static_cast<std::uint32_t>(state_->end - now)} : Seconds{};
   }
 
-  /// What a token has before and after an encrypted message.
+  /// What a token has before and after an encrypted message; nothing after a move, when there is none.
   [[nodiscard]] MessageRoom room() const noexcept {
+    if (!state_) return {};
     return {rfc4121::header_size + rfc3961::block_size, rfc4121::header_size + state_->type->mac_size};
   }
   /// The longest message whose wrap() token has at most `token_size` bytes. Errors: policy, if there is none.
@@ -126,18 +132,13 @@ class MessageProtector {
     constexpr const char* operation = "MessageProtector::wrap_into";
     if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
     const std::size_t around = room().header + room().trailer;
-    std::size_t left = memory.size() < around ? 0 : memory.size() - around;
     std::size_t size = 0;
-    for (const ByteView piece : pieces) {
-      if (memory.size() < around || piece.size() > left) break;
-      left -= piece.size();
-      size += piece.size();
+    bool fits = memory.size() >= around;
+    for (const ByteView piece : pieces) {  // the sum of their sizes may be more than a size can say
+      fits = fits && piece.size() <= memory.size() - around - size;
+      if (fits) size += piece.size();
     }
-    std::size_t wanted = 0;
-    for (const ByteView piece : pieces) wanted += piece.size();
-    if (memory.size() < around || size != wanted) {
-      return unexpected(Error::usage(operation, "the memory has no room for the token"));
-    }
+    if (!fits) return unexpected(Error::usage(operation, "the memory has no room for the token"));
     ByteView message;
     if (pieces.size() == 1) {
       message = pieces[0];
@@ -262,7 +263,8 @@ class MessageProtector {
     return Error::usage(operation, "the protector is empty: moved from");
   }
   [[nodiscard, gnu::cold]] static Error failed(const char* operation) noexcept {
-    return Error::system(operation, ENOMEM);
+    return gsskey::detail::openssl_failure(
+        Error::policy(operation, 0, "OpenSSL fails: it has no random numbers, or its provider is in error"));
   }
   [[nodiscard, gnu::cold, gnu::noinline]] static Error refused(const char* operation, OM_uint32 major) noexcept {
     return gss_detail::failed_call(operation, major, 0, GSS_C_NO_OID, mech::Krb5::name);

@@ -17,6 +17,7 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
+#include <gsskey/openssl/failure.hpp>
 #include <gsskey/openssl/hmac.hpp>
 #include <gsskey/openssl/owner.hpp>
 
@@ -121,15 +122,20 @@ inline void exclusive_or(unsigned char* to, const unsigned char* with, std::size
   *next = OSSL_PARAM_construct_end();
 
   const bool folds = type.derivation == Derivation::folding;
+  ERR_clear_error();
   const auto kdf = detail::Kdf::adopt(EVP_KDF_fetch(nullptr, folds ? OSSL_KDF_NAME_KRB5KDF : "KBKDF", nullptr));
   const auto context = detail::KdfContext::adopt(kdf ? EVP_KDF_CTX_new(kdf.get()) : nullptr);
   auto key = SecretBytes::with_size(purpose == Purpose::encryption ? type.key_size : type.mac_key_size);
   if (!key) return unexpected(key.error());
   if (!context || EVP_KDF_derive(context.get(), key->data(), key->size(), parameters) != 1) {
-    return unexpected(Error::unavailable(operation, "this OpenSSL does not derive keys of this encryption type"));
+    return unexpected(gsskey::detail::openssl_failure(
+        Error::unavailable(operation, "this OpenSSL does not derive keys of this encryption type")));
   }
   return key;
 }
+
+/// What looking at something protected came to.
+enum class Opened : unsigned char { whole, forged, failed };
 
 /// A keyed checksum that is computed many times: HMAC or CMAC, truncated. One thread at a time.
 class Checksum {
@@ -143,12 +149,14 @@ class Checksum {
       made.hmac_.emplace(*std::move(hmac));
       return made;
     }
+    ERR_clear_error();
     const auto algorithm = detail::MacAlgorithm::adopt(EVP_MAC_fetch(nullptr, OSSL_MAC_NAME_CMAC, nullptr));
     made.cmac_ = detail::MacContext::adopt(algorithm ? EVP_MAC_CTX_new(algorithm.get()) : nullptr);
     const OSSL_PARAM parameters[] = {detail::text_parameter(OSSL_MAC_PARAM_CIPHER, type.cipher),
                                      OSSL_PARAM_construct_end()};
     if (!made.cmac_ || EVP_MAC_init(made.cmac_.get(), key.data(), key.size(), parameters) != 1) {
-      return unexpected(Error::unavailable("EVP_MAC_init", "this OpenSSL has no CMAC of this cipher"));
+      return unexpected(gsskey::detail::openssl_failure(
+          Error::unavailable("EVP_MAC_init", "this OpenSSL has no CMAC of this cipher")));
     }
     return made;
   }
@@ -170,9 +178,10 @@ class Checksum {
     return true;
   }
   /// finish(), and whether it is what `expected`, of size() bytes, says; in constant time.
-  [[nodiscard]] bool matches(const unsigned char* expected) noexcept {
+  [[nodiscard]] Opened verify(const unsigned char* expected) noexcept {
     unsigned char actual[max_mac_size];
-    return finish(actual) && CRYPTO_memcmp(actual, expected, size_) == 0;
+    if (!finish(actual)) return Opened::failed;
+    return CRYPTO_memcmp(actual, expected, size_) == 0 ? Opened::whole : Opened::forged;
   }
 
  private:
@@ -191,12 +200,14 @@ class ChainedCipher {
  public:
   [[nodiscard]] static Result<ChainedCipher> create(const EncryptionType& type, ByteView key, bool encrypts) noexcept {
     ChainedCipher made;
+    ERR_clear_error();
     const auto cipher = detail::Cipher::adopt(EVP_CIPHER_fetch(nullptr, type.cipher, nullptr));
     made.context_ = detail::CipherContext::adopt(EVP_CIPHER_CTX_new());
     if (!cipher || !made.context_ ||
         EVP_CipherInit_ex2(made.context_.get(), cipher.get(), key.data(), made.chained_, encrypts, nullptr) != 1 ||
         EVP_CIPHER_CTX_set_padding(made.context_.get(), 0) != 1) {
-      return unexpected(Error::unavailable("EVP_CipherInit_ex2", "this OpenSSL lacks the cipher"));
+      return unexpected(
+          gsskey::detail::openssl_failure(Error::unavailable("EVP_CipherInit_ex2", "this OpenSSL lacks the cipher")));
     }
     return made;
   }

@@ -8,10 +8,10 @@
 #include <openssl/rand.h>
 #include <time.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -19,6 +19,7 @@
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
+#include <gsskey/openssl/failure.hpp>
 #include <gsskey/openssl/owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
@@ -51,7 +52,7 @@ inline constexpr const char* seal_fault_texts[] = {
     "the seal has expired",
 };
 [[nodiscard]] inline Error seal_error(SealFault fault) noexcept {
-  return Error::policy("open_seal", 0, seal_fault_texts[static_cast<std::size_t>(fault)]);
+  return Error::seal("open_seal", static_cast<std::uint32_t>(fault), seal_fault_texts[static_cast<std::size_t>(fault)]);
 }
 
 /// Which build of the GSS library this process has loaded: the build-id that the linker gave it, the first 20 bytes;
@@ -110,21 +111,9 @@ struct LibraryBuild {
   }
 };
 
-using Cipher = gsskey::detail::Owner<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>;
-
-/// The algorithms, fetched once: to look them up for each seal takes longer than to seal. Empty if OpenSSL has none.
-struct SealAlgorithms {
-  [[nodiscard]] static const EVP_CIPHER* aes_256_gcm() noexcept {
-    static const auto fetched =
-        gsskey::detail::Owner<EVP_CIPHER, &EVP_CIPHER_free>::adopt(EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr));
-    return fetched.get();
-  }
-  [[nodiscard]] static const EVP_MD* sha256() noexcept {
-    static const auto fetched =
-        gsskey::detail::Owner<EVP_MD, &EVP_MD_free>::adopt(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
-    return fetched.get();
-  }
-};
+using SealCipher = gsskey::detail::Owner<EVP_CIPHER, &EVP_CIPHER_free>;
+using SealDigest = gsskey::detail::Owner<EVP_MD, &EVP_MD_free>;
+using SealCipherContext = gsskey::detail::Owner<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_free>;
 
 /// How a seal begins. Numbers are big-endian:
 ///     0 "gssS"   4 format, 1   5 initial of the implementation   6 its build   26 expiry, in seconds since 1970
@@ -156,18 +145,14 @@ struct SealLayout {
 
 /// What open_seal() found wrong; SealFault::none for Errors from elsewhere.
 [[nodiscard]] inline SealFault seal_fault(const Error& error) noexcept {
-  if (error.domain() != Domain::policy) return SealFault::none;
-  for (std::size_t at = 1; at < std::size(gss_detail::seal_fault_texts); ++at) {
-    if (error.text() == detail::view_of(gss_detail::seal_fault_texts[at])) return static_cast<SealFault>(at);
-  }
-  return SealFault::none;
+  return error.domain() == Domain::seal ? static_cast<SealFault>(error.minor_status()) : SealFault::none;
 }
 
 /// Tells keys apart without telling a key: 64 bits of a hash.
 struct SealKeyId {
   unsigned char bytes[8];
 
-  /// Of the key that `sealed` was made with, or so it says. Errors: policy, as those of open_seal().
+  /// Of the key that `sealed` was made with, or so it says. Errors: seal, as those of open_seal().
   [[nodiscard]] static Result<SealKeyId> of(ByteView sealed) noexcept {
     using Layout = gss_detail::SealLayout;
     if (!(sealed.subview(0, sizeof Layout::magic) == ByteView{Layout::magic})) {
@@ -193,18 +178,21 @@ class SealKey {
  public:
   static constexpr std::size_t size = 32;
 
-  /// Of OpenSSL's generator for secrets. Errors: policy, if that gives none; system (ENOMEM).
+  /// Of OpenSSL's generator for secrets. Errors: policy, if that gives none; those of from_bytes().
   [[nodiscard]] static Result<SealKey> generate() noexcept {
     auto bytes = SecretBytes::with_size(size);
     if (!bytes) return unexpected(bytes.error());
+    ERR_clear_error();
     if (RAND_priv_bytes(bytes->data(), static_cast<int>(size)) != 1) {
-      return unexpected(Error::policy("RAND_priv_bytes", 0, "OpenSSL gives no random bytes"));
+      return unexpected(detail::openssl_failure(Error::policy("RAND_priv_bytes", 0, "OpenSSL gives no random bytes")));
     }
     return from_bytes(*std::move(bytes));
   }
-  /// Those of bytes() elsewhere. Errors: usage, if they are not 32.
+  /// Those of bytes() elsewhere. Errors: usage, if they are not 32; policy, if OpenSSL has no SHA-256 or AES-256-GCM;
+  /// system (ENOMEM).
   [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
     if (bytes.size() != size) return unexpected(Error::usage("SealKey", "a sealing key has 32 bytes"));
+    ERR_clear_error();
     SealKey key;
     // HKDF would be more than is needed: the key is uniformly random, and 64 bits of a hash do not tell it.
     static constexpr char label[] = "gsskey seal key id";
@@ -212,11 +200,17 @@ class SealKey {
     std::memcpy(input, label, sizeof label);
     std::memcpy(input + sizeof label, bytes.data(), size);
     unsigned char digest[EVP_MAX_MD_SIZE];
-    const EVP_MD* const sha256 = gss_detail::SealAlgorithms::sha256();
-    const bool done = sha256 != nullptr && EVP_Digest(input, sizeof input, digest, nullptr, sha256, nullptr) == 1;
+    const auto sha256 = gss_detail::SealDigest::adopt(EVP_MD_fetch(nullptr, "SHA2-256", nullptr));
+    const bool done = sha256 && EVP_Digest(input, sizeof input, digest, nullptr, sha256.get(), nullptr) == 1;
     OPENSSL_cleanse(input, sizeof input);
-    if (!done) return unexpected(Error::policy("EVP_Digest", 0, "OpenSSL has no SHA-256"));
+    if (!done) {
+      return unexpected(detail::openssl_failure(Error::policy("EVP_Digest", 0, "OpenSSL has no SHA-256")));
+    }
     std::memcpy(key.id_.bytes, digest, sizeof key.id_.bytes);
+    key.cipher_ = gss_detail::SealCipher::adopt(EVP_CIPHER_fetch(nullptr, "AES-256-GCM", nullptr));
+    if (!key.cipher_) {
+      return unexpected(detail::openssl_failure(Error::policy("EVP_CIPHER_fetch", 0, "OpenSSL has no AES-256-GCM")));
+    }
     key.bytes_ = std::move(bytes);
     return key;
   }
@@ -224,12 +218,15 @@ class SealKey {
   [[nodiscard]] const SealKeyId& id() const noexcept { return id_; }
   /// To be kept where only those can read it who may open the seals. Empty after a move.
   [[nodiscard]] const SecretBytes& bytes() const noexcept { return bytes_; }
+  /// AES-256-GCM, for seal() and open_seal(): to look it up takes longer than to seal.
+  [[nodiscard]] const EVP_CIPHER* cipher() const noexcept { return cipher_.get(); }
 
  private:
   SealKey() noexcept = default;
 
   SecretBytes bytes_;
   SealKeyId id_{};
+  gss_detail::SealCipher cipher_;
 };
 
 /// `token`, encrypted and authenticated, beside the implementation and its build, the `mechanism` of the token, and the
@@ -257,23 +254,24 @@ class SealKey {
   out[Layout::mechanism_length] = static_cast<unsigned char>(mechanism.size());
   if (!mechanism.empty()) std::memcpy(out + Layout::mechanism, mechanism.data(), mechanism.size());
 
-  const EVP_CIPHER* const algorithm = gss_detail::SealAlgorithms::aes_256_gcm();
-  const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
+  ERR_clear_error();
+  const auto cipher = gss_detail::SealCipherContext::adopt(EVP_CIPHER_CTX_new());
   int size = 0;
-  if (RAND_bytes(out + Layout::nonce, static_cast<int>(Layout::nonce_size)) != 1 || algorithm == nullptr || !cipher ||
-      EVP_EncryptInit_ex2(cipher.get(), algorithm, key.bytes().data(), out + Layout::nonce, nullptr) != 1 ||
+  if (RAND_bytes(out + Layout::nonce, static_cast<int>(Layout::nonce_size)) != 1 || !cipher ||
+      EVP_EncryptInit_ex2(cipher.get(), key.cipher(), key.bytes().data(), out + Layout::nonce, nullptr) != 1 ||
       EVP_EncryptUpdate(cipher.get(), nullptr, &size, out, static_cast<int>(header_size)) != 1 ||
       EVP_EncryptUpdate(cipher.get(), out + header_size, &size, token.data(), static_cast<int>(token.size())) != 1 ||
       EVP_EncryptFinal_ex(cipher.get(), out + header_size + size, &size) != 1 ||
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(Layout::tag_size),
                           out + header_size + token.size()) != 1) {
-    return unexpected(Error::policy(operation, 0, "OpenSSL does not seal with AES-256-GCM"));
+    return unexpected(detail::openssl_failure(Error::policy(operation, 0, "OpenSSL does not seal with AES-256-GCM")));
   }
   return sealed;
 }
 
 /// The token again, if nothing of the seal was changed, and it is of this implementation in this build, of a mechanism
-/// that M accepts, and not expired. Errors: policy, of which seal_fault() tells the kind; usage; system (ENOMEM).
+/// that M accepts, and not expired. Errors: seal, of which seal_fault() tells the kind; usage; policy, if OpenSSL
+/// refuses; system (ENOMEM).
 template <Mechanism M>
 [[nodiscard]] Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
   using Layout = gss_detail::SealLayout;
@@ -289,18 +287,22 @@ template <Mechanism M>
   auto token = SecretBytes::with_size(token_size);
   if (!token) return token;
 
-  const EVP_CIPHER* const algorithm = gss_detail::SealAlgorithms::aes_256_gcm();
-  const auto cipher = gss_detail::Cipher::adopt(EVP_CIPHER_CTX_new());
+  ERR_clear_error();
+  const auto cipher = gss_detail::SealCipherContext::adopt(EVP_CIPHER_CTX_new());
   auto* const tag = const_cast<unsigned char*>(in + header_size + token_size);  // which is only read
   int size = 0;
-  if (algorithm == nullptr || !cipher ||
-      EVP_DecryptInit_ex2(cipher.get(), algorithm, key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
+  if (!cipher ||
+      EVP_DecryptInit_ex2(cipher.get(), key.cipher(), key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
       EVP_DecryptUpdate(cipher.get(), nullptr, &size, in, static_cast<int>(header_size)) != 1 ||
       EVP_DecryptUpdate(cipher.get(), token->data(), &size, in + header_size, static_cast<int>(token_size)) != 1 ||
       EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(Layout::tag_size), tag) != 1) {
-    return unexpected(Error::policy("EVP_DecryptUpdate", 0, "OpenSSL does not open AES-256-GCM"));
+    return unexpected(
+        detail::openssl_failure(Error::policy("EVP_DecryptUpdate", 0, "OpenSSL does not open AES-256-GCM")));
   }
   if (EVP_DecryptFinal_ex(cipher.get(), token->data() + size, &size) != 1) {
+    if (detail::take_openssl_cause() == detail::OpensslCause::memory) {
+      return unexpected(Error::system("EVP_DecryptFinal_ex", ENOMEM));
+    }
     return unexpected(gss_detail::seal_error(SealFault::altered));
   }
   // From here on all of it is as it was sealed.

@@ -152,9 +152,6 @@ class SealingKey : public detail::DerivedKeys<SealingKey, true> {
   }
 };
 
-/// What opening came to.
-enum class Opened : unsigned char { whole, forged, failed };
-
 /// Ke and Ki of one usage, to decrypt. One thread at a time.
 class OpeningKey : public detail::DerivedKeys<OpeningKey, false> {
  public:
@@ -174,14 +171,15 @@ class OpeningKey : public detail::DerivedKeys<OpeningKey, false> {
         if (!checksum_.update(part)) return Opened::failed;
         done += part.size();
       }
-      if (!checksum_.matches(mac)) return Opened::forged;
+      if (const auto verdict = checksum_.verify(mac); verdict != Opened::whole) return verdict;
     }
     unsigned char work[detail::small_message];
     const bool decrypted = decrypt(sealed, total, body, body_size, trailer, work);
     OPENSSL_cleanse(work, total < sizeof work ? total : 2 * block_size);
-    if (decrypted && (encrypts_first_ || checksum_.matches(mac))) return Opened::whole;
-    if (body_size != 0) OPENSSL_cleanse(body, body_size);
-    return decrypted ? Opened::forged : Opened::failed;
+    auto verdict = Opened::failed;
+    if (decrypted) verdict = encrypts_first_ ? Opened::whole : checksum_.verify(mac);
+    if (verdict != Opened::whole && body_size != 0) OPENSSL_cleanse(body, body_size);
+    return verdict;
   }
 
  private:

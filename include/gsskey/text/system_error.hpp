@@ -120,7 +120,7 @@ class Krb5Category final : public std::error_category {
   }
 };
 
-/// Values: those domains of Error that have no numbers of their own: usage, policy, unavailable.
+/// Values: the domains of Error that are refusals: usage, policy, unavailable, seal.
 class RefusalCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "gsskey"; }
@@ -132,6 +132,8 @@ class RefusalCategory final : public std::error_category {
         return "what was demanded was not granted";
       case Domain::unavailable:
         return GSSKEY_GSS_NAME " lacks the call";
+      case Domain::seal:
+        return "a seal that does not open";
       default:
         return "unknown";
     }
@@ -144,6 +146,8 @@ class RefusalCategory final : public std::error_category {
         return std::errc::permission_denied;
       case Domain::unavailable:
         return std::errc::function_not_supported;
+      case Domain::seal:
+        return std::errc::bad_message;
       default:
         return {value, *this};
     }
@@ -189,6 +193,7 @@ class RefusalCategory final : public std::error_category {
     case Domain::usage:
     case Domain::policy:
     case Domain::unavailable:
+    case Domain::seal:
       return {static_cast<int>(error.domain()), refusal_category()};
     default:
       return {minor != 0 ? minor : EIO, std::generic_category()};
