@@ -1,8 +1,9 @@
 // examples/co_echo_server: an echo service in coroutines: one thread for all connections, others for the steps of
 // handshakes, which may block.
 //
-//   co_echo_server [--openssl] PORT SERVICE HOST      port 0: a free one
+//   co_echo_server [--openssl] [--allow PRINCIPAL]... PORT SERVICE HOST      port 0: a free one
 //
+// Without --allow: whoever has authenticated.
 // With --openssl sessions are MessageProtectors instead of SecurityContexts: the peer cannot tell.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
@@ -26,17 +27,19 @@
 #include <utility>
 #include <variant>
 
+#include "allow.hpp"
 #include "print.hpp"
 
 using namespace gsskey;
 using asio::ip::tcp;
+using example::AllowList;
 using example::in_words;
 
 namespace {
 
 template <class Context>
 asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Accept> credential,
-                              asio::thread_pool& pool) {
+                              const AllowList& allowed, asio::thread_pool& pool) {
   using namespace asio::experimental::awaitable_operators;
   // Limits of time are the host's: whichever ends first cancels the other.
   asio::steady_timer deadline{socket.get_executor(), std::chrono::seconds{10}};
@@ -54,6 +57,10 @@ asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Acce
     co_return;
   }
   example::print(*context);
+  if (auto admitted = allowed.admit(*context); !admitted) {
+    std::cerr << "co_echo_server: " << in_words(admitted.error()) << '\n';
+    co_return;
+  }
 
   // From here on an ordinary stream of Asio, whose bytes are encrypted on the wire.
   SecureStream stream{std::move(socket), *std::move(context)};
@@ -78,16 +85,16 @@ void report(std::exception_ptr thrown) { example::print_thrown("co_echo_server",
 
 template <class Context>
 asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, Accept> credential,
-                             asio::thread_pool& pool) {
+                             const AllowList& allowed, asio::thread_pool& pool) {
   while (true) {
     auto socket = co_await listener.async_accept(asio::use_awaitable);
     socket.set_option(tcp::no_delay{true});
-    asio::co_spawn(listener.get_executor(), session<Context>(std::move(socket), credential, pool), report);
+    asio::co_spawn(listener.get_executor(), session<Context>(std::move(socket), credential, allowed, pool), report);
   }
 }
 
 template <class Context>
-Result<void> serve(unsigned short port, const char* service, const char* host) {
+Result<void> serve(unsigned short port, const char* service, const char* host, const AllowList& allowed) {
   auto name = Name::host_service(service, host);
   if (!name) return unexpected(name.error());
   auto credential = Credential<mech::Krb5, Accept>::acquire(*name);
@@ -99,7 +106,7 @@ Result<void> serve(unsigned short port, const char* service, const char* host) {
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept<Context>(listener, *credential, pool), report);
+  asio::co_spawn(io, accept<Context>(listener, *credential, allowed, pool), report);
   io.run();
   pool.join();
   return {};
@@ -108,13 +115,15 @@ Result<void> serve(unsigned short port, const char* service, const char* host) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const AllowList allowed = example::allow_list("co_echo_server", argc, argv);
   const bool with_openssl = argc == 5 && std::string_view{argv[1]} == "--openssl";
   if (argc != 4 && !with_openssl) {
-    std::cerr << "usage: co_echo_server [--openssl] PORT SERVICE HOST\n";
+    std::cerr << "usage: co_echo_server [--openssl] [--allow PRINCIPAL]... PORT SERVICE HOST\n";
     return 2;
   }
   const auto run = with_openssl ? serve<MessageProtector> : serve<SecurityContext<mech::Krb5>>;
-  const auto served = run(static_cast<unsigned short>(std::atoi(argv[argc - 3])), argv[argc - 2], argv[argc - 1]);
+  const auto served =
+      run(static_cast<unsigned short>(std::atoi(argv[argc - 3])), argv[argc - 2], argv[argc - 1], allowed);
   if (!served) std::cerr << "co_echo_server: " << in_words(served.error()) << '\n';
   return served ? 0 : 1;
 }

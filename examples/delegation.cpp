@@ -1,7 +1,8 @@
 // examples/delegation: a front end. What its clients send, it sends on to a back end as these clients, with the
 // credentials that they delegated to it.
 //
-//   delegation [--once] [--port NUMBER] SERVICE HOST BACK-END-HOST BACK-END-PORT BACK-END-SERVICE
+//   delegation [--once] [--port NUMBER] [--allow PRINCIPAL]... SERVICE HOST BACK-END-HOST BACK-END-PORT
+//              BACK-END-SERVICE
 //
 // Its clients are examples/client --delegate and MIT's gss-client -d; the back end is examples/server. The key of
 // SERVICE/HOST must be in the keytab (KRB5_KTNAME). It listens on the loopback interface.
@@ -15,6 +16,7 @@
 
 #include <gsskey/gss.hpp>
 
+#include "allow.hpp"
 #include "deliver.hpp"
 #include "print.hpp"
 #include "sample_wire.hpp"
@@ -28,6 +30,7 @@ namespace {
 using Krb5 = mech::Krb5;
 
 struct Options {
+  AllowList allowed;
   bool once = false;
   std::uint16_t port = 4445;
   const char* service = nullptr;
@@ -53,6 +56,7 @@ Result<void> forward(const Socket& socket, const Credential<Krb5, Accept>& crede
   auto context = drive(Acceptor<Krb5>{credential, wanted}, wire);
   if (!context) return unexpected(context.error());
   print(*context);
+  if (auto admitted = options.allowed.admit(*context); !admitted) return admitted;
 
   while (true) {
     auto frame = wire.receive_frame();
@@ -94,7 +98,8 @@ Result<void> run(const Options& options) {
 }
 
 int usage() {
-  std::cerr << "usage: delegation [--once] [--port NUMBER] SERVICE HOST BACK-END-HOST BACK-END-PORT BACK-END-SERVICE\n";
+  std::cerr << "usage: delegation [--once] [--port NUMBER] [--allow PRINCIPAL]... SERVICE HOST BACK-END-HOST "
+               "BACK-END-PORT BACK-END-SERVICE\n";
   return 2;
 }
 
@@ -102,7 +107,7 @@ int usage() {
 
 int main(int argc, char** argv) {
   std::cout << std::unitbuf;  // whoever waits for our first line shall see it
-  Options options;
+  Options options{.allowed = allow_list("delegation", argc, argv)};
   int at = 1;
   for (; at < argc && argv[at][0] == '-'; ++at) {
     const std::string_view option = argv[at];

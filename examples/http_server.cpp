@@ -2,6 +2,7 @@
 //
 //   http_server PORT HOST                              port 0: a free one
 //   http_server PORT HOST CERTIFICATE KEY [--bound]    over TLS, and the logins are bound to the certificate (RFC 5929)
+//               [--allow PRINCIPAL]...                 without: whoever has logged in
 //
 // The key of HTTP/HOST must be in the keytab (KRB5_KTNAME). curl --negotiate -u : http://HOST:PORT/ logs in. Who binds
 // to another certificate is refused, and with --bound who binds to none, as curl does (not on Heimdal, which cannot
@@ -25,6 +26,7 @@
 #include <string_view>
 #include <utility>
 
+#include "allow.hpp"
 #include "http_text.hpp"
 #include "http_tls.hpp"
 #include "print.hpp"
@@ -39,6 +41,7 @@ struct Service {
   Credential<Spnego, Accept> key;
   std::optional<asio::ssl::context> tls;
   ContextFlags demand;
+  example::AllowList allowed;
   asio::thread_pool pool{2};
 };
 
@@ -59,13 +62,17 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
     bool goes_on = true;
     if (!judged.answer) {
       const HttpRefusal& refusal = judged.answer.error();
-      std::cerr << "http_server: " << refusal.status << ' ' << example::in_words(refusal.error) << std::endl;
+      if (!refusal.is_challenge) {
+        std::cerr << "http_server: " << refusal.status << ' ' << example::in_words(refusal.error) << std::endl;
+      }
       goes_on = refusal.status == 401;
-      reply = example::response(goes_on ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate, "No.\n");
-    } else if (!judged.answer->context) {
-      reply = example::response("401 Unauthorized", judged.answer->www_authenticate, "Who are you?\n");
+      reply = example::response(goes_on ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
+                                refusal.is_challenge ? "Who are you?\n" : "No.\n");
+    } else if (auto admitted = service.allowed.admit(judged.answer->context); !admitted) {
+      std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
+      reply = example::response("403 Forbidden", judged.answer->www_authenticate, "Not you.\n");
     } else {
-      const auto info = judged.answer->context->inquire();
+      const auto info = judged.answer->context.inquire();
       const std::string name = info ? example::name_or(info->initiator, "whoever") : "whoever";
       reply = example::response("200 OK", judged.answer->www_authenticate, "Hello " + name + "\n");
     }
@@ -96,6 +103,7 @@ asio::awaitable<void> accept(tcp::acceptor& listener, Service& service) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  auto allowed = example::allow_list("http_server", argc, argv);
   const bool bound = argc == 6 && std::string_view{argv[5]} == "--bound";
   if (argc != 3 && argc != 5 && !bound) return 2;
   const auto name = Name::host_service("HTTP", argv[2]);
@@ -105,7 +113,8 @@ int main(int argc, char** argv) {
     return 1;
   }
   asio::io_context io;
-  Service service{*std::move(credential), {}, bound ? ContextFlag::channel_bound : ContextFlags{}};  // ends before `io`
+  // Ends before `io`.
+  Service service{*std::move(credential), {}, bound ? ContextFlag::channel_bound : ContextFlags{}, std::move(allowed)};
   if (argc > 3) service.tls = example::tls_server(argv[3], argv[4]);
   asio::signal_set signals{io, SIGINT, SIGTERM};
   signals.async_wait([&io](std::error_code, int) { io.stop(); });

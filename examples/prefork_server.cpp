@@ -1,7 +1,9 @@
 // examples/prefork_server: one process does the handshakes, and four others, without the keytab, serve the connections.
 //
-//   prefork_server [PORT] SERVICE HOST
+//   prefork_server [--as USER] [PORT] SERVICE HOST
 //
+// --as USER: clients must be ones that may act as this user of the machine (.k5login, auth_to_local); without, whoever
+// has authenticated may.
 // Started as root, the workers are nobody. Its clients are examples/client and MIT's gss-client. It listens on the
 // loopback interface until SIGTERM; the workers end with it. What a worker that is killed had in its hands is lost, and
 // the acceptor says so: a connection is never served twice. SPDX-License-Identifier: MIT
@@ -16,10 +18,12 @@
 #include <deque>
 #include <iostream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/local_name.hpp>
 #include <gsskey/handoff/sealed_context.hpp>
 
 #include "pass_socket.hpp"
@@ -123,12 +127,17 @@ Result<Workers> start_workers(int count, KeyringRef session) {
 
 /// The acceptor's: a handshake, and on to the worker that has least to do.
 Result<void> accept(unsigned number, const Socket& socket, const Credential<mech::Krb5, Accept>& credential,
-                    KeyringRef session, Workers& workers) {
+                    const char* user, KeyringRef session, Workers& workers) {
   SampleWire wire{socket.get()};
   auto hello = wire.receive_frame();
   if (!hello) return unexpected(hello.error());
   auto context = drive(Acceptor<mech::Krb5>{credential}, wire);
   if (!context) return unexpected(context.error());
+  if (user != nullptr) {
+    auto info = context->inquire();
+    if (!info) return unexpected(info.error());
+    if (auto allowed = may_act_as(info->initiator, user); !allowed) return allowed;
+  }
   auto parked = handoff::park(std::move(*context), session, {.time_to_live = 30s});
   if (!parked) return unexpected(parked.error());  // and the context still works
   const auto freer = [](const Worker& one, const Worker& other) {
@@ -148,8 +157,8 @@ Result<void> accept(unsigned number, const Socket& socket, const Credential<mech
 volatile std::sig_atomic_t is_over = 0;
 
 /// Until SIGTERM, which interrupts nothing but the wait.
-Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Accept>& credential, KeyringRef session,
-                       Workers& workers) {
+Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Accept>& credential, const char* user,
+                       KeyringRef session, Workers& workers) {
   sigset_t meanwhile;
   sigset_t usual;
   ::sigemptyset(&meanwhile);
@@ -170,14 +179,14 @@ Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Acce
     if (waits[0].revents == 0) continue;
     auto socket = accept_from(listener);
     if (!socket) return unexpected(socket.error());
-    auto accepted = accept(number, *socket, credential, session, workers);
+    auto accepted = accept(number, *socket, credential, user, session, workers);
     if (!accepted) say("connection " + std::to_string(number) + ": " + in_words(accepted.error()));
     ++number;
   }
   return {};
 }
 
-Result<void> run(std::uint16_t port, const char* service, const char* host) {
+Result<void> run(const char* user, std::uint16_t port, const char* service, const char* host) {
   auto session = Keyring::join_session();  // of this process and its workers alone
   if (!session) return unexpected(session.error());
   auto workers = start_workers(4, *session);  // before anything of the keytab is in memory
@@ -192,7 +201,7 @@ Result<void> run(std::uint16_t port, const char* service, const char* host) {
   auto bound = port_of(*listener);
   if (!bound) return unexpected(bound.error());
   std::cout << "listening on 127.0.0.1:" << *bound << std::endl;
-  auto served = serve_all(*listener, *credential, *session, *workers);
+  auto served = serve_all(*listener, *credential, user, *session, *workers);
   for (Worker& worker : *workers) worker.finish();
   const auto left = session->members();
   say("ends; keys that are left: " + (left ? std::to_string(left->size()) : in_words(left.error())));
@@ -202,9 +211,15 @@ Result<void> run(std::uint16_t port, const char* service, const char* host) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const char* user = nullptr;
+  if (argc > 2 && std::string_view{argv[1]} == "--as") {
+    user = argv[2];
+    argc -= 2;
+    argv += 2;
+  }
   if (argc != 3 && argc != 4) return 2;
   const auto port = static_cast<std::uint16_t>(argc == 4 ? std::atoi(argv[1]) : 4444);
-  const auto done = run(port, argv[argc - 2], argv[argc - 1]);
+  const auto done = run(user, port, argv[argc - 2], argv[argc - 1]);
   if (done) return 0;
   std::cerr << "prefork_server: " << in_words(done.error()) << '\n';
   return 1;

@@ -1,8 +1,9 @@
 // examples/s4u_service: a service that has authenticated a user by other means, a web login say, sends a message to
 // another service as that user, whose password it does not know (S4U2Self, then S4U2Proxy).
 //
-//   s4u_service SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE
+//   s4u_service [--allow PRINCIPAL]... SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE
 //
+// --allow: the users that it may be asked to act as; without, any that the realm knows.
 // The target is examples/server. The keys of SERVICE/HOST must be in the keytab (KRB5_KTNAME) and in the client keytab
 // (KRB5_CLIENT_KTNAME), and the KDC must let it act for users towards the target. MIT krb5 only; the KDC may be
 // Heimdal's or Active Directory.
@@ -14,6 +15,7 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/impersonation.hpp>
 
+#include "allow.hpp"
 #include "deliver.hpp"
 #include "print.hpp"
 
@@ -30,6 +32,7 @@ struct Options {
   const char* port;
   const char* target_service;
   std::string_view message;
+  AllowList allowed;
 };
 
 Result<void> run(const Options& options) {
@@ -45,6 +48,7 @@ Result<void> run(const Options& options) {
   if (!user) return unexpected(user.error());
   auto info = user->inquire();
   if (!info) return unexpected(info.error());
+  if (auto admitted = options.allowed.admit(info->name); !admitted) return admitted;  // as the KDC names the user
   auto behind = impersonator(*user);
   if (!behind) return unexpected(behind.error());
   std::cout << name_or(*behind, "nobody") << " acts for " << name_or(info->name, "somebody") << '\n';
@@ -57,11 +61,14 @@ Result<void> run(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  auto allowed = allow_list("s4u_service", argc, argv);
   if (argc != 8) {
-    std::cerr << "usage: s4u_service SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE\n";
+    std::cerr
+        << "usage: s4u_service [--allow PRINCIPAL]... SERVICE HOST USER TARGET-HOST PORT TARGET-SERVICE MESSAGE\n";
     return 2;
   }
-  if (const auto done = run({argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7]}); !done) {
+  if (const auto done = run({argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], std::move(allowed)});
+      !done) {
     std::cerr << "s4u_service: " << in_words(done.error()) << '\n';
     return 1;
   }

@@ -1,8 +1,9 @@
 // examples/server: who authenticates to it, how, and what they say. Its clients are examples/client and MIT's
 // gss-client.
 //
-//   server [--spnego] [--once] [--port NUMBER] SERVICE HOST
+//   server [--spnego] [--once] [--port NUMBER] [--allow PRINCIPAL]... SERVICE HOST
 //
+// Without --allow: whoever has authenticated.
 // The key of SERVICE/HOST must be in the keytab (KRB5_KTNAME). It listens on the loopback interface.
 // SPDX-License-Identifier: MIT
 #include <cerrno>
@@ -14,6 +15,7 @@
 
 #include <gsskey/gss.hpp>
 
+#include "allow.hpp"
 #include "print.hpp"
 #include "sample_wire.hpp"
 #include "socket.hpp"
@@ -24,6 +26,7 @@ using namespace example;
 namespace {
 
 struct Options {
+  AllowList allowed;
   bool spnego = false;
   bool once = false;
   std::uint16_t port = 4444;
@@ -52,7 +55,7 @@ Result<void> answer(SecurityContext<M>& context, SampleWire& wire, Frame frame) 
 
 /// One connection: a handshake, then messages until the client says goodbye.
 template <Mechanism M>
-Result<void> serve(const Socket& socket, const Credential<M, Accept>& credential) {
+Result<void> serve(const Socket& socket, const Credential<M, Accept>& credential, const AllowList& allowed) {
   SampleWire wire{socket.get()};
   auto hello = wire.receive_frame();
   if (!hello) return unexpected(hello.error());
@@ -63,6 +66,7 @@ Result<void> serve(const Socket& socket, const Credential<M, Accept>& credential
   auto context = drive(Acceptor<M>{credential}, wire);
   if (!context) return unexpected(context.error());
   print(*context);
+  if (auto admitted = allowed.admit(*context); !admitted) return admitted;
 
   while (true) {
     auto frame = wire.receive_frame();
@@ -89,7 +93,7 @@ Result<void> serve_all(const Options& options) {
   while (true) {
     auto socket = accept_from(*listener);
     if (!socket) return unexpected(socket.error());
-    auto served = serve(*socket, *credential);
+    auto served = serve(*socket, *credential, options.allowed);
     if (options.once) return served;
     if (!served) std::cerr << "server: " << in_words(served.error()) << '\n';  // the next client may do better
   }
@@ -105,7 +109,7 @@ Result<void> run(const Options& options) {
 }
 
 int usage() {
-  std::cerr << "usage: server [--spnego] [--once] [--port NUMBER] SERVICE HOST\n";
+  std::cerr << "usage: server [--spnego] [--once] [--port NUMBER] [--allow PRINCIPAL]... SERVICE HOST\n";
   return 2;
 }
 
@@ -113,7 +117,7 @@ int usage() {
 
 int main(int argc, char** argv) {
   std::cout << std::unitbuf;  // whoever waits for our first line shall see it
-  Options options;
+  Options options{.allowed = allow_list("server", argc, argv)};
   int at = 1;
   for (; at < argc && argv[at][0] == '-'; ++at) {
     const std::string_view option = argv[at];

@@ -2,7 +2,7 @@
 // the channel binding (RFC 9266) says that both have the same two ends: somebody between them, with a certificate that
 // the client takes, gets the Kerberos tokens and can do nothing with them.
 //
-//   tls_channel_binding server CERTIFICATE KEY SERVICE HOST      one connection, one message
+//   tls_channel_binding server CERTIFICATE KEY SERVICE HOST [--allow PRINCIPAL]...    one connection, one message
 //   tls_channel_binding client AUTHORITY HOST PORT SERVICE MESSAGE [--unbound]
 // SPDX-License-Identifier: MIT
 #include <csignal>
@@ -13,6 +13,7 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/openssl/channel_bindings.hpp>
 
+#include "allow.hpp"
 #include "print.hpp"
 #include "socket.hpp"
 #include "tls_stream.hpp"
@@ -24,7 +25,7 @@ namespace {
 
 using Krb5 = mech::Krb5;
 
-Result<void> serve(char** argument) {
+Result<void> serve(char** argument, const AllowList& allowed) {
   const auto settings = TlsSettings::adopt(SSL_CTX_new(TLS_server_method()));
   if (SSL_CTX_use_certificate_chain_file(settings.get(), argument[0]) != 1 ||
       SSL_CTX_use_PrivateKey_file(settings.get(), argument[1], SSL_FILETYPE_PEM) != 1) {
@@ -53,6 +54,7 @@ Result<void> serve(char** argument) {
   auto context = drive(Acceptor<Krb5>{*credential, options}, wire);
   if (!context) return unexpected(context.error());
   print(*context);
+  if (auto admitted = allowed.admit(*context); !admitted) return admitted;
   auto message = wire.receive(65536);
   if (!message) return unexpected(message.error());
   std::cout << "message " << quoted(message->text()) << '\n';
@@ -88,12 +90,13 @@ Result<void> connect(char** argument, bool bound) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  const AllowList allowed = allow_list("server", argc, argv);
   const std::string_view role = argc > 1 ? argv[1] : "";
   const bool unbound = argc == 8 && std::string_view{argv[7]} == "--unbound";
   const bool serves = role == "server" && argc == 6;
   if (!serves && !(role == "client" && (argc == 7 || unbound))) return 2;
   std::signal(SIGPIPE, SIG_IGN);
-  const auto done = serves ? serve(argv + 2) : connect(argv + 2, !unbound);
+  const auto done = serves ? serve(argv + 2, allowed) : connect(argv + 2, !unbound);
   if (!done) std::cerr << role << ": " << in_words(done.error()) << '\n';
   return done ? 0 : 1;
 }

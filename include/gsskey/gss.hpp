@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gsskey/core/answer.hpp>           // IWYU pragma: export
 #include <gsskey/core/bytes.hpp>            // IWYU pragma: export
 #include <gsskey/core/config.hpp>           // IWYU pragma: export
 #include <gsskey/core/error.hpp>            // IWYU pragma: export

@@ -34,9 +34,16 @@ MechName<mech::Krb5> principal(const std::string& name) {
 MechName<mech::Krb5> member(const std::string& name) { return principal(realm().principal(name)); }
 
 bool may(const Name& name, const char* user) {
-  const bool answer = must(may_act_as(name, must(Name::user(user))));
-  CHECK(must(may_act_as(name, user)) == answer);
-  return answer;
+  const auto by_name = may_act_as(name, must(Name::user(user)));
+  const auto in_words = may_act_as(name, user);
+  CHECK(by_name.has_value() == in_words.has_value());
+  for (const auto& answer : {by_name, in_words}) {
+    if (answer) continue;
+    const auto shown = must(name.display());
+    CHECK(answer.error().domain() == Domain::policy);
+    CHECK(answer.error().text() == std::string{shown.text()} + " may not act as the local user " + user);
+  }
+  return by_name.has_value();
 }
 
 }  // namespace

@@ -61,6 +61,8 @@ std::string utf16(const std::string& text) {
 
 /// By how many values gss_get_name_attribute is made to say that there are more; -1: not at all.
 int more_values = -1;
+/// Whether gss_get_name_attribute is made to vouch for nothing.
+bool vouches_for_nothing = false;
 
 }  // namespace
 
@@ -76,6 +78,7 @@ extern "C" OM_uint32 gss_get_name_attribute(OM_uint32* minor, gss_name_t name, g
     *more = more_values--;
   else if (more_values == 0)
     *more = 0;
+  if (vouches_for_nothing) *authenticated = 0;
   return major;
 }
 
@@ -172,6 +175,19 @@ TEST_CASE("several values: all are visited, none is taken for the only one") {
   CHECK(name_attribute(name, "urn:mspac:"));
 }
 
+TEST_CASE("a value that nobody vouches for is visited, and not taken for the attribute's") {
+  const Name name = peer();
+  vouches_for_nothing = true;
+  const auto taken = name_attribute(name, "urn:mspac:");
+  bool is_authenticated = true;
+  CHECK(must(for_each_attribute_value(
+            name, "urn:mspac:", [&](AttributeValue&& value) { is_authenticated = value.is_authenticated; })) == 1);
+  vouches_for_nothing = false;
+  REQUIRE_FALSE(taken);
+  CHECK(taken.error().domain() == Domain::policy);
+  CHECK_FALSE(is_authenticated);
+}
+
 TEST_CASE("a list of values that does not end is ended") {
   const Name name = peer();
   more_values = 1 << 20;
@@ -190,7 +206,7 @@ TEST_CASE("a composite name carries its attributes; MIT krb5 calls them authenti
   CHECK(exported.find(pac[0]) != std::string::npos);
   CHECK(exported.substr(0, 2) == "\x04\x02");  // RFC 6680 section 7.8
   const auto imported = must(Name::import_name<name_type::composite_export>(exported));
-  CHECK(must(imported.equals(name)));
+  CHECK(imported.equals(name).yes());
   CHECK(values_of(imported, "urn:mspac:") == pac);
   const auto at = exported.rfind(utf16("alice"));
   REQUIRE(at != std::string::npos);

@@ -63,6 +63,12 @@ def refusals(cases, programs):
                 ("server", server.stop(), server.output, 0,
                  [r"^co_echo_server: gss_accept_sec_context \(krb5\): \w+", "longer token than is allowed"]))
 
+    for options in [[], ["--openssl"]]:
+        server, port = start(programs, *options, "--allow", "bob@GSSKEY.TEST")
+        code, output = run([programs.co_echo_client, HOST, port, "host", "hello"])
+        cases.check(f"a client that is not allowed {options}", ("client", code, output, 1, ["!^echo"]),
+                    ("server", server.stop(), server.output, 0, [f"^co_echo_server: --allow: {USER} is not allowed$"]))
+
     server = Program([programs.co_echo_server, "0", "nosuch", HOST])
     cases.check("a server without a key", ("server", server.finish(), server.output, 1,
                                            [r"^co_echo_server: gss_acquire_cred \(krb5\): \w+"]))

@@ -8,8 +8,8 @@ USER, FRONT, BACK = "alice@GSSKEY.TEST", "host/localhost", "other/localhost"
 MESSAGE = "attack at dawn"
 
 
-def front_end(programs, back_port):
-    return start_server(programs.delegation, arguments=[HOST, str(back_port), "other"])
+def front_end(programs, back_port, *options):
+    return start_server(programs.delegation, *options, arguments=[HOST, str(back_port), "other"])
 
 
 def to_the_back(cases, programs):
@@ -43,6 +43,12 @@ def nothing_delegated(cases, programs):
     cases.check("without delegation the front end does nothing",
                 ("client", code, output, 1, []),
                 ("front end", front.finish(), front.output, 1, [r"^delegation: .*: delegate$", f"!{BACK}"]))
+    front, port = front_end(programs, back_port, "--allow", "bob@GSSKEY.TEST")
+    code, output = run([programs.client, "--delegate", HOST, str(port), "host", MESSAGE])
+    cases.check("nor for somebody who is not allowed",
+                ("client", code, output, 1, []),
+                ("front end", front.finish(), front.output, 1,
+                 [f"^delegation: --allow: {USER} is not allowed$", f"!{BACK}"]))
     back.stop()
 
 

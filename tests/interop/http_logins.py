@@ -78,6 +78,12 @@ def logins(cases, programs):
     with Server(programs) as server:
         code, output = curl(server.port)
         cases.check("curl that does not log in", ("curl", code, output, 0, ["^Who are you", "^status 401$"]), server.end())
+    for who, greeting, status in [(USER, f"^Hello {USER}$", 200), ("bob@GSSKEY.TEST", "^Not you", 403)]:
+        with Server(programs, "--allow", who) as server:
+            code, output = curl(server.port, "--negotiate", "--user", ":")
+            cases.check(f"curl with a ticket where {who} is allowed",
+                        ("curl", code, output, 0, [greeting, f"^status {status}$"]),
+                        server.end("!^http_server: 4" if status == 200 else f"^http_server: 403 --allow: {USER} is not allowed$"))
     with Server(programs) as server:
         code, output = curl(server.port, "--negotiate", "--user", ":", host="127.0.0.1")
         cases.check("a ticket for a service that the server is not",

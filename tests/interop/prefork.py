@@ -101,4 +101,11 @@ if str(server.process.pid) in dict(workers):
 cases.check("who answered what", ("server", len(problems), server.output + "\n".join(problems), 0, []))
 cases.check("its end", ("server", code, server.output, 0,
                         ["^\\d+ ends; keys that are left: 0$", "!claimed or given up"]))
+
+server = Program([options.prefork_server, "--as", "root", "0", "host", "localhost"])
+ready = server.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n")
+code, output = run([options.client, "localhost", ready.group(1) if ready else "0", "host", "hello"])
+cases.check("a client that may not act as the user", ("client", code, output, 1, ["!message received"]),
+            ("server", server.stop(), server.output, 0,
+             [f"connection 1: gss_userok: {USER} may not act as the local user root$", "!says"]))
 cases.end()

@@ -91,6 +91,19 @@ def both(cases, programs, mechanism, words):
                 ("gss-client", code, output, "fails", []),
                 ("server", server.finish(), server.output, 1, ["^server: .*the client does not want to authenticate$"]))
 
+    server, port = start_server(programs.server, *mechanism, "--allow", "bob@GSSKEY.TEST")
+    code, output = run([*client, str(port), "host", "hello"])
+    cases.check(f"{name}: our client has authenticated and is not allowed",
+                ("client", code, output, 1, ["!message received"]),
+                ("server", server.finish(), server.output, 1,
+                 ["^server: --allow: alice@GSSKEY.TEST is not allowed$", "!^message"]))
+
+    server, port = start_server(programs.server, *mechanism, "--allow", "bob@GSSKEY.TEST", "--allow", "alice@GSSKEY.TEST")
+    code, output = run([*client, str(port), "host", "hello"])
+    cases.check(f"{name}: our client is allowed, beside others",
+                ("client", code, output, 0, ["^message received"]),
+                ("server", server.finish(), server.output, 0, ['^message "hello"']))
+
     other = [] if mechanism else ["--spnego"]
     server, port = start_server(programs.server, *mechanism)
     code, output = run([programs.client, *other, HOST, str(port), "host", "hello"])

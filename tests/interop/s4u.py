@@ -10,8 +10,8 @@ USER, SERVICE, TARGET, FORBIDDEN = "bob@GSSKEY.TEST", "host/localhost", "other/l
 MESSAGE = "attack at dawn"
 
 
-def act(programs, user, port, target):
-    return run([programs.s4u_service, "host", HOST, user, HOST, str(port), target, MESSAGE],
+def act(programs, user, port, target, *options):
+    return run([programs.s4u_service, *options, "host", HOST, user, HOST, str(port), target, MESSAGE],
                KRB5_CLIENT_KTNAME=os.environ["KRB5_KTNAME"])
 
 
@@ -34,6 +34,10 @@ def impersonate(cases, programs):
     code, output = act(programs, "nobody", 1, "other")
     cases.check("not as somebody whom the realm does not know",
                 ("service", code, output, 1, [r"^s4u_service: gss_acquire_cred_impersonate_name \(krb5\): .*not found"]))
+
+    code, output = act(programs, "bob", 1, "other", "--allow", "alice@GSSKEY.TEST")
+    cases.check("not as somebody whom it may not be asked to be",
+                ("service", code, output, 1, [f"^s4u_service: --allow: {USER} is not allowed$"]))
 
 
 def unavailable(cases, programs):

@@ -62,8 +62,8 @@ def main(program, implementation, folder):
     cases = Cases()
     own, other = make_certificate(folder, "server"), make_certificate(folder, "middle")
 
-    def start():
-        server = Program([program, "server", *own, SERVICE, HOST])
+    def start(*options):
+        server = Program([program, "server", *own, SERVICE, HOST, *options])
         return server, int(server.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n").group(1))
 
     def client(authority, port, *options):
@@ -76,6 +76,11 @@ def main(program, implementation, folder):
                 ("client", code, output, 0, [f"^{USER} authenticated to", "^message received$"]),
                 ("server", server.finish(), server.output, 0,
                  [f"^{USER} authenticated to", '^message "attack at dawn"$', bound]))
+
+    server, port = start("--allow", "bob@GSSKEY.TEST")
+    code, output = client(own, port)
+    cases.check("a client that is not allowed", ("client", code, output, 1, ["!message received"]),
+                ("server", server.finish(), server.output, 1, [f"^server: --allow: {USER} is not allowed$", "!^message"]))
 
     server, port = start()
     middle = ManInTheMiddle(other, port)

@@ -19,6 +19,14 @@
 #define GSSKEY_ABI v0_tl
 #endif
 
+/// On a function or parameter: what is returned refers to it, so it must live as long. clang then warns of views of
+/// temporaries (-Wdangling); g++ has no such attribute.
+#if defined(__clang__)
+#define GSSKEY_LIFETIMEBOUND [[clang::lifetimebound]]
+#else
+#define GSSKEY_LIFETIMEBOUND
+#endif
+
 namespace gsskey {
 /// abi_tag reaches what the namespace alone does not: a function of the user's that only *returns* a `Result<T>`, whose
 /// mangled name would otherwise be the same in both modes. Declared here once; reopened without the attribute.

@@ -6,6 +6,7 @@
 
 namespace gsskey::inline GSSKEY_ABI {
 
+class Answer;
 class ByteView;
 class Error;
 class SecretBytes;

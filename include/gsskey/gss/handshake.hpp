@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <utility>
 
+#include <gsskey/core/answer.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/expected.hpp>
@@ -343,8 +344,8 @@ class Acceptor : public gss_detail::Handshake<M> {
     auto context = this->finish(operation, options_.demand);
     if (context && !options_.allow_anonymous) {
       const auto anonymous = is_peer_anonymous();
-      if (!anonymous) return unexpected(anonymous.error());
-      if (*anonymous) {
+      if (anonymous.failed()) return unexpected(anonymous.error());
+      if (!anonymous.no()) {
         return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),
                                         "the peer is anonymous, which AcceptorOptions::allow_anonymous would allow"));
       }
@@ -354,8 +355,8 @@ class Acceptor : public gss_detail::Handshake<M> {
   }
 
  private:
-  [[nodiscard]] Result<bool> is_peer_anonymous() const noexcept {
-    if (this->granted_.contains(ContextFlag::anonymous) || !peer_) return true;
+  [[nodiscard]] Answer is_peer_anonymous() const noexcept {
+    if (this->granted_.contains(ContextFlag::anonymous) || !peer_) return Answer::of(true);
     return peer_.is_anonymous();
   }
 

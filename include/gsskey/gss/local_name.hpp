@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <string_view>
+
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/extensions.hpp>
@@ -16,6 +18,13 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 namespace gss_detail {
 [[nodiscard]] inline Error no_local_names(const char* operation) noexcept {
   return Error::unavailable(operation, GSSKEY_GSS_NAME " has no local names");
+}
+/// "alice@EXAMPLE.COM may not act as the local user root"
+[[nodiscard]] inline Error may_not_act_as(const char* operation, const Name& name, std::string_view user) noexcept {
+  Error refusal = Error::policy(operation, 0, "the name may not act as that local user");
+  const auto shown = name.display();
+  if (!shown) return refusal;
+  return std::move(refusal).with_text(shown->text(), " may not act as the local user ", user);
 }
 }  // namespace gss_detail
 
@@ -48,33 +57,40 @@ template <Mechanism M>
   return uid;
 }
 
-/// Whether `name` may act as the local user `user`: for Kerberos what .k5login of that user says, or where there is
-/// none, whether local_name() is that user. `name` must be an authenticated one, the peer's of an acceptor: anybody can
-/// write Name::user("root"). `user` is a Name::user(), not canonical.
+/// Success if `name` may act as the local user `user`, and else an Error of Domain::policy that says who may not act as
+/// whom: for Kerberos what .k5login of that user says, or where there is none, whether local_name() is that user.
+/// `name` must be an authenticated one, the peer's of an acceptor: anybody can write Name::user("root"). `user` is a
+/// Name::user(), not canonical.
 ///
 /// The implementations answer GSS_S_UNAUTHORIZED or GSS_S_UNAVAILABLE, and both mean no: MIT krb5 and Heimdal say the
 /// latter of every refusal. MIT krb5 says no of a name that is not a mechanism's (MechName), and Heimdal 7.8 does not
 /// ask whether the user exists. gss_authorize_localname.
 ///
-/// Errors: usage, if a name is empty; unavailable, without Capabilities::local_names; gss.
-[[nodiscard]] inline Result<bool> may_act_as(const Name& name, const Name& user) noexcept {
+///     if (auto allowed = may_act_as(peer, "www-data"); !allowed) return refuse(allowed.error());
+///
+/// Errors: policy, for no; usage, if a name is empty; unavailable, without Capabilities::local_names; gss.
+[[nodiscard]] inline Result<void> may_act_as(const Name& name, const Name& user) noexcept {
   constexpr const char* operation = "gss_authorize_localname";
   if (!name || !user) return unexpected(Error::usage(operation, "a name is empty: moved from, or never set"));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
   OM_uint32 minor = 0;
   const OM_uint32 major = gss_detail::gss_authorize_localname(&minor, name.get(), user.get());
   const OM_uint32 routine = major & 0x00ff0000u;
-  if (routine == GSS_S_UNAUTHORIZED || routine == GSS_S_UNAVAILABLE) return false;
+  if (routine == GSS_S_UNAUTHORIZED || routine == GSS_S_UNAVAILABLE) {
+    const auto shown = user.display();
+    return unexpected(gss_detail::may_not_act_as(operation, name, shown ? shown->text() : "that was asked for"));
+  }
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
-  return true;
+  return {};
 }
 /// The same for a user in words, "www-data", NUL-terminated. The C call tells no error from no. gss_userok.
-[[nodiscard]] inline Result<bool> may_act_as(const Name& name, const char* user) noexcept {
+[[nodiscard]] inline Result<void> may_act_as(const Name& name, const char* user) noexcept {
   constexpr const char* operation = "gss_userok";
   if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
   if (user == nullptr || *user == '\0') return unexpected(Error::usage(operation, "the user is empty"));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
-  return gss_userok(name.get(), user) == 1;
+  if (gss_userok(name.get(), user) != 1) return unexpected(gss_detail::may_not_act_as(operation, name, user));
+  return {};
 }
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

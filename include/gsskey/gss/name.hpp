@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/answer.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
@@ -122,19 +123,19 @@ class Name {
   }
   /// Whether this names nobody: a name of type GSS_C_NT_ANONYMOUS, or Kerberos' WELLKNOWN/ANONYMOUS of whatever realm
   /// (RFC 8062 section 3), which Heimdal calls a principal like any other. gss_display_name.
-  [[nodiscard]] Result<bool> is_anonymous() const noexcept {
+  [[nodiscard]] Answer is_anonymous() const noexcept {
     const auto shown = display();
-    if (!shown) return unexpected(shown.error());
-    return shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@");
+    if (!shown) return Answer::failure(shown.error());
+    return Answer::of(shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@"));
   }
   /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3).
-  [[nodiscard]] Result<bool> equals(const Name& other) const noexcept {
-    if (!handle_ || !other.handle_) return unexpected(empty("gss_compare_name"));
+  [[nodiscard]] Answer equals(const Name& other) const noexcept {
+    if (!handle_ || !other.handle_) return Answer::failure(empty("gss_compare_name"));
     OM_uint32 minor = 0;
     int equal = 0;
     const OM_uint32 major = gss_compare_name(&minor, handle_.get(), other.handle_.get(), &equal);
-    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_compare_name", major, minor));
-    return equal != 0;
+    if (major != GSS_S_COMPLETE) return Answer::failure(gss_detail::failed_call("gss_compare_name", major, minor));
+    return Answer::of(equal != 0);
   }
   /// gss_duplicate_name.
   [[nodiscard]] Result<Name> duplicate() const noexcept {

@@ -99,14 +99,17 @@ template <class Visit>
   return unexpected(Error::policy(operation, 0, "more values than any attribute has: the list does not end"));
 }
 
-/// The value of an attribute that has one. gss_get_name_attribute. Errors as of for_each_attribute_value(), and policy
-/// if there are several.
+/// The value of an attribute that has one which the mechanism vouches for. gss_get_name_attribute. Errors as of
+/// for_each_attribute_value(), which has the others too, and policy if there are several or nobody vouches for it.
 [[nodiscard]] inline Result<AttributeValue> name_attribute(const Name& name, ByteView attribute) noexcept {
   AttributeValue only;
   const auto count =
       for_each_attribute_value(name, attribute, [&only](AttributeValue&& value) noexcept { only = std::move(value); });
   if (!count) return unexpected(count.error());
   if (*count != 1) return unexpected(Error::policy("gss_get_name_attribute", 0, "the attribute has several values"));
+  if (!only.is_authenticated) {
+    return unexpected(Error::policy("gss_get_name_attribute", 0, "nobody vouches for the attribute's value"));
+  }
   return only;
 }
 

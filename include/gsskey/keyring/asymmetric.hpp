@@ -76,15 +76,18 @@ class PublicKey {
   [[nodiscard]] Result<SecretBytes> sign(ByteView digest) const noexcept {
     return into(&PublicKeyInfo::max_signature_size, "keyctl_pkey_sign", keyctl_pkey_sign, digest);
   }
-  /// keyctl_pkey_verify: whether `signature` is this key's of `digest`. The kernel says EKEYREJECTED for another
-  /// digest, EBADMSG or EINVAL for a changed signature: all of them are false. EINVAL is also its answer to a wrong
-  /// hash or length, so these are false too.
-  [[nodiscard]] Result<bool> verify(ByteView digest, ByteView signature) const noexcept {
+  /// keyctl_pkey_verify: success if `signature` is this key's of `digest`, and else an Error of Domain::policy. The
+  /// kernel says EKEYREJECTED for another digest, EBADMSG or EINVAL for a changed signature; EINVAL is also its answer
+  /// to a wrong hash or length, so these are policy too. Other errors: keyring.
+  [[nodiscard]] Result<void> verify(ByteView digest, ByteView signature) const noexcept {
+    constexpr const char* operation = "keyctl_pkey_verify";
     if (keyctl_pkey_verify(key_, info_, digest.data(), digest.size(), signature.data(), signature.size()) >= 0) {
-      return true;
+      return {};
     }
-    if (errno == EKEYREJECTED || errno == EBADMSG || (errno == EINVAL && key_ != 0)) return false;
-    return unexpected(failed("keyctl_pkey_verify"));
+    if (errno == EKEYREJECTED || errno == EBADMSG || (errno == EINVAL && key_ != 0)) {
+      return unexpected(Error::policy(operation, 0, "the signature is not this key's of that digest and hash"));
+    }
+    return unexpected(failed(operation));
   }
 
  private:

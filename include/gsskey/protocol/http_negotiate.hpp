@@ -280,20 +280,21 @@ struct HttpAcceptorOptions {
   std::size_t max_token_size = max_http_token_size;
 };
 
-/// How to answer a request that is not refused.
+/// It is known who sent the request: serve it, if they may.
 template <Mechanism M>
 struct HttpAnswer {
-  /// Who asks: serve the request. Without, the answer is 401.
-  std::optional<SecurityContext<M>> context;
+  SecurityContext<M> context;  ///< who that is
   /// The value of a WWW-Authenticate header, on the answer of whatever status; empty: no such header.
   std::string www_authenticate;
 };
 
-/// How to answer a request that is.
+/// It is not: how to answer the request.
 struct HttpRefusal {
   Error error;                   ///< for the log
   int status = 401;              ///< 400, if the header is malformed or its token too long
   std::string www_authenticate;  ///< as HttpAnswer has it
+  /// Nothing is wrong: the request said nothing of who sends it, or the handshake takes another one.
+  bool is_challenge = false;
 };
 
 /// The server's side of one connection, which its requests come over one after the other: a handshake may take several.
@@ -307,16 +308,17 @@ class HttpAcceptor {
       : credential_{credential}, options_{options} {}
 
   /// What the next request's Authorization header means; empty if it has none. May block as Acceptor::step() does.
-  /// Every header begins a handshake, unless one is under way; a request without one ends that.
+  /// Every header begins a handshake, unless one is under way; a request without one ends that. Success says who sent
+  /// the request; everything else is a refusal, the questions that a login consists of too.
   [[nodiscard]] expected<HttpAnswer<M>, HttpRefusal> step(std::string_view authorization) {
     auto header = parse_authorization(authorization, options_.max_token_size);
     if (!header) {
       acceptor_.reset();
-      return unexpected(HttpRefusal{Error{header.error()}, 400, {}});
+      return unexpected(HttpRefusal{Error{header.error()}, 400, {}, false});
     }
     if (!header->is_present) {
       acceptor_.reset();
-      return HttpAnswer<M>{std::nullopt, negotiate_header({})};
+      return challenge("the request does not say who sends it", {});
     }
     if (!acceptor_) {
       acceptor_.emplace(credential_, AcceptorOptions<M>{.demand = options_.demand,
@@ -326,7 +328,7 @@ class HttpAcceptor {
     }
     auto step = acceptor_->step(header->token);
     if (!step) return refuse(std::move(step.error().error), step.error().token);
-    if (!step->complete) return HttpAnswer<M>{std::nullopt, negotiate_header(step->token)};
+    if (!step->complete) return challenge("the handshake takes another request", step->token);
     auto context = std::move(*acceptor_).establish();
     if (!context) return refuse(Error{context.error()}, {});
     acceptor_.reset();
@@ -334,9 +336,12 @@ class HttpAcceptor {
   }
 
  private:
+  [[nodiscard]] static unexpected<HttpRefusal> challenge(const char* why, ByteView token) {
+    return unexpected(HttpRefusal{Error::policy("Authorization", 0, why), 401, negotiate_header(token), true});
+  }
   [[nodiscard]] unexpected<HttpRefusal> refuse(Error error, ByteView token) {
     acceptor_.reset();
-    return unexpected(HttpRefusal{std::move(error), 401, negotiate_header(token)});
+    return unexpected(HttpRefusal{std::move(error), 401, negotiate_header(token), false});
   }
 
   CredentialRef<M, Accept> credential_;
