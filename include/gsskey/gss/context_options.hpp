@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer_set.hpp>
 #include <gsskey/gss/oid.hpp>
@@ -94,10 +95,11 @@ template <Mechanism M>
   }
   const auto answers = inquire_context_object<context_object::sasl_ssf>(context);
   if (!answers) return unexpected(answers.error());
-  const ByteView bytes = answers->size() == 0 ? ByteView{} : (*answers)[0];
-  if (bytes.size() != 4) return unexpected(Error::policy(operation, 0, "the answer is not a number of 32 bits"));
+  detail::Reader answer{answers->size() == 0 ? ByteView{} : (*answers)[0]};
   std::uint32_t ssf = 0;
-  for (const unsigned char byte : bytes) ssf = ssf << 8 | byte;
+  if (!answer.take_big_endian(ssf) || !answer.at_end()) {
+    return unexpected(Error::policy(operation, 0, "the answer is not a number of 32 bits"));
+  }
   return ssf;
 }
 

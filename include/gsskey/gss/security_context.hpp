@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/detail/rfc4121_header.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
@@ -76,10 +77,12 @@ class ExportHeader {
   }
   /// What follows the header; empty if the token is not whole or not ours.
   [[nodiscard]] static ByteView body_of(ByteView token) noexcept {
-    const ByteView body = token.subview(size);
+    detail::Reader in{token};
+    ByteView header;
+    if (!in.take(size, header)) return {};
     unsigned char expected_header[size];
-    fill(expected_header, body);
-    return token.subview(0, size) == ByteView{expected_header} ? body : ByteView{};
+    fill(expected_header, in.rest());
+    return header == ByteView{expected_header} ? in.rest() : ByteView{};
   }
 
  private:

@@ -11,6 +11,8 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
@@ -81,7 +83,7 @@ template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> joined(ByteView context, ByteView credential) noexcept {
   auto both = SecretBytes::with_size(4 + context.size() + credential.size());
   if (!both) return both;
-  gss_detail::SealLayout::put(both->data(), context.size(), 4);
+  detail::to_big_endian(context.size(), both->data(), 4);
   std::memcpy(both->data() + 4, context.data(), context.size());
   if (!credential.empty()) std::memcpy(both->data() + 4 + context.size(), credential.data(), credential.size());
   return both;
@@ -243,12 +245,13 @@ template <Mechanism M>
   const auto token = open_seal<M>(*key, parked);
   if (!token) return unexpected(token.error());
 
-  const ByteView both = *token;
-  const std::size_t size = both.size() < 4 ? 0 : gss_detail::SealLayout::get(both.data(), 4);
-  auto context = SecurityContext<M>::import_context(both.subview(4, size));
+  detail::Reader in{*token};
+  ByteView exported;
+  const bool is_whole = in.take_prefixed<4>(exported);
+  auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
   if (!context || options.delegated == nullptr) return context;
   *options.delegated = {};
-  if (const ByteView credential = both.subview(4 + size); !credential.empty()) {
+  if (const ByteView credential = in.rest(); !credential.empty()) {
     // SPNEGO's is the one that was delegated within.
     auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
     if (!imported) return unexpected(imported.error());

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/io/transport.hpp>
 
@@ -19,11 +20,12 @@ struct FrameHeader {
   unsigned char bytes[size];
 
   [[nodiscard]] static FrameHeader of(std::uint32_t length) noexcept {
-    return {{static_cast<unsigned char>(length >> 24), static_cast<unsigned char>(length >> 16),
-             static_cast<unsigned char>(length >> 8), static_cast<unsigned char>(length)}};
+    FrameHeader header;
+    detail::to_big_endian(length, header.bytes, size);
+    return header;
   }
   [[nodiscard]] std::uint32_t length() const noexcept {
-    return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
+    return static_cast<std::uint32_t>(detail::from_big_endian(bytes, size));
   }
 };
 

@@ -15,6 +15,8 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -74,7 +76,9 @@ struct LibraryBuild {
           if (!has_the_library(*module)) return 0;
           for (int at = 0; at < module->dlpi_phnum; ++at) {
             const auto& segment = module->dlpi_phdr[at];
-            if (segment.p_type == PT_NOTE) read_notes(module->dlpi_addr + segment.p_vaddr, segment.p_memsz, found);
+            if (segment.p_type != PT_NOTE) continue;
+            const auto* const notes = reinterpret_cast<const void*>(module->dlpi_addr + segment.p_vaddr);
+            static_cast<LibraryBuild*>(found)->read({notes, segment.p_memsz});
           }
           return 1;
         },
@@ -91,22 +95,23 @@ struct LibraryBuild {
     }
     return false;
   }
-  static void read_notes(std::uintptr_t at, std::size_t size_left, void* found) noexcept {
-    const auto padded = [](std::size_t count) { return (count + 3) & ~std::size_t{3}; };
+  /// The build-id among these notes, if it is there.
+  void read(ByteView notes) noexcept {
+    const auto padding = [](std::size_t count) { return (4 - count % 4) % 4; };
+    detail::Reader in{notes};
     ElfW(Nhdr) note;
-    while (size_left >= sizeof note) {
-      const auto* const bytes = reinterpret_cast<const unsigned char*>(at);
-      std::memcpy(&note, bytes, sizeof note);
-      const std::size_t description = sizeof note + padded(note.n_namesz);
-      const std::size_t whole = description + padded(note.n_descsz);
-      if (whole > size_left) return;
-      if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && std::memcmp(bytes + sizeof note, "GNU", 4) == 0) {
-        const std::size_t count = note.n_descsz < size ? note.n_descsz : size;
-        std::memcpy(static_cast<LibraryBuild*>(found)->id, bytes + description, count);
+    ByteView header;
+    ByteView name;
+    ByteView description;
+    while (in.take(sizeof note, header)) {
+      std::memcpy(&note, header.data(), sizeof note);
+      if (!in.take(note.n_namesz, name) || !in.skip(padding(name.size())) || !in.take(note.n_descsz, description))
+        return;
+      if (note.n_type == NT_GNU_BUILD_ID && name == ByteView{"GNU\0"}) {
+        if (!description.empty()) std::memcpy(id, description.data(), description.subview(0, size).size());
         return;
       }
-      at += whole;
-      size_left -= whole;
+      if (!in.skip(padding(description.size()))) return;
     }
   }
 };
@@ -122,23 +127,45 @@ using SealCipherContext = gsskey::detail::Owner<EVP_CIPHER_CTX, &EVP_CIPHER_CTX_
 struct SealLayout {
   static constexpr std::size_t format = 4, implementation = 5, build = 6, expiry = 26, key = 34, length = 42,
                                mechanism_length = 46, nonce = 47, mechanism = 59;
-  static constexpr std::size_t nonce_size = 12, tag_size = 16;
+  static constexpr std::size_t key_size = 8, nonce_size = 12, tag_size = 16;
   static constexpr unsigned char magic[4] = {'g', 's', 's', 'S'};
   static constexpr unsigned char this_format = 1;
   static constexpr std::size_t max_token = 1u << 30;  // OpenSSL counts in int
 
-  static void put(unsigned char* out, std::uint64_t number, unsigned size) noexcept {
-    while (size-- > 0) *out++ = static_cast<unsigned char>(number >> (8 * size));
-  }
-  [[nodiscard]] static std::uint64_t get(const unsigned char* in, unsigned size) noexcept {
-    std::uint64_t number = 0;
-    while (size-- > 0) number = number << 8 | *in++;
-    return number;
-  }
   [[nodiscard]] static std::uint64_t now() noexcept {
     ::timespec time;
     ::clock_gettime(CLOCK_REALTIME, &time);
     return static_cast<std::uint64_t>(time.tv_sec);
+  }
+};
+
+/// A seal taken apart, before anything of it is believed.
+struct SealParts {
+  unsigned char implementation = 0;
+  std::uint64_t expiry = 0;
+  ByteView build, key, nonce, mechanism;
+  ByteView header, token, tag;  ///< all that is before the token
+
+  [[nodiscard]] SealFault read(ByteView sealed) noexcept {
+    using Layout = SealLayout;
+    detail::Reader in{sealed};
+    unsigned char format = 0;
+    unsigned char mechanism_size = 0;
+    std::uint32_t token_size = 0;
+    if (!in.skip_only(Layout::magic)) return SealFault::not_a_seal;
+    if (!in.take_byte(format)) return SealFault::wrong_size;
+    if (format != Layout::this_format) return SealFault::other_format;
+    if (!in.take_byte(implementation) || !in.take(LibraryBuild::size, build) || !in.take_big_endian(expiry) ||
+        !in.take(Layout::key_size, key) || !in.take_big_endian(token_size) || !in.take_byte(mechanism_size) ||
+        !in.take(Layout::nonce_size, nonce) || !in.take(mechanism_size, mechanism)) {
+      return SealFault::wrong_size;
+    }
+    header = sealed.subview(0, sealed.size() - in.rest().size());
+    if (token_size > Layout::max_token || !in.take(token_size, token) || !in.take(Layout::tag_size, tag) ||
+        !in.at_end()) {
+      return SealFault::wrong_size;
+    }
+    return SealFault::none;
   }
 };
 }  // namespace gss_detail
@@ -150,24 +177,16 @@ struct SealLayout {
 
 /// Tells keys apart without telling a key: 64 bits of a hash.
 struct SealKeyId {
-  unsigned char bytes[8];
+  unsigned char bytes[gss_detail::SealLayout::key_size];
 
   /// Of the key that `sealed` was made with, or so it says. Errors: seal, as those of open_seal().
   [[nodiscard]] static Result<SealKeyId> of(ByteView sealed) noexcept {
-    using Layout = gss_detail::SealLayout;
-    if (!(sealed.subview(0, sizeof Layout::magic) == ByteView{Layout::magic})) {
-      return unexpected(gss_detail::seal_error(SealFault::not_a_seal));
-    }
-    if (sealed.size() > Layout::format && sealed[Layout::format] != Layout::this_format) {
-      return unexpected(gss_detail::seal_error(SealFault::other_format));
-    }
-    const std::size_t fixed = Layout::mechanism + Layout::tag_size;
-    if (sealed.size() < fixed ||
-        sealed.size() - fixed != Layout::get(sealed.data() + Layout::length, 4) + sealed[Layout::mechanism_length]) {
-      return unexpected(gss_detail::seal_error(SealFault::wrong_size));
+    gss_detail::SealParts parts;
+    if (const SealFault fault = parts.read(sealed); fault != SealFault::none) {
+      return unexpected(gss_detail::seal_error(fault));
     }
     SealKeyId id;
-    std::memcpy(id.bytes, sealed.data() + Layout::key, sizeof id.bytes);
+    std::memcpy(id.bytes, parts.key.data(), sizeof id.bytes);
     return id;
   }
   [[nodiscard]] friend bool operator==(const SealKeyId&, const SealKeyId&) noexcept = default;
@@ -248,9 +267,9 @@ class SealKey {
   out[Layout::implementation] = static_cast<unsigned char>(GSSKEY_GSS_NAME[0]);
   std::memcpy(out + Layout::build, gss_detail::LibraryBuild::loaded().id, gss_detail::LibraryBuild::size);
   const std::uint64_t expiry = time_to_live.is_indefinite() ? ~std::uint64_t{0} : Layout::now() + time_to_live.count();
-  Layout::put(out + Layout::expiry, expiry, 8);
+  detail::to_big_endian(expiry, out + Layout::expiry, 8);
   std::memcpy(out + Layout::key, key.id().bytes, sizeof key.id().bytes);
-  Layout::put(out + Layout::length, token.size(), 4);
+  detail::to_big_endian(token.size(), out + Layout::length, 4);
   out[Layout::mechanism_length] = static_cast<unsigned char>(mechanism.size());
   if (!mechanism.empty()) std::memcpy(out + Layout::mechanism, mechanism.data(), mechanism.size());
 
@@ -274,28 +293,26 @@ class SealKey {
 /// refuses; system (ENOMEM).
 template <Mechanism M>
 [[nodiscard]] Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
-  using Layout = gss_detail::SealLayout;
   if (key.bytes().empty()) return unexpected(Error::usage("open_seal", "the sealing key is empty: moved from"));
-  const auto id = SealKeyId::of(sealed);
-  if (!id) return unexpected(id.error());
-  if (!(*id == key.id())) return unexpected(gss_detail::seal_error(SealFault::foreign_key));
-  const unsigned char* const in = sealed.data();
-  const std::size_t mechanism_size = in[Layout::mechanism_length];
-  const std::size_t header_size = Layout::mechanism + mechanism_size;
-  const std::size_t token_size = sealed.size() - header_size - Layout::tag_size;
-  if (token_size > Layout::max_token) return unexpected(gss_detail::seal_error(SealFault::wrong_size));
-  auto token = SecretBytes::with_size(token_size);
+  gss_detail::SealParts parts;
+  if (const SealFault fault = parts.read(sealed); fault != SealFault::none) {
+    return unexpected(gss_detail::seal_error(fault));
+  }
+  if (!(parts.key == ByteView{key.id().bytes})) return unexpected(gss_detail::seal_error(SealFault::foreign_key));
+  auto token = SecretBytes::with_size(parts.token.size());
   if (!token) return token;
 
   ERR_clear_error();
   const auto cipher = gss_detail::SealCipherContext::adopt(EVP_CIPHER_CTX_new());
-  auto* const tag = const_cast<unsigned char*>(in + header_size + token_size);  // which is only read
+  auto* const tag = const_cast<unsigned char*>(parts.tag.data());  // which is only read
   int size = 0;
   if (!cipher ||
-      EVP_DecryptInit_ex2(cipher.get(), key.cipher(), key.bytes().data(), in + Layout::nonce, nullptr) != 1 ||
-      EVP_DecryptUpdate(cipher.get(), nullptr, &size, in, static_cast<int>(header_size)) != 1 ||
-      EVP_DecryptUpdate(cipher.get(), token->data(), &size, in + header_size, static_cast<int>(token_size)) != 1 ||
-      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(Layout::tag_size), tag) != 1) {
+      EVP_DecryptInit_ex2(cipher.get(), key.cipher(), key.bytes().data(), parts.nonce.data(), nullptr) != 1 ||
+      EVP_DecryptUpdate(cipher.get(), nullptr, &size, parts.header.data(), static_cast<int>(parts.header.size())) !=
+          1 ||
+      EVP_DecryptUpdate(cipher.get(), token->data(), &size, parts.token.data(), static_cast<int>(parts.token.size())) !=
+          1 ||
+      EVP_CIPHER_CTX_ctrl(cipher.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(parts.tag.size()), tag) != 1) {
     return unexpected(
         detail::openssl_failure(Error::policy("EVP_DecryptUpdate", 0, "OpenSSL does not open AES-256-GCM")));
   }
@@ -306,18 +323,15 @@ template <Mechanism M>
     return unexpected(gss_detail::seal_error(SealFault::altered));
   }
   // From here on all of it is as it was sealed.
-  if (in[Layout::implementation] != static_cast<unsigned char>(GSSKEY_GSS_NAME[0])) {
+  if (parts.implementation != static_cast<unsigned char>(GSSKEY_GSS_NAME[0])) {
     return unexpected(gss_detail::seal_error(SealFault::other_implementation));
   }
-  if (!(ByteView{in + Layout::build, gss_detail::LibraryBuild::size} ==
-        ByteView{gss_detail::LibraryBuild::loaded().id})) {
+  if (!(parts.build == ByteView{gss_detail::LibraryBuild::loaded().id})) {
     return unexpected(gss_detail::seal_error(SealFault::other_build));
   }
-  gss_OID_desc mechanism{static_cast<OM_uint32>(mechanism_size), const_cast<unsigned char*>(in + Layout::mechanism)};
-  if (!M::accepts(Oid::copy_of(&mechanism))) return unexpected(gss_detail::seal_error(SealFault::other_mechanism));
-  if (Layout::now() >= Layout::get(in + Layout::expiry, 8)) {
-    return unexpected(gss_detail::seal_error(SealFault::expired));
-  }
+  if (!M::accepts(Oid::from_der(parts.mechanism)))
+    return unexpected(gss_detail::seal_error(SealFault::other_mechanism));
+  if (gss_detail::SealLayout::now() >= parts.expiry) return unexpected(gss_detail::seal_error(SealFault::expired));
   return token;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
@@ -38,32 +39,32 @@ namespace gsskey::inline GSSKEY_ABI {
 /// missing padding, bits behind the last byte; system (ENOMEM).
 [[nodiscard]] inline Result<SecretBytes> base64_decode(std::string_view text) noexcept {
   const auto malformed = [](const char* why) { return unexpected(Error::transport("base64_decode", EPROTO, why)); };
-  const auto value_of = [](char letter) -> std::uint32_t {
-    if (letter >= 'A' && letter <= 'Z') return static_cast<std::uint32_t>(letter - 'A');
-    if (letter >= 'a' && letter <= 'z') return static_cast<std::uint32_t>(letter - 'a' + 26);
-    if (letter >= '0' && letter <= '9') return static_cast<std::uint32_t>(letter - '0' + 52);
+  const auto value_of = [](unsigned char letter) -> std::uint32_t {
+    if (letter >= 'A' && letter <= 'Z') return letter - std::uint32_t{'A'};
+    if (letter >= 'a' && letter <= 'z') return letter - std::uint32_t{'a'} + 26;
+    if (letter >= '0' && letter <= '9') return letter - std::uint32_t{'0'} + 52;
     if (letter == '+') return 62;
     return letter == '/' ? 63 : 64;
   };
   if (text.size() % 4 != 0) return malformed("base64 whose length is no multiple of four");
-  std::size_t padding = 0;
-  while (padding < 2 && padding < text.size() && text[text.size() - 1 - padding] == '=') ++padding;
-  const std::size_t letters = text.size() - padding;
+  const std::size_t padding = text.ends_with("==") ? 2 : text.ends_with('=') ? 1 : 0;
   auto bytes = SecretBytes::with_size(text.size() / 4 * 3 - padding);
   if (!bytes) return bytes;
 
   std::uint32_t bits = 0;
-  std::size_t written = 0;
-  for (std::size_t at = 0; at < letters; ++at) {
-    const std::uint32_t value = value_of(text[at]);
+  unsigned left = 0;  // how many of them are no whole byte yet
+  unsigned char letter = 0;
+  unsigned char* out = bytes->data();
+  for (detail::Reader in{text.substr(0, text.size() - padding)}; in.take_byte(letter);) {
+    const std::uint32_t value = value_of(letter);
     if (value == 64) return malformed("a character that base64 has not");
     bits = bits << 6 | value;
-    // Every letter but the first of four completes a byte.
-    const unsigned left = 6 - 2 * static_cast<unsigned>(at % 4);
-    if (at % 4 != 0) bytes->data()[written++] = static_cast<unsigned char>(bits >> left);
+    left += 6;
+    if (left < 8) continue;
+    left -= 8;
+    *out++ = static_cast<unsigned char>(bits >> left);
   }
-  const unsigned unused = padding == 2 ? 0xf : padding == 1 ? 0x3 : 0;
-  if ((bits & unused) != 0) return malformed("base64 with bits behind its last byte");
+  if ((bits & ((1u << left) - 1)) != 0) return malformed("base64 with bits behind its last byte");
   return bytes;
 }
 

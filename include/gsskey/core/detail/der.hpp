@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/reader.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::detail {
@@ -48,8 +49,7 @@ class DerReader {
       if (!in.take(first & 0x7fu, octets)) return DerFault::cut_off;
       if (octets[0] == 0) return DerFault::not_minimal;
       if (octets.size() > sizeof size) return DerFault::cut_off;  // more than there can be
-      size = 0;
-      for (const unsigned char octet : octets) size = size << 8 | octet;
+      size = from_big_endian(octets.data(), octets.size());
       if (size < 0x80) return DerFault::not_minimal;
     }
     if (size > in.rest().size()) return DerFault::cut_off;

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::detail {
 
@@ -49,9 +50,7 @@ class Reader {
     static_assert(Width <= sizeof(Number));
     ByteView bytes;
     if (!take(Width, bytes)) return false;
-    std::uint64_t value = 0;
-    for (std::size_t at = 0; at < Width; ++at) value = value << 8 | bytes[at];
-    number = static_cast<Number>(value);
+    number = static_cast<Number>(from_big_endian(bytes.data(), Width));
     return true;
   }
   /// A number of `Width` bytes, the least significant first.

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/reader.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::rfc4121 {
@@ -32,12 +33,10 @@ struct Header {
     to[2] = static_cast<unsigned char>(flags);
     std::memset(to + 3, 0xff, 5);
     if (is_wrap) {
-      to[4] = static_cast<unsigned char>(extra_count >> 8);
-      to[5] = static_cast<unsigned char>(extra_count);
-      to[6] = static_cast<unsigned char>(rotation >> 8);
-      to[7] = static_cast<unsigned char>(rotation);
+      detail::to_big_endian(extra_count, to + 4, 2);
+      detail::to_big_endian(rotation, to + 6, 2);
     }
-    for (unsigned at = 0; at < 8; ++at) to[8 + at] = static_cast<unsigned char>(sequence >> (56 - 8 * at));
+    detail::to_big_endian(sequence, to + 8, 8);
   }
 
   /// False if `token` does not begin with a header of this kind, filler included. Flags without a name are kept and
