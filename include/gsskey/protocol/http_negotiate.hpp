@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
@@ -33,54 +34,30 @@ inline constexpr std::size_t max_http_token_size = 65536;
 namespace detail {
 
 /// A header value from left to right (RFC 9110 sections 5.6 and 11.2). Each take_* moves behind what it returns.
-class HttpText {
+class HttpText : public TextReader {
  public:
-  explicit HttpText(std::string_view text) noexcept : rest_{text} {}
+  using TextReader::TextReader;
 
-  [[nodiscard]] bool at_end() const noexcept { return rest_.empty(); }
-  [[nodiscard]] bool at(char letter) const noexcept { return !rest_.empty() && rest_.front() == letter; }
   /// The end of an element of a list.
   [[nodiscard]] bool at_stop() const noexcept { return at_end() || at(','); }
   [[nodiscard]] bool at_space() const noexcept { return at(' ') || at('\t'); }
 
-  void skip_space() noexcept { skip(" \t"); }
-  void skip(std::string_view letters) noexcept { static_cast<void>(take(rest_.find_first_not_of(letters))); }
+  void skip_space() noexcept { skip_all_of(" \t"); }
   [[nodiscard]] std::string_view take_token() noexcept {
-    return take(
-        rest_.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~"));
+    return take_all_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~");
   }
   [[nodiscard]] std::string_view take_token68() noexcept {
-    const std::string_view all = rest_;
-    const std::size_t letters =
-        take(rest_.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/")).size();
-    if (letters != 0) skip("=");
-    return all.substr(0, all.size() - rest_.size());
+    const std::string_view all = rest();
+    if (!take_all_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/").empty()) skip_all_of("=");
+    return all.substr(0, all.size() - rest().size());
   }
   /// Behind `= value` of a parameter, a token or `"…"`; false if it is neither.
   [[nodiscard]] bool skip_value() noexcept {
-    if (!at('=')) return false;
-    rest_.remove_prefix(1);
+    if (!skip_only('=')) return false;
     skip_space();
-    if (!at('"')) return !take_token().empty();
-    for (std::size_t at = 1; at < rest_.size(); ++at) {
-      if (rest_[at] == '\\') {
-        ++at;
-      } else if (rest_[at] == '"') {
-        rest_.remove_prefix(at + 1);
-        return true;
-      }
-    }
-    return false;
+    std::string_view quoted;
+    return at('"') ? take_quoted(quoted) : !take_token().empty();
   }
-
- private:
-  [[nodiscard]] std::string_view take(std::size_t count) noexcept {
-    const std::string_view taken = rest_.substr(0, count);
-    rest_.remove_prefix(taken.size());
-    return taken;
-  }
-
-  std::string_view rest_;
 };
 
 [[nodiscard]] inline unexpected<Error> bad_header(const char* operation, const char* why) noexcept {
@@ -129,7 +106,7 @@ class HttpText {
     detail::HttpText text{value};
     bool has_scheme = false;
     bool is_ours = false;  // the scheme that the parameters belong to
-    while (text.skip(", \t"), !text.at_end()) {
+    while (text.skip_all_of(", \t"), !text.at_end()) {
       const std::string_view name = text.take_token();
       const bool has_space = text.at_space();
       text.skip_space();
@@ -183,7 +160,7 @@ class HttpText {
   text.skip_space();
   if (!detail::is_negotiate(text.take_token())) return NegotiateHeader{};
   const bool has_space = text.at(' ');
-  text.skip(" ");
+  text.skip_all_of(" ");
   const std::string_view token68 = text.take_token68();
   text.skip_space();
   if (!has_space || token68.empty() || !text.at_end()) return detail::bad_header(operation, "not one token");
