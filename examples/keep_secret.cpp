@@ -41,11 +41,8 @@ Result<void> store(const std::string& name, Seconds lifetime) {
   if (!session) return unexpected(session.error());
   auto secret = read_stdin();
   if (!secret) return unexpected(secret.error());
-  // It appears with all of this, or not at all; if there is one of that name, that is an error.
-  auto key = session->create(
-      User{name}, *secret, {.permissions = Permissions{}.possessor(all_rights).user(Right::view), .timeout = lifetime});
-  if (!key) return unexpected(key.error());
-  static_cast<void>(std::move(*key).release());  // ~Key would unlink it, and it shall outlive this program
+  // It appears with its timeout, in place of one of that name, living or dead; nobody owns it: it outlives this program.
+  if (auto key = session->put(User{name}, *secret, {.timeout = lifetime}); !key) return unexpected(key.error());
   return {};
 }
 

@@ -17,6 +17,7 @@
 #include <gsskey/keyring/diagnosis.hpp>         // IWYU pragma: export
 #include <gsskey/keyring/encrypted.hpp>         // IWYU pragma: export
 #include <gsskey/keyring/key.hpp>               // IWYU pragma: export
+#include <gsskey/keyring/key_list.hpp>          // IWYU pragma: export
 #include <gsskey/keyring/key_type.hpp>          // IWYU pragma: export
 #include <gsskey/keyring/keyring.hpp>           // IWYU pragma: export
 #include <gsskey/keyring/permissions.hpp>       // IWYU pragma: export

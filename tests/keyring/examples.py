@@ -59,9 +59,15 @@ def check_keep_secret():
     equal("keyctl: the only key of the ring", keyctl("rlist", "@s"), serial)
     equal("/proc/keys: timeout", timeout_of(serial), "2d")
     equal("fetch, in another process", keep_secret("fetch", NAME), (0, b"s3cret", ""))
-    equal("store again", keep_secret("store", NAME, "60", secret=b"x"),
-          (1, b"", "keep_secret: keyctl_move: File exists\n"))
-    equal("which changed nothing", (keyctl("pipe", serial), timeout_of(serial)), ("s3cret", "2d"))
+    equal("store again", keep_secret("store", NAME, "60", secret=b"x"), (0, b"", ""))
+    equal("another key in its place", keyctl("search", "@s", "user", NAME) == serial, False)
+    serial = keyctl("search", "@s", "user", NAME)
+    equal("with its own timeout", (keyctl("pipe", serial), timeout_of(serial) in ["60s", "59s", "1m"]), ("x", True))
+    equal("the only one", keyctl("rlist", "@s"), serial)
+    keyctl("revoke", serial)
+    equal("store over a revoked one", keep_secret("store", NAME, "216000", secret=b"s3cret"), (0, b"", ""))
+    serial = keyctl("search", "@s", "user", NAME)
+    equal("alone again", (keyctl("rlist", "@s"), keyctl("pipe", serial)), (serial, "s3cret"))
     elsewhere = run(["keyctl", "session", "-", options.keep_secret, "fetch", NAME])
     cases.check("fetch in another session",
                 ("fetch", *elsewhere, 1, ["request_key: Required key not available", "!s3cret"]))

@@ -84,7 +84,7 @@ class KeyInfo {
   [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] gid_t group() const noexcept { return group_; }
   [[nodiscard]] Permissions permissions() const noexcept { return permissions_; }
-  /// Any bytes but NUL.
+  /// Any bytes but NUL, which stands behind them.
   [[nodiscard]] std::string_view description() const noexcept {
     const std::string_view all = text_.text();
     return all.substr(all.size() - (all.empty() ? 0 : 1) - description_size_, description_size_);

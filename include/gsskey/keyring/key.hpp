@@ -9,6 +9,7 @@
 #include <gsskey/core/detail/process_mark.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/keyring/description.hpp>
+#include <gsskey/keyring/detail/link.hpp>
 #include <gsskey/keyring/key_type.hpp>
 #include <gsskey/keyring/permissions.hpp>
 #include <gsskey/keyring/syscall.hpp>
@@ -17,7 +18,8 @@
 namespace gsskey::inline GSSKEY_ABI {
 
 /// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
-/// others.
+/// others. revoke and invalidate go by serial number; to unlink the kernel goes by type and description, so the ring is
+/// read before (Keyring::unlink()), and has to be one that this thread can read.
 enum class OnDestroy : std::uint8_t {
   unlink,      ///< take it out of the ring that it was created in; the kernel frees it soon, when no link is left
   keep,        ///< nothing
@@ -100,9 +102,9 @@ inline constexpr const char* is_the_parents =
       if (keyctl_revoke(link.serial) < 0) revoke_error = errno;  // it is unlinked all the same
       break;
   }
-  const long unlinked = keyctl_unlink(link.serial, link.ring);
+  auto unlinked = unlink(link.ring, link.serial);
   if (revoke_error != 0) return unexpected(Error::keyring("keyctl_revoke", revoke_error, link.serial));
-  return done("keyctl_unlink", link.serial, unlinked);
+  return unlinked;
 }
 
 /// Gone already, which is what a destructor wants.
@@ -247,7 +249,9 @@ using Operations = typename OperationsOf<Owner, T>::Type;
 
 /// The owner of one link: a key that was proven new in the ring that it was created in (Keyring::create), so that no
 /// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
-/// What happens at the end is Policy; other keys of the ring, and other links to this key, are nobody's business here.
+/// What happens at the end is Policy; other links to this key are nobody's business here, nor are other keys of the
+/// ring: what has come in place of this key stays, though it is of the same type and description (Keyring::unlink()
+/// says how far that goes).
 /// Used by one thread at a time; the end must come on a thread that possesses the ring.
 /// fork(): the child has a copy that names the key and does nothing at its end, however it was forked; close() and
 /// move_to() of it are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for

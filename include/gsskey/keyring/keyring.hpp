@@ -2,14 +2,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <sys/random.h>
 #include <sys/stat.h>
 
-#include <cstring>
-#include <iterator>
+#include <concepts>
 #include <type_traits>
 
+#include <gsskey/keyring/detail/making.hpp>
 #include <gsskey/keyring/key.hpp>
+#include <gsskey/keyring/key_list.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
 
@@ -17,64 +17,6 @@ namespace gsskey::inline GSSKEY_ABI {
 using Keyring = Key<key_type::Keyring>;
 /// A ring that is somebody else's: the session's, the user's.
 using KeyringRef = KeyRef<key_type::Keyring>;
-using AnyKeyRef = KeyRef<key_type::Any>;
-
-/// What a key gets before anybody else can find it.
-struct KeyOptions {
-  Permissions permissions = {};  ///< nothing: the kernel's default for the type
-  Timeout timeout = no_timeout;
-};
-
-/// The members of a ring at one moment.
-class KeyList {
- public:
-  /// `serials`: key_serial_t in the machine's order, as KEYCTL_READ of a ring writes them.
-  explicit KeyList(SecretBytes serials) noexcept : serials_{std::move(serials)} {}
-
-  class Iterator {
-   public:
-    using value_type = AnyKeyRef;
-    using difference_type = std::ptrdiff_t;
-    Iterator() noexcept = default;
-    explicit Iterator(const unsigned char* at) noexcept : at_{at} {}
-    [[nodiscard]] AnyKeyRef operator*() const noexcept {
-      key_serial_t serial = 0;
-      std::memcpy(&serial, at_, sizeof serial);
-      return AnyKeyRef::from_serial(serial);
-    }
-    Iterator& operator++() noexcept {
-      at_ += sizeof(key_serial_t);
-      return *this;
-    }
-    Iterator operator++(int) noexcept {
-      const Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    [[nodiscard]] friend bool operator==(Iterator, Iterator) noexcept = default;
-
-   private:
-    const unsigned char* at_ = nullptr;
-  };
-
-  [[nodiscard]] std::size_t size() const noexcept { return serials_.size() / sizeof(key_serial_t); }
-  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  [[nodiscard]] Iterator begin() const noexcept { return Iterator{serials_.begin()}; }
-  [[nodiscard]] Iterator end() const noexcept { return Iterator{serials_.begin() + size() * sizeof(key_serial_t)}; }
-  [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
-    return *Iterator{serials_.begin() + index * sizeof(key_serial_t)};
-  }
-  [[nodiscard]] bool contains(const KeyHandle auto& key) const noexcept {
-    for (const AnyKeyRef member : *this) {
-      if (member.serial() == key.serial()) return true;
-    }
-    return false;
-  }
-
- private:
-  SecretBytes serials_;
-};
-
 /// What can be done with a ring, and the rings that every process has. Those are resolved to their number here and now,
 /// because the special numbers mean another ring on another thread.
 template <class Owner>
@@ -133,18 +75,17 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   }
 
   /// A new key in this ring, which appears there with its permissions and timeout set, or not at all; EEXIST if the
-  /// ring has one of that type and description, whoever else creates one meanwhile. add_key into a scratch ring inside
-  /// this one, keyctl_set_timeout, keyctl_setperm, keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring;
-  /// EDQUOT. The permissions must leave the right to link to possessor or user, which the move needs; set_permissions()
-  /// takes it away afterwards. Where no scratch ring can be, in a ring that is restricted (EPERM, EOPNOTSUPP) or six
-  /// rings deep (EACCES): create_through().
+  /// ring has one of that type and description, whoever else creates one meanwhile. One that has expired, or was
+  /// revoked or invalidated, is none: it is replaced, though not while the ring has other members that cannot be
+  /// viewed. Of several that create(), one does; what add_key of another program puts over the dead key at that very
+  /// moment is replaced too. add_key into a scratch ring inside this one, keyctl_set_timeout, keyctl_setperm,
+  /// keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring; EDQUOT. The permissions must leave the right to
+  /// link to possessor or user, which the move needs; set_permissions() takes it away afterwards. Where no scratch ring
+  /// can be, in a ring that is restricted (EPERM, EOPNOTSUPP) or six rings deep (EACCES): create_through().
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
                                       KeyOptions options = {}) const noexcept {
-    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
-    const Scratch scratch{this->serial()};
-    if (scratch.serial < 0) return unexpected(this->failed("add_key"));
-    return make(type, payload, options, scratch.serial);
+    return create_aside(KeyringRef{}, type, payload, options, &Draft::place);
   }
   /// The same by way of `own` in place of a scratch ring, which saves three calls: a ring that nobody else can reach,
   /// as that of the thread (install_thread()), and without a key of that type and description, which this would take.
@@ -152,19 +93,58 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create_through(KeyringRef own, const T& type, const typename T::Payload& payload,
                                               KeyOptions options = {}) const noexcept {
-    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
-    return make(type, payload, options, own.serial());
+    if (!own) return unexpected(keyring_detail::failed("add_key", 0));
+    return create_aside(own, type, payload, options, &Draft::place);
   }
   /// A new, empty ring in this one.
   [[nodiscard]] Result<Keyring> create(const key_type::Keyring& type, KeyOptions options = {}) const noexcept {
     return create(type, ByteView{}, options);
   }
+  /// The same in place of the key of that type and description that the ring has, living or dead, in one step: there is
+  /// no moment without one. It is another key, with its own serial number; who has a link to the old one keeps that,
+  /// and who owned it owns nothing any more.
+  template <KeyType T>
+    requires(!std::same_as<T, key_type::Keyring>)  // its members would die
+  [[nodiscard]] Result<Key<T>> create_or_replace(const T& type, const typename T::Payload& payload,
+                                                 KeyOptions options = {}) const noexcept {
+    return create_aside(KeyringRef{}, type, payload, options, &Draft::place_over);
+  }
+  /// And nobody owns it, for a key that outlives this program. A secret for ten minutes, again and again:
+  ///     ring.put(key_type::User{"db:password"}, secret, {.timeout = 10min})
+  template <KeyType T>
+    requires(!std::same_as<T, key_type::Keyring>)
+  [[nodiscard]] Result<KeyRef<T>> put(const T& type, const typename T::Payload& payload,
+                                      KeyOptions options = {}) const noexcept {
+    auto key = create_or_replace(type, payload, options);
+    if (!key) return unexpected(key.error());
+    return (*std::move(key)).release();
+  }
+  /// create() and put() of a payload in pieces, a header and a secret, say: joined in memory that is wiped.
+  ///     ring.create_pieces(key_type::User{"disk"}, {header, secret})
+  template <KeyType T, std::size_t N>
+    requires std::same_as<typename T::Payload, ByteView>
+  [[nodiscard]] Result<Key<T>> create_pieces(const T& type, const ByteView (&pieces)[N],
+                                             KeyOptions options = {}) const noexcept {
+    const auto payload = keyring_detail::joined(pieces, N);
+    if (!payload) return unexpected(payload.error());
+    return create(type, *payload, options);
+  }
+  template <KeyType T, std::size_t N>
+    requires(std::same_as<typename T::Payload, ByteView> && !std::same_as<T, key_type::Keyring>)
+  [[nodiscard]] Result<KeyRef<T>> put_pieces(const T& type, const ByteView (&pieces)[N],
+                                             KeyOptions options = {}) const noexcept {
+    const auto payload = keyring_detail::joined(pieces, N);
+    if (!payload) return unexpected(payload.error());
+    return put(type, *payload, options);
+  }
 
   /// add_key, and keyctl_set_timeout if there is a timeout: a new key, or the payload of the one that the ring has of
-  /// that type and description. Whose it is cannot be known, so nobody owns what comes back. The kernel drops the
-  /// timeout of a key that is there. Should the second call fail, the key stays, without timeout.
+  /// that type and description, which keeps its serial number and permissions. Whose it is cannot be known, so nobody
+  /// owns what comes back. The kernel drops the timeout of a key that is there. Should the second call fail (EACCES,
+  /// where the ring is not possessed), the key is taken out of the ring, new or not: a secret that was to end does not
+  /// stay for ever.
   template <KeyType T>
-    requires(!std::is_same_v<T, key_type::Keyring>)  // a ring would be replaced, and its members die
+    requires(T::can_update && !std::same_as<T, key_type::Keyring>)  // what cannot be updated would be replaced
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
                                          Timeout timeout = no_timeout) const noexcept {
     const ByteView bytes{payload};
@@ -175,7 +155,11 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (serial < 0) return unexpected(this->failed("add_key"));
     const KeyRef<T> key = KeyRef<T>::from_serial(serial);
     if (!timeout.is_none()) {
-      if (auto set = key.set_timeout(timeout); !set) return unexpected(set.error());
+      if (auto set = key.set_timeout(timeout); !set) {
+        // The ring may be one that can be written and not read: then it is taken out by its name alone.
+        if (!keyring_detail::unlink(this->serial(), serial)) keyctl_unlink(serial, this->serial());
+        return unexpected(set.error());
+      }
     }
     return key;
   }
@@ -209,13 +193,16 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<void> link(const KeyHandle auto& key) const noexcept {
     return on("keyctl_link", key, [&](key_serial_t ring) { return keyctl_link(key.serial(), ring); });
   }
-  /// keyctl_unlink. ENOENT: the ring has no such link.
+  /// keyctl_unlink, once keyctl_read has shown that the ring links this very key: ENOENT if not, and what it may have
+  /// of that type and description stays. The right to write the ring and to read it, or to search one that is
+  /// possessed. The kernel itself goes by type and description: another key of that name that somebody puts there
+  /// between the two calls is what it takes. Where that can be: revoke() or invalidate(), which go by serial number.
   [[nodiscard]] Result<void> unlink(const KeyHandle auto& key) const noexcept {
-    return on("keyctl_unlink", key, [&](key_serial_t ring) { return keyctl_unlink(key.serial(), ring); });
+    return keyring_detail::unlink(this->serial(), key.serial());
   }
-  /// keyctl_move with KEYCTL_MOVE_EXCL: the link goes from this ring to the other in one step, which of several that
-  /// try succeeds for one. EEXIST if the other has one of that type and description, ENOENT if this ring does not have
-  /// it.
+  /// keyctl_move with KEYCTL_MOVE_EXCL, once keyctl_read has shown that this ring links this very key (as in unlink()):
+  /// the link goes from this ring to the other in one step, which of several that try succeeds for one. EEXIST if the
+  /// other has one of that type and description, dead ones too; ENOENT if this ring does not have it.
   [[nodiscard]] Result<void> move(const KeyHandle auto& key, KeyringRef to) const noexcept {
     return move_with(key, to, KEYCTL_MOVE_EXCL);
   }
@@ -227,7 +214,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<void> clear() const noexcept { return this->done("keyctl_clear", keyctl_clear(this->serial())); }
 
   /// keyctl_restrict_keyring: no link is taken any more, for good (EPERM from then on). EEXIST if it is restricted
-  /// already. To keep others from undoing it with the ring, take set_attributes and write away after this.
+  /// already. To keep others from undoing it with the ring, take set_attributes and write away after this. The kernel
+  /// has a gap here: the key that an upcall of request_key(2) makes is linked into a restricted ring all the same, if
+  /// who asks names that ring and may write it.
   [[nodiscard]] Result<void> refuse_links() const noexcept {
     return this->done("keyctl_restrict_keyring", keyctl_restrict_keyring(this->serial(), nullptr, nullptr));
   }
@@ -242,29 +231,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   }
 
  private:
-  /// A ring inside `ring` for one key in the making; it goes, and with it what is still in it, at the end.
-  struct Scratch {
-    key_serial_t ring;
-    key_serial_t serial = -1;
-    explicit Scratch(key_serial_t ring_) noexcept : ring{ring_} {
-      unsigned char random[8];  // a ring of the same name would be replaced
-      if (::getrandom(random, sizeof random, 0) != sizeof random) return;
-      char name[] = "gsskey-scratch-0123456789abcdef";
-      char* out = name + sizeof name - 17;
-      for (const unsigned char byte : random) {
-        *out++ = "0123456789abcdef"[byte >> 4];
-        *out++ = "0123456789abcdef"[byte & 15];
-      }
-      serial = ::add_key("keyring", name, nullptr, 0, ring);
-    }
-    Scratch(const Scratch&) = delete;
-    Scratch& operator=(const Scratch&) = delete;
-    ~Scratch() {
-      const int saved = errno;
-      if (serial > 0) keyctl_unlink(serial, ring);
-      errno = saved;
-    }
-  };
+  using Draft = keyring_detail::Draft;
 
   [[nodiscard]] static Result<KeyringRef> named(const char* operation, long serial) noexcept {
     if (serial < 0) return unexpected(keyring_detail::failed(operation));
@@ -293,25 +260,25 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     }
     return keyring_detail::check_timeout("add_key", options.timeout);
   }
-  /// In `scratch`, and from there into this ring.
+  /// In `own`, or in a scratch ring, and from there into this ring.
   template <KeyType T>
-  [[nodiscard]] Result<Key<T>> make(const T& type, ByteView payload, const KeyOptions& options,
-                                    key_serial_t scratch) const noexcept {
+  [[nodiscard]] Result<Key<T>> create_aside(KeyringRef own, const T& type, ByteView payload, const KeyOptions& options,
+                                            Result<key_serial_t> (Draft::*place)() noexcept) const noexcept {
+    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
+    if (this->serial() == 0) return unexpected(this->failed("add_key"));
     Key<T> key;
     keyring_detail::OwnedLink* const owned = keyring_detail::new_link();
     if (owned == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     *key.link_.put() = owned;
-    const key_serial_t serial = ::add_key(T::name, type.description.c_str(), payload.empty() ? nullptr : payload.data(),
-                                          payload.size(), scratch);
-    if (serial < 0) return unexpected(keyring_detail::failed("add_key", scratch));
-    owned->link = {serial, scratch};
-    if (!options.timeout.is_none()) {  // first: it needs a right that the permissions may take away
-      if (auto set = key.set_timeout(options.timeout); !set) return unexpected(set.error());
+    const keyring_detail::Scratch scratch{own ? 0 : this->serial()};
+    if (!own && scratch.serial < 0) return unexpected(this->failed("add_key"));
+    Draft draft{own ? own.serial() : scratch.serial, this->serial()};
+    if (auto made = draft.make(T::name, type.description.c_str(), payload, options); !made) {
+      return unexpected(made.error());
     }
-    if (!options.permissions.is_default()) {
-      if (auto set = key.set_permissions(options.permissions); !set) return unexpected(set.error());
-    }
-    if (auto moved = key.move_to(KeyringRef::from_serial(this->serial())); !moved) return unexpected(moved.error());
+    const auto placed = (draft.*place)();
+    if (!placed) return unexpected(placed.error());
+    owned->link = {*placed, this->serial()};
     return key;
   }
   template <KeyType T>
@@ -329,8 +296,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   }
   [[nodiscard]] Result<void> move_with(const KeyHandle auto& key, KeyringRef to, unsigned flags) const noexcept {
     if (!to) return unexpected(keyring_detail::failed("keyctl_move", 0));
-    return on("keyctl_move", key,
-              [&](key_serial_t ring) { return keyctl_move(key.serial(), ring, to.serial(), flags); });
+    return keyring_detail::move(key.serial(), this->serial(), to.serial(), flags);
   }
 };
 
