@@ -143,5 +143,5 @@ expected<Instantiation, Rejection> answer(const KeyRequest& request) {
 
 int main(int argc, char** argv) {
   if (argc == 2 && std::string_view{argv[1]} == "--rule") return example::print_rule("gss:*");
-  return handle_upcall<key_type::User>(argc, argv, answer);
+  return handle_upcall<key_type::User>(argc, argv, answer, {.deadline = 70s});  // beyond the longest wish
 }

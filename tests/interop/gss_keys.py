@@ -17,7 +17,7 @@ from programs import (Cases, arguments, can_make_handlers_known, enter_realm, re
 
 options = arguments()
 if os.geteuid() != 0 or not can_make_handlers_known():
-    skip("no /sbin/request-key, or no right to make a handler known to it")
+    skip("no /sbin/request-key here that the kernel starts, or no right to make a handler known to it")
 skip_without("keyctl")
 enter_realm(options.realm, "--user", "alice:secret", "--user", "bob:hunter2")
 cases = Cases()

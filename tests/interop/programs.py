@@ -7,6 +7,7 @@ Nothing here sleeps to synchronise: a server is ready when it says so, and every
 import argparse
 import contextlib
 import fcntl
+import functools
 import os
 import pathlib
 import re
@@ -69,8 +70,17 @@ def enter_realm(realm, *options):
 REQUEST_KEY_RULES = pathlib.Path("/etc/request-key.d")
 
 
+@functools.lru_cache
 def can_make_handlers_known():
-    return os.path.exists("/sbin/request-key") and os.access(REQUEST_KEY_RULES, os.W_OK)
+    """Whether the kernel starts the /sbin/request-key that is here: in a chroot or container it starts the one outside,
+    which knows other rules."""
+    programs = ["/sbin/request-key", "/bin/keyctl"]
+    if not all(map(os.path.exists, programs)) or not os.access(REQUEST_KEY_RULES, os.W_OK):
+        return False
+    name = f"gsskey-test-{os.getpid()}:probe"
+    with request_key_rule(f"create user {name} * /bin/keyctl instantiate %k here 0\n"):
+        command = ["/bin/keyctl", "session", "-", "/bin/keyctl", "request2", "user", name, "probe"]
+        return subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
 
 
 @contextlib.contextmanager

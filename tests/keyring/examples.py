@@ -153,7 +153,7 @@ def check_key_handler():
                                         " %o %k %u %g %T %P %S\n"))
     cases.check("no handler by hand", ("key_handler", *run([options.key_handler]), 1, ["arguments are not"]))
     if not can_make_handlers_known():
-        print("not run: the handler itself: no /sbin/request-key, or no right to make it known")
+        print("not run: the handler itself: no /sbin/request-key that the kernel starts, or no right to make it known")
         return
     with request_key_rule(rule):
         serial = keyctl("request2", "user", "gsskey-token:printer", "60", "@s")

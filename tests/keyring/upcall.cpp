@@ -2,9 +2,13 @@
 // on the other side.
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +26,7 @@
 #include "support/catch.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
+#include "support/upcalls.hpp"
 
 using namespace gsskey;
 using key_type::Logon;
@@ -34,11 +39,7 @@ namespace {
 constexpr int patience = 1000;  // of 10 ms
 constexpr uid_t nobody = 65534;
 
-const char* missing() {
-  if (::access("/sbin/request-key", X_OK) != 0) return "/sbin/request-key is not installed";
-  if (::access("/etc/request-key.d", W_OK) != 0) return "/etc/request-key.d cannot be written";
-  return nullptr;
-}
+const char* missing() { return support::missing_for_upcalls(); }
 
 /// The handler, made known to request-key for descriptions that begin with this process's name, and two pipes to it.
 class Handler {
@@ -51,6 +52,7 @@ class Handler {
       const std::string pattern = name_ + ":*";
       rules += must(request_key_line({.type = type, .description = pattern, .program = program.native()})).text();
     }
+    rules += "create user " + name_ + ":large-ids* * " + program.native() + " %o %k -2147483648 -2 %T %P %S\n";
     REQUIRE_FALSE(check_request_key_conf(rules));
     REQUIRE(::mkdir(folder_.c_str(), 0700) == 0);
     gate_ = pipe("gate");
@@ -122,6 +124,11 @@ std::string requested(const std::string& description, const std::string& callout
   return std::string{must(key->read()).text()};
 }
 std::string words_of(int error) { return "errno: " + std::string{std::strerror(error)}; }
+
+/// What the handler's log is told.
+std::string told(const std::string& description, const std::string& error, uid_t user = 0) {
+  return "user;" + description + " for uid " + std::to_string(user) + ": " + error + '\n';
+}
 
 /// What `work` says, done by a child process with `user` as its user and group, in a session of its own.
 template <class Work>
@@ -338,7 +345,8 @@ TEST_CASE("errno beyond what the kernel carries is refused, and the requester ge
   for (const char* order : {"reject 0 3600", "reject 4095 3600", "reject 512 3600"}) {
     CAPTURE(order);
     CHECK(requested(handler.named(order), order) == words_of(ENOKEY));
-    CHECK(handler.heard("exit 1\n") == "run\nkeyctl_reject: Invalid argument\nexit 1\n");
+    CHECK(handler.heard("exit 1\n") ==
+          "run\n" + told(handler.named(order), "keyctl_reject: Invalid argument") + "exit 1\n");
   }
   tidy(session);
 }
@@ -366,25 +374,160 @@ TEST_CASE("a requester gets an errno, and never hangs, when the handler") {
   const Handler handler;
   struct {
     const char* order;
-    const char* heard;
+    const char* told;
+    const char* end;
     int error = ENOKEY;
   } const table[] = {
-      {"throw", "run\nhandle_upcall: the handler threw an exception\nexit 1\n"},
-      {"silent", "run\nexit 0\n"},
-      {"exit 7", "run\nexit 7\n"},
-      {"abort", "run\n"},
-      {"drop", "run\nexit 0\n"},
-      {"negate 3600", "run\nexit 0\n"},
-      {"size 0", "run\nkeyctl_instantiate: Invalid argument\nexit 1\n", EINVAL},
-      {"size 32768", "run\nkeyctl_instantiate: Invalid argument\nexit 1\n", EINVAL},
+      {"throw", "handle_upcall: the handler threw an exception", "exit 1\n"},
+      {"silent", nullptr, "exit 0\n"},
+      {"exit 7", nullptr, "exit 7\n"},
+      {"abort", nullptr, ""},
+      {"drop", nullptr, "exit 0\n"},
+      {"negate 3600", nullptr, "exit 0\n"},
+      {"size 0", "keyctl_instantiate: Invalid argument", "exit 1\n", EINVAL},
+      {"size 32768", "keyctl_instantiate: Invalid argument", "exit 1\n", EINVAL},
+      {"late", "handle_upcall: the timeout is over already: 0 or negative; no_timeout is for ever", "exit 1\n",
+       EKEYEXPIRED},
   };
   for (const auto& row : table) {
     for (const uid_t user : {uid_t{0}, nobody}) {
       CAPTURE(row.order, user);
       CHECK(as(user, [&] { return requested(handler.named(row.order), row.order); }) == words_of(row.error));
-      CHECK(handler.heard(row.heard) == row.heard);
+      const std::string heard =
+          "run\n" + (row.told != nullptr ? told(handler.named(row.order), row.told, user) : "") + row.end;
+      CHECK(handler.heard(heard) == heard);
     }
   }
+}
+
+TEST_CASE("a handler that hangs is ended, and its requester gets an answer, whatever holds the handler") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  struct {
+    std::string order;
+    int error;
+    std::string got = {};
+  } table[] = {
+      {"hang", ETIMEDOUT},
+      {"hang-in-log", ETIMEDOUT},   // told, and ended by SIGKILL
+      {"hang-deaf", ENOKEY},        // with all signals blocked
+      {"hang-waiting", ETIMEDOUT},  // for another program
+  };
+  std::vector<std::thread> requesters;
+  for (auto& row : table) {
+    requesters.emplace_back([&] { row.got = requested(handler.named(row.order), row.order); });
+  }
+  for (std::thread& requester : requesters) requester.join();
+  for (const auto& row : table) {
+    CAPTURE(row.order);
+    CHECK(row.got == words_of(row.error));
+  }
+  const std::string heard = handler.heard();
+  for (const char* order : {"hang", "hang-waiting"}) {
+    CHECK(heard.find(told(handler.named(order), "handle_upcall: the handler did not answer before its deadline")) !=
+          std::string::npos);
+  }
+  tidy(session);
+}
+
+TEST_CASE("what goes wrong in a live upcall reaches syslog, or the program's own log") {
+  if (const char* reason = missing()) return support::skip(reason);
+  if (::access("/dev/log", F_OK) == 0) return support::skip("/dev/log is somebody's");
+  const support::Session session;
+  const Handler handler;
+  const int log = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  ::sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::strcpy(address.sun_path, "/dev/log");
+  REQUIRE(::bind(log, reinterpret_cast<const ::sockaddr*>(&address), sizeof address) == 0);
+  const std::string description = handler.named("throw\n\x1b[31m");
+  CHECK(requested(description, "throw") == words_of(ENOKEY));
+  char text[1024];
+  const auto size = ::recv(log, text, sizeof text, 0);
+  ::close(log);
+  ::unlink("/dev/log");
+  REQUIRE(size > 0);
+  const std::string_view line{text, static_cast<std::size_t>(size)};
+  CHECK(line.starts_with("<83>"));  // LOG_AUTHPRIV, LOG_ERR
+  CHECK(line.ends_with("request-key: user;" + handler.named("throw??[31m") +
+                       " for uid 0: handle_upcall: the handler threw an exception"));
+  CHECK(requested(handler.named("own"), "own-log") == words_of(ENOKEY));
+  CHECK(handler.heard("exit 1\n").ends_with("own log: handle_upcall\nexit 1\n"));
+  tidy(session);
+}
+
+TEST_CASE("permissions are set although the ring that the requester named is in none of its rings") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (const uid_t user : {uid_t{0}, nobody}) {
+    CAPTURE(user);
+    CHECK(as(user, [&] {
+            const auto ring = must(Keyring::user());
+            const auto key = request_key<User>(handler.named("made"), "made", ring);
+            if (!key) return "errno: " + std::string{key.error().text()};
+            const auto text = std::to_string(must(key->describe()).permissions().bits());
+            must(ring.unlink(*key));
+            return text;
+          }) == std::to_string(0x3f030000));
+  }
+}
+
+TEST_CASE("users and groups of 2^31 and more, whom the kernel names by negative numbers, get their answer") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("large-ids"), "become") ==
+        "2147483648 2147483648 2147483648 4294967294 4294967294 4294967294 0");
+  CHECK(requested(handler.named("large-ids 2"), "throw") == words_of(ENOKEY));
+  const std::string heard =
+      "run\nexit 0\nrun\n" +
+      told(handler.named("large-ids 2"), "handle_upcall: the handler threw an exception", 0x80000000) + "exit 1\n";
+  CHECK(handler.heard(heard) == heard);
+  for (const uid_t user : {0x7fffffffu, 0x80000000u, 0xfffffffeu}) {
+    CAPTURE(user);
+    const std::string id = std::to_string(user);
+    const std::string got = as(user, [&] { return requested(handler.named("become " + id), "become"); });
+    const bool is_answered = got == id + ' ' + id + ' ' + id + ' ' + id + ' ' + id + ' ' + id + " 0";
+    // keyutils' request-key takes what begins with '-' for options, and starts nothing.
+    CHECK((is_answered || (user > 0x7fffffff && got == words_of(ENOKEY))));
+  }
+  tidy(session);
+}
+
+TEST_CASE("a handler learns which thread asked") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("main"), "thread") == std::to_string(::gettid()));
+  std::thread{[&] { CHECK(requested(handler.named("other"), "thread") == std::to_string(::gettid())); }}.join();
+  CHECK(error_of(KeyRequest{}.requester_thread()) == ENOKEY);  // here is no upcall
+  tidy(session);
+}
+
+TEST_CASE("a child that a handler forks does not answer for it") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  CHECK(requested(handler.named("helped"), "help") == "by the parent");
+  tidy(session);
+}
+
+TEST_CASE("become_requester looks at what was dropped") {
+  if (::geteuid() != 0) return support::skip("root alone becomes another user");
+  const char* const arguments[] = {"handler", "create", "5", "65534", "65534", "0", "0", "12", nullptr};
+  const auto request = must(KeyRequest::parse(8, arguments));
+  const auto become = [&](auto prepare) {
+    return as(0, [&] {
+      if (!prepare()) return std::string{"not prepared"};
+      const auto done = request.become_requester();
+      return done ? std::string{"done"} : std::string{done.error().text()};
+    });
+  };
+  CHECK(become([] { return true; }) == "done");
+  CHECK(become([] { return ::prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP) == 0; }) == "capabilities are left");
+  CHECK(become([] { return ::prctl(PR_SET_KEEPCAPS, 1) == 0; }) == "capabilities are left");
 }
 
 TEST_CASE("the largest payload is delivered") {
@@ -421,7 +564,8 @@ TEST_CASE("a child that outlives its handler has no authority any more") {
   const std::string description = handler.named("forked");
   CHECK(error_of(request_key<User>(description, "fork")) == ENOKEY);
   handler.open_gate();
-  CHECK(handler.heard("exit 1\n") == "run\nkeyctl_instantiate: Device or resource busy\nexit 1\n");
+  CHECK(handler.heard("exit 1\n") ==
+        "run\n" + told(description, "keyctl_instantiate: Device or resource busy") + "exit 1\n");
   CHECK(error_of(request_key<User>(description)) == ENOKEY);
   tidy(session);
 }
@@ -612,11 +756,11 @@ TEST_CASE("where keys of upcalls go can be changed, for a thread") {
 }
 
 TEST_CASE("the arguments of a handler are parsed whole") {
-  const char* const good[] = {"handler", "create", "1073741824", "0", "4294967295", "0", "2147483647", "12", nullptr};
+  const char* const good[] = {"handler", "create", "1073741824", "0", "4294967294", "0", "2147483647", "12", nullptr};
   const auto request = must(KeyRequest::parse(8, good));
   CHECK(request.key().serial() == 1073741824);
   CHECK(request.user() == 0);
-  CHECK(request.group() == 4294967295);
+  CHECK(request.group() == 4294967294);
   CHECK_FALSE(request.thread_ring());
   CHECK(request.process_ring().serial() == 2147483647);
   CHECK(request.session_ring().serial() == 12);
@@ -651,6 +795,14 @@ TEST_CASE("the arguments of a handler are parsed whole") {
   refused({"handler", "create", "2147483648", "0", "0", "0", "0", "12"});
   refused({"handler", "create", "5", "4294967296", "0", "0", "0", "12"});
   refused({"handler", "create", "5", "0", "4294967296", "0", "0", "12"});
+  for (const char* id : {"-1", "4294967295", "-2147483649", "-4294967296"}) {
+    CAPTURE(id);
+    refused({"handler", "create", "5", id, "0", "0", "0", "12"});
+    refused({"handler", "create", "5", "0", id, "0", "0", "12"});
+  }
+  const char* const negative[] = {"handler", "create", "5", "-2", "-2147483648", "0", "0", "12", nullptr};
+  CHECK(must(KeyRequest::parse(8, negative)).user() == 0xfffffffe);
+  CHECK(must(KeyRequest::parse(8, negative)).group() == 0x80000000);
   refused({"handler", "create", "5", "0", "0", "2147483648", "0", "12"});
 }
 

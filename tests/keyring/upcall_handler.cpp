@@ -1,10 +1,13 @@
 // The handler of tests/keyring/upcall.cpp: a real one, started by the kernel. The first word of the callout info says
 // what it shall do; what it has to tell goes to the pipe /run/PREFIX/said, where PREFIX: begins the description.
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdarg>
 #include <cstdlib>
 #include <future>
@@ -118,6 +121,21 @@ expected<SecretBytes, Rejection> simple(const KeyRequest& request, const Order& 
   if (order.word == "default-rejection") return unexpected(Rejection{});
   if (order.word == "throw") throw std::runtime_error{"not my day"};
   if (order.word == "abort") std::abort();
+  if (order.word == "thread") return bytes(std::to_string(must(request.requester_thread())));
+  if (order.word == "own-log") throw std::runtime_error{"for the log"};
+  if (order.word.starts_with("hang")) {
+    ::sigset_t all;
+    ::sigfillset(&all);
+    if (order.word == "hang-deaf") ::sigprocmask(SIG_SETMASK, &all, nullptr);
+    while (order.word != "hang-waiting") ::pause();
+    return bytes(std::to_string(std::system("sleep 3")));  // blocks and ignores signals of its own choice
+  }
+  if (order.word == "help") {
+    const ::pid_t child = ::fork();
+    if (child == 0) throw std::runtime_error{"the child ends with all that it inherited"};
+    ::waitpid(child, nullptr, 0);
+    return bytes("by the parent");
+  }
   if (order.word == "wait") {
     wait_at_the_gate(order);
     return bytes("released");
@@ -142,7 +160,7 @@ expected<SecretBytes, Rejection> simple(const KeyRequest& request, const Order& 
   return bytes(std::string{request.description()} + '\n' + std::string{request.callout_info()});
 }
 
-bool is_full(const Order& order) { return order.word == "made" || order.word == "to"; }
+bool is_full(const Order& order) { return order.word == "made" || order.word == "late" || order.word == "to"; }
 
 /// What needs more.
 expected<Instantiation, Rejection> full(const Order& order) {
@@ -151,6 +169,8 @@ expected<Instantiation, Rejection> full(const Order& order) {
   if (order.word == "made") {
     made.timeout = Seconds{216'000};  // two days and a half: "2d" in /proc/keys for long
     made.permissions = Permissions{}.possessor(all_rights).user(Right::view | Right::read);
+  } else if (order.word == "late") {
+    made.timeout = std::chrono::seconds{-1};
   } else if (order.rest == "requestor") {
     made.destination = Destination::requestor();
   } else if (order.rest == "ring") {
@@ -223,7 +243,16 @@ int main(int argc, char** argv) {
   if (status < 0 && is_full(order)) {
     status = handle_upcall<User>(argc, argv, [&](const KeyRequest&) { return full(order); });
   } else if (status < 0) {
-    status = handle_upcall<User>(argc, argv, [&](const KeyRequest& request) { return simple(request, order); });
+    UpcallOptions options;
+    if (order.word.starts_with("hang")) options.deadline = Seconds{1};
+    if (order.word == "hang-in-log") options.log = [](const KeyRequest&, const Error&) noexcept { ::pause(); };
+    if (order.word == "own-log") {
+      options.log = [](const KeyRequest&, const Error& error) noexcept {
+        ::dprintf(2, "own log: %s\n", error.operation());
+      };
+    }
+    status =
+        handle_upcall<User>(argc, argv, [&](const KeyRequest& request) { return simple(request, order); }, options);
   }
   ::dprintf(2, "exit %d\n", status);
   return status;
