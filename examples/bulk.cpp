@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: MIT
 #include <chrono>
 #include <cstdlib>
+#include <exception>
 #include <future>
 #include <iostream>
 #include <string>
@@ -92,7 +93,7 @@ Result<void> run(const char* service, const char* host, std::size_t count, What.
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   bool with_openssl = false;
   std::size_t mebibytes = 256;
   int at = 1;
@@ -118,4 +119,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "bulk: " << failure.what() << '\n';
+  return 1;
 }

@@ -9,6 +9,7 @@
 // --default-credential: the handshake fetches the credential itself, which is all that GNU GSS can do.
 // SPDX-License-Identifier: MIT
 #include <cerrno>
+#include <exception>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -116,7 +117,7 @@ int usage() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   int at = 1;
   for (; at < argc && argv[at][0] == '-'; ++at) {
@@ -151,4 +152,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "client: " << failure.what() << '\n';
+  return 1;
 }

@@ -72,7 +72,7 @@ asio::awaitable<Result<void>> talk(char** arguments, long times, asio::thread_po
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   bool with_openssl = false;
   long times = 1;
   int at = 1;
@@ -91,16 +91,15 @@ int main(int argc, char** argv) {
     return 2;
   }
   const auto run = with_openssl ? talk<MessageProtector> : talk<SecurityContext<mech::Krb5>>;
-  try {
-    asio::io_context io;
-    asio::thread_pool pool{1};
-    auto talked = asio::co_spawn(io, run(argv + at, times, pool), asio::use_future);
-    io.run();
-    const auto done = talked.get();
-    if (done) return 0;
-    std::cerr << "co_echo_client: " << example::in_words(done.error()) << '\n';
-  } catch (const std::exception& failure) {  // Asio throws what is no error of ours
-    std::cerr << "co_echo_client: " << failure.what() << '\n';
-  }
+  asio::io_context io;
+  asio::thread_pool pool{1};
+  auto talked = asio::co_spawn(io, run(argv + at, times, pool), asio::use_future);
+  io.run();
+  const auto done = talked.get();
+  if (done) return 0;
+  std::cerr << "co_echo_client: " << example::in_words(done.error()) << '\n';
+  return 1;
+} catch (const std::exception& failure) {  // Asio throws, and memory may be short
+  std::cerr << "co_echo_client: " << failure.what() << '\n';
   return 1;
 }

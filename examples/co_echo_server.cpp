@@ -94,7 +94,7 @@ asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, 
 }
 
 template <class Context>
-Result<void> serve(unsigned short port, const char* service, const char* host, const AllowList& allowed) {
+Result<int> serve(unsigned short port, const char* service, const char* host, const AllowList& allowed) {
   auto name = Name::host_service(service, host);
   if (!name) return unexpected(name.error());
   auto credential = Credential<mech::Krb5, Accept>::acquire(*name);
@@ -106,15 +106,20 @@ Result<void> serve(unsigned short port, const char* service, const char* host, c
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept<Context>(listener, *credential, allowed, pool), report);
+  int status = 0;
+  asio::co_spawn(io, accept<Context>(listener, *credential, allowed, pool), [&](std::exception_ptr thrown) {
+    report(thrown);  // it ends in no other way
+    status = 1;
+    io.stop();
+  });
   io.run();
   pool.join();
-  return {};
+  return status;
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const AllowList allowed = example::allow_list("co_echo_server", argc, argv);
   const bool with_openssl = argc == 5 && std::string_view{argv[1]} == "--openssl";
   if (argc != 4 && !with_openssl) {
@@ -125,5 +130,8 @@ int main(int argc, char** argv) {
   const auto served =
       run(static_cast<unsigned short>(std::atoi(argv[argc - 3])), argv[argc - 2], argv[argc - 1], allowed);
   if (!served) std::cerr << "co_echo_server: " << in_words(served.error()) << '\n';
-  return served ? 0 : 1;
+  return served ? *served : 1;
+} catch (const std::exception& failure) {  // Asio throws: the port is taken, memory is short
+  std::cerr << "co_echo_server: " << failure.what() << '\n';
+  return 1;
 }

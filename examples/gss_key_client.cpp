@@ -5,6 +5,7 @@
 //
 // It needs no ticket of its own: the handler finds the user's. SPDX-License-Identifier: MIT
 #include <cerrno>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <utility>
@@ -74,7 +75,7 @@ Result<void> run(const char* host, const char* port, const char* service, char**
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc < 5) {
     std::cerr << "usage: gss_key_client HOST PORT SERVICE MESSAGE...\n";
     return 2;
@@ -82,5 +83,8 @@ int main(int argc, char** argv) {
   const auto done = run(argv[1], argv[2], argv[3], argv + 4);
   if (done) return 0;
   std::cerr << "gss_key_client: " << in_words(done.error()) << '\n';
+  return 1;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "gss_key_client: " << failure.what() << '\n';
   return 1;
 }

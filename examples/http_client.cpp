@@ -99,19 +99,18 @@ asio::awaitable<Result<void>> visit(const char* host, const char* port, const ch
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const bool unbound = argc == 5 && std::string_view{argv[4]} == "--unbound";
   if (argc < 3 || argc > 5 || (argc == 5 && !unbound)) return 2;
-  try {
-    asio::io_context io;
-    asio::thread_pool pool{1};
-    auto visited = asio::co_spawn(io, visit(argv[1], argv[2], argv[3], unbound, pool), asio::use_future);
-    io.run();
-    const auto done = visited.get();
-    if (done) return 0;
-    std::cerr << "http_client: " << example::in_words(done.error()) << '\n';
-  } catch (const std::exception& failure) {  // Asio throws what is no error of ours
-    std::cerr << "http_client: " << failure.what() << '\n';
-  }
+  asio::io_context io;
+  asio::thread_pool pool{1};
+  auto visited = asio::co_spawn(io, visit(argv[1], argv[2], argv[3], unbound, pool), asio::use_future);
+  io.run();
+  const auto done = visited.get();
+  if (done) return 0;
+  std::cerr << "http_client: " << example::in_words(done.error()) << '\n';
+  return 1;
+} catch (const std::exception& failure) {  // Asio throws, and memory may be short
+  std::cerr << "http_client: " << failure.what() << '\n';
   return 1;
 }

@@ -53,28 +53,30 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
   while (true) {  // the requests of one connection
     const std::size_t size = co_await asio::async_read_until(stream, asio::dynamic_buffer(received, 128 * 1024),
                                                              "\r\n\r\n", asio::use_awaitable);
-    HttpStepJob<Spnego> job{std::move(acceptor), example::field_in({received.data(), size}, "Authorization")};
+    const std::string head = received.substr(0, size);
+    HttpStepJob<Spnego> job{std::move(acceptor), example::field_in(head, "Authorization")};
     received.erase(0, size);
     auto judged = co_await offload(std::move(job));
     acceptor = std::move(judged.acceptor);
 
     std::string reply;
-    bool goes_on = true;
+    bool goes_on = example::goes_on_after(head);
     if (!judged.answer) {
       const HttpRefusal& refusal = judged.answer.error();
       if (!refusal.is_challenge) {
         std::cerr << "http_server: " << refusal.status << ' ' << example::in_words(refusal.error) << std::endl;
       }
-      goes_on = refusal.status == 401;
-      reply = example::response(goes_on ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
-                                refusal.is_challenge ? "Who are you?\n" : "No.\n");
+      const bool is_understood = refusal.status == 401;
+      goes_on = goes_on && is_understood;
+      reply = example::response(is_understood ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
+                                goes_on, refusal.is_challenge ? "Who are you?\n" : "No.\n");
     } else if (auto admitted = service.allowed.admit(judged.answer->context); !admitted) {
       std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
-      reply = example::response("403 Forbidden", judged.answer->www_authenticate, "Not you.\n");
+      reply = example::response("403 Forbidden", judged.answer->www_authenticate, goes_on, "Not you.\n");
     } else {
       const auto info = judged.answer->context.inquire();
       const std::string name = info ? example::name_or(info->initiator, "whoever") : "whoever";
-      reply = example::response("200 OK", judged.answer->www_authenticate, "Hello " + name + "\n");
+      reply = example::response("200 OK", judged.answer->www_authenticate, goes_on, "Hello " + name + "\n");
     }
     const std::size_t sent = co_await asio::async_write(stream, asio::buffer(reply), asio::use_awaitable);
     static_cast<void>(sent);
@@ -102,7 +104,7 @@ asio::awaitable<void> accept(tcp::acceptor& listener, Service& service) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   auto allowed = example::allow_list("http_server", argc, argv);
   const bool bound = argc == 6 && std::string_view{argv[5]} == "--bound";
   if (argc != 3 && argc != 5 && !bound) return 2;
@@ -120,7 +122,16 @@ int main(int argc, char** argv) {
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), static_cast<unsigned short>(std::atoi(argv[1]))}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
-  asio::co_spawn(io, accept(listener, service), report);
+  int status = 0;
+  asio::co_spawn(io, accept(listener, service), [&](std::exception_ptr thrown) {  // it ends in no other way
+    report(thrown);
+    status = 1;
+    io.stop();
+  });
   io.run();
   service.pool.join();
+  return status;
+} catch (const std::exception& failure) {  // Asio throws: the port is taken, a file cannot be read, memory is short
+  std::cerr << "http_server: " << failure.what() << '\n';
+  return 1;
 }

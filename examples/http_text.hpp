@@ -25,15 +25,39 @@ inline std::string field_in(std::string_view head, std::string_view name) {
   return values;
 }
 
+/// Whether one of `values`, between which there are commas, is `word`, in whatever case.
+inline bool lists(std::string_view values, std::string_view word) {
+  while (!values.empty()) {
+    std::string_view one = values.substr(0, values.find(','));
+    values.remove_prefix(std::min(values.size(), one.size() + 1));
+    one.remove_prefix(std::min(one.size(), one.find_first_not_of(" \t")));
+    one = one.substr(0, one.find_last_not_of(" \t\r") + 1);
+    const auto same = [](char a, char b) { return (a | 0x20) == (b | 0x20); };
+    if (std::equal(one.begin(), one.end(), word.begin(), word.end(), same)) return true;
+  }
+  return false;
+}
+/// Whether another request may come over the connection (RFC 9112 section 9.3). Not after one with a body, which is not
+/// read here and would be taken for the next request.
+inline bool goes_on_after(std::string_view head) {
+  const std::string length = field_in(head, "Content-Length");
+  if (!field_in(head, "Transfer-Encoding").empty() || (!length.empty() && !lists(length, "0"))) return false;
+  const std::string options = field_in(head, "Connection");
+  if (lists(options, "close")) return false;
+  return head.substr(0, head.find("\r\n")).ends_with(" HTTP/1.1") || lists(options, "keep-alive");
+}
+
 inline std::string request(const std::string& host, const std::string& authorization) {
   std::string text = "GET / HTTP/1.1\r\nHost: " + host + "\r\n";
   if (!authorization.empty()) text += "Authorization: " + authorization + "\r\n";
   return text + "\r\n";
 }
 
-inline std::string response(const char* status, const std::string& www_authenticate, const std::string& body) {
+inline std::string response(const char* status, const std::string& www_authenticate, bool goes_on,
+                            const std::string& body) {
   std::string text = "HTTP/1.1 " + std::string{status} + "\r\nContent-Type: text/plain\r\n";
   if (!www_authenticate.empty()) text += "WWW-Authenticate: " + www_authenticate + "\r\n";
+  text += goes_on ? "Connection: keep-alive\r\n" : "Connection: close\r\n";
   return text + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 

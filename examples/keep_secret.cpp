@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -73,7 +74,7 @@ int usage() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::string_view command = argc > 1 ? argv[1] : "";
   Result<void> done;
   if (command == "store" && argc == 4) {
@@ -92,4 +93,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "keep_secret: " << failure.what() << '\n';
+  return 1;
 }

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: MIT
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <set>
 #include <string>
 #include <string_view>
@@ -98,7 +99,7 @@ int failed(const Error& error) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const std::string_view name = argc > 1 ? argv[1] : "@s";
   if (argc > 2 || name.empty() || name.starts_with('-')) {
     std::fputs("usage: key_tree [@t | @p | @s | @u | @us | SERIAL]\n", stderr);
@@ -112,4 +113,7 @@ int main(int argc, char** argv) {
   if (!table) return failed(table.error());
   Tree{*std::move(table)}.print(key);
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::fprintf(stderr, "key_tree: %s\n", failure.what());
+  return 1;
 }

@@ -4,6 +4,7 @@
 //   own_task HOST PORT SERVICE MESSAGE...      one connection per message
 //
 // SPDX-License-Identifier: MIT
+#include <cerrno>
 #include <coroutine>
 #include <exception>
 #include <iostream>
@@ -29,6 +30,7 @@ class Job {
  public:
   struct promise_type {
     std::optional<T> value;
+    std::exception_ptr thrown;
     std::coroutine_handle<> waiting = std::noop_coroutine();
 
     Job get_return_object() { return Job{std::coroutine_handle<promise_type>::from_promise(*this)}; }
@@ -44,7 +46,7 @@ class Job {
       return Resume{};
     }
     void return_value(T result) { value.emplace(std::move(result)); }
-    void unhandled_exception() const noexcept { std::terminate(); }
+    void unhandled_exception() noexcept { thrown = std::current_exception(); }
   };
 
   Job(Job&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)} {}
@@ -53,7 +55,10 @@ class Job {
   }
   bool await_ready() const noexcept { return handle_.done(); }
   void await_suspend(std::coroutine_handle<> waiting) const noexcept { handle_.promise().waiting = waiting; }
-  [[nodiscard]] T await_resume() const { return *std::move(handle_.promise().value); }
+  [[nodiscard]] T await_resume() const {
+    if (handle_.promise().thrown) std::rethrow_exception(handle_.promise().thrown);
+    return *std::move(handle_.promise().value);
+  }
 
  private:
   explicit Job(std::coroutine_handle<promise_type> handle) noexcept : handle_{handle} {}
@@ -89,7 +94,7 @@ Job<Result<void>> talk(example::Loop& loop, const char* host, const char* port, 
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (argc < 5) {
     std::cerr << "usage: own_task HOST PORT SERVICE MESSAGE...\n";
     return 2;
@@ -100,10 +105,13 @@ int main(int argc, char** argv) {
   loop.run();
   int status = 0;
   for (const auto& job : jobs) {
-    const auto talked = job.await_resume();
+    const auto talked = job.await_ready() ? job.await_resume() : unexpected(Error::system("poll", errno));
     if (talked) continue;
     std::cerr << "own_task: " << example::in_words(talked.error()) << '\n';
     status = 1;
   }
   return status;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "own_task: " << failure.what() << '\n';
+  return 1;
 }

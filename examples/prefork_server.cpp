@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <deque>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -210,7 +211,7 @@ Result<void> run(const char* user, std::uint16_t port, const char* service, cons
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const char* user = nullptr;
   if (argc > 2 && std::string_view{argv[1]} == "--as") {
     user = argv[2];
@@ -222,5 +223,8 @@ int main(int argc, char** argv) {
   const auto done = run(user, port, argv[argc - 2], argv[argc - 1]);
   if (done) return 0;
   std::cerr << "prefork_server: " << in_words(done.error()) << '\n';
+  return 1;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "prefork_server: " << failure.what() << '\n';
   return 1;
 }

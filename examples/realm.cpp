@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <iostream>
 #include <string>
 #include <string_view>
@@ -62,7 +63,7 @@ Result<int> run(char** command) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   TestRealmOptions options;
   int at = 1;
   for (; at + 1 < argc && std::string_view{argv[at]} != "--"; at += 2) {
@@ -102,4 +103,7 @@ int main(int argc, char** argv) {
   const auto status = run(argv + at + 1);
   if (!status) return failed(status.error());
   return *status;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "realm: " << failure.what() << '\n';
+  return 1;
 }

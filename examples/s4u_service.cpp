@@ -8,6 +8,7 @@
 // (KRB5_CLIENT_KTNAME), and the KDC must let it act for users towards the target. MIT krb5 only; the KDC may be
 // Heimdal's or Active Directory.
 // SPDX-License-Identifier: MIT
+#include <exception>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -60,7 +61,7 @@ Result<void> run(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   auto allowed = allow_list("s4u_service", argc, argv);
   if (argc != 8) {
     std::cerr
@@ -74,4 +75,7 @@ int main(int argc, char** argv) {
   }
   std::cout << "message received\n";
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "s4u_service: " << failure.what() << '\n';
+  return 1;
 }

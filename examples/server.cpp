@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -115,7 +116,7 @@ int usage() {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   std::cout << std::unitbuf;  // whoever waits for our first line shall see it
   Options options{.allowed = allow_list("server", argc, argv)};
   int at = 1;
@@ -141,4 +142,7 @@ int main(int argc, char** argv) {
     return 1;
   }
   return 0;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "server: " << failure.what() << '\n';
+  return 1;
 }

@@ -6,6 +6,7 @@
 //   tls_channel_binding client AUTHORITY HOST PORT SERVICE MESSAGE [--unbound]
 // SPDX-License-Identifier: MIT
 #include <csignal>
+#include <exception>
 #include <iostream>
 #include <string_view>
 #include <utility>
@@ -89,7 +90,7 @@ Result<void> connect(char** argument, bool bound) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const AllowList allowed = allow_list("server", argc, argv);
   const std::string_view role = argc > 1 ? argv[1] : "";
   const bool unbound = argc == 8 && std::string_view{argv[7]} == "--unbound";
@@ -99,4 +100,7 @@ int main(int argc, char** argv) {
   const auto done = serves ? serve(argv + 2, allowed) : connect(argv + 2, !unbound);
   if (!done) std::cerr << role << ": " << in_words(done.error()) << '\n';
   return done ? 0 : 1;
+} catch (const std::exception& failure) {  // memory is short
+  std::cerr << "tls_channel_binding: " << failure.what() << '\n';
+  return 1;
 }

@@ -4,7 +4,8 @@
 
 import socket
 
-from programs import HOST, Cases, Program, arguments, enter_realm, run
+from programs import (HOST, Cases, Program, arguments, enter_realm, refuses_a_taken_port, refuses_without_memory,
+                      run)
 
 USER, SERVICE = "alice@GSSKEY.TEST", "host/localhost"
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
@@ -72,6 +73,9 @@ def refusals(cases, programs):
     server = Program([programs.co_echo_server, "0", "nosuch", HOST])
     cases.check("a server without a key", ("server", server.finish(), server.output, 1,
                                            [r"^co_echo_server: gss_acquire_cred \(krb5\): \w+"]))
+    refuses_a_taken_port(cases, "co_echo_server", programs.co_echo_server, "PORT", "host", HOST)
+    refuses_without_memory(cases, "co_echo_server", programs.co_echo_server, "0", "host", HOST)
+    refuses_without_memory(cases, "co_echo_client", programs.co_echo_client, HOST, "1", "host", "hello")
 
 
 if __name__ == "__main__":

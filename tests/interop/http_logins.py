@@ -9,7 +9,8 @@ import re
 import socket
 import threading
 
-from programs import HOST, SECONDS, Cases, Program, arguments, enter_realm, run, skip_without
+from programs import (HOST, SECONDS, Cases, Program, arguments, enter_realm, refuses_a_taken_port,
+                      refuses_without_memory, run, skip_without)
 
 USER, SERVICE = "alice@GSSKEY.TEST", "HTTP/localhost"
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
@@ -168,6 +169,40 @@ def garbage(cases, programs):
                                "^http_server: 400 Authorization: the peer sent a longer token than is allowed$"))
 
 
+def connections(cases, programs):
+    """How a connection ends is the client's to say (RFC 9112 section 9.3)."""
+    def conversation(*requests):
+        """What the server says in all, and whether it closes then; not asked where it must not: another request shows."""
+        with socket.create_connection((HOST, int(server.port))) as connection:
+            connection.settimeout(SECONDS)
+            connection.sendall("".join(requests).encode())
+            answer = b""
+            while answer.count(b"Who are you?\n") < len(requests) and (more := connection.recv(65536)):
+                answer += more
+            closed = requests[-1] != GOES_ON and connection.recv(1) == b""
+        return answer.decode(), closed
+
+    GOES_ON = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with Server(programs) as server:
+        for name, last, words in [
+                ("HTTP/1.1", GOES_ON, "keep-alive"),  # the first one, whatever the second is
+                ("Connection: close", "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "close"),
+                ("Connection: TE, Close", "GET / HTTP/1.1\r\nHost: x\r\nConnection: TE\r\nConnection: Close\r\n\r\n", "close"),
+                ("HTTP/1.0", "GET / HTTP/1.0\r\n\r\n", "close"),
+                ("a body", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 37\r\n\r\nGET / HTTP/1.1\r\nConnection: evil\r\n\r\n", "close"),
+        ]:
+            answer, closed = conversation(GOES_ON, last)
+            said = f"{len(answer.split('Who are you?'))-1} answers\n{answer.split('Who are you?')[1]}\nclosed {closed}"
+            cases.check(f"a connection after {name}",
+                        ("server", 0, said, 0, ["^2 answers$", f"^Connection: {words}\r$", f"^closed {words == 'close'}$"]))
+        code, output = curl(server.port, "--negotiate", "--user", ":", "--http1.0")
+        cases.check("curl that speaks HTTP/1.0", ("curl", code, output, 0, [f"^Hello {USER}$", "^status 200$"]),
+                    server.end("!^http_server: 4"))
+    refuses_a_taken_port(cases, "http_server", programs.http_server, "PORT", HOST)
+    refuses_without_memory(cases, "http_server", programs.http_server, "0", HOST)
+    refuses_without_memory(cases, "http_client", programs.http_client, HOST, "1")
+
+
 if __name__ == "__main__":
     programs = arguments()
     skip_without("curl", "faketime")
@@ -176,4 +211,5 @@ if __name__ == "__main__":
     logins(cases, programs)
     clients(cases, programs)
     garbage(cases, programs)
+    connections(cases, programs)
     cases.end()

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 
-from programs import SECONDS, Cases, Program, arguments, enter_realm, gss_client, run
+from programs import SECONDS, Cases, Program, arguments, enter_realm, gss_client, refuses_a_taken_port, run
 
 USER = "alice@GSSKEY.TEST"
 WORKERS, CLIENTS = 4, 8
@@ -108,4 +108,5 @@ code, output = run([options.client, "localhost", ready.group(1) if ready else "0
 cases.check("a client that may not act as the user", ("client", code, output, 1, ["!message received"]),
             ("server", server.stop(), server.output, 0,
              [f"connection 1: gss_userok: {USER} may not act as the local user root$", "!says"]))
+refuses_a_taken_port(cases, "prefork_server", options.prefork_server, "PORT", "host", "localhost")
 cases.end()

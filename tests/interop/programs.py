@@ -185,6 +185,22 @@ def gss_client(port, *options, service=SERVICE, message="hello"):
     return ["stdbuf", "-oL", "gss-client", "-port", str(port), *options, HOST, f"{service}@{HOST}", message]
 
 
+def refuses_a_taken_port(cases, name, *command):
+    """A server that is to listen where somebody else does: a line and a status. Its port goes where "PORT" is."""
+    with socket.create_server(("127.0.0.1", 0), reuse_port=False) as taken:
+        port = str(taken.getsockname()[1])
+        code, output = run([word.replace("PORT", port) for word in command])
+    cases.check(f"{name} on a port that is taken",
+                (name, code, output, 1, [rf"^{name}: .*Address already in use", "!^listening"]))
+
+
+def refuses_without_memory(cases, name, *command):
+    """A program that needs a thread, and has no memory for the thread's stack: a line and a status."""
+    code, output = run(["prlimit", "--as=1073741824", "--stack=68719476736", *command])
+    cases.check(f"{name} without memory for a thread",
+                (name, code, output, 1, [rf"^{name}: .*Resource temporarily unavailable", "!^terminate called"]))
+
+
 class Cases:
     """Counts and prints the cases; what failed shows the output of all its programs."""
 

@@ -8,7 +8,7 @@ gss-server is not asked for its exit code: it is 0 whatever happens.
 import socket
 import threading
 
-from programs import (HOST, Cases, arguments, enter_realm, free_port, gss_client, run, start_gss_server, start_server,
+from programs import (HOST, Cases, arguments, enter_realm, free_port, gss_client, refuses_a_taken_port, run, start_gss_server, start_server,
                       without_leak_check)
 
 NO_TICKET = {"KRB5CCNAME": "FILE:/nonexistent/ccache"}
@@ -182,6 +182,9 @@ if __name__ == "__main__":
     cases.check("no server", ("client", code, output, 1, ["^client: connect: Connection refused$"]))
     code, output = run([programs.first, HOST, str(free_port()), "host"])
     cases.check("no server, examples/first", ("first", code, output, 1, ["^connect: Connection refused$"]))
+    refuses_a_taken_port(cases, "server", programs.server, "--port", "PORT", "host", HOST)
+    refuses_a_taken_port(cases, "delegation", programs.delegation, "--port", "PORT", "host", HOST, HOST, "1", "host")
+    refuses_a_taken_port(cases, "realm", programs.realm, "--kdc", "127.0.0.1:PORT", "--", "true")
     for program, usage in [(programs.client, "usage: client"), (programs.server, "usage: server")]:
         code, output = run([program, "--nonsense"])
         cases.check("unknown option", ("program", code, output, 2, ["^" + usage]))
