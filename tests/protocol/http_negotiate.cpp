@@ -271,6 +271,48 @@ TEST_CASE("channel bindings: the same, others, none") {
   }
 }
 
+TEST_CASE("a handshake of more rounds than are allowed ends, on either side") {
+  // Three legs: the server gets two tokens, and the client one before the response that serves the request.
+  const InitiatorOptions dce{.demand = ContextFlag::mutual, .request = ContextFlag::dce_style};
+  const auto end_of = [&](unsigned client_rounds, unsigned server_rounds) -> std::string {
+    auto theirs = server({.max_rounds = server_rounds});
+    HttpInitiator<Spnego> ours{support::initiator<Spnego>(dce), {.max_rounds = client_rounds}};
+    std::string authorization = must(ours.authorize());
+    while (true) {
+      auto answer = theirs.step(authorization);
+      if (answer) return peer_of(answer->context);
+      const HttpRefusal& refusal = answer.error();
+      if (!refusal.is_challenge) {
+        CHECK(refusal.status == 400);
+        CHECK(refusal.www_authenticate.empty());
+        CHECK(refusal.error.minor_status() == static_cast<std::uint32_t>(EPROTO));
+        CHECK(log_in(client(), theirs, false) == "alice@GSSKEY.TEST");  // the next one begins afresh
+        return "server";
+      }
+      auto next = ours.authorize(refusal.www_authenticate);
+      if (!next) {
+        CHECK(next.error().minor_status() == static_cast<std::uint32_t>(EPROTO));
+        return "client";
+      }
+      authorization = *std::move(next);
+    }
+  };
+  CHECK(end_of(16, 16) == "alice@GSSKEY.TEST");
+  CHECK(end_of(1, 2) == "alice@GSSKEY.TEST");
+  CHECK(end_of(16, 1) == "server");
+  CHECK(end_of(0, 16) == "client");
+}
+
+TEST_CASE("a client takes no longer token than it may") {
+  HttpInitiator<Spnego> ours{support::initiator<Spnego>(), {.max_token_size = 10}};
+  auto theirs = server();
+  const auto answer = theirs.step(must(ours.authorize()));
+  REQUIRE(answer);
+  const auto context = std::move(ours).establish(answer->www_authenticate);
+  REQUIRE_FALSE(context);
+  CHECK(context.error().minor_status() == static_cast<std::uint32_t>(EMSGSIZE));
+}
+
 TEST_CASE("what a server may say to a client") {
   const auto values = [](std::string_view value) { return std::array{value}; };
   auto ours = client();

@@ -30,6 +30,8 @@ struct NegotiateHeader {
 
 /// The longest token that is taken, in bytes. Tickets of Active Directory reach 64 KiB.
 inline constexpr std::size_t max_http_token_size = 65536;
+/// How many tokens are taken from the peer for one handshake. Real ones need one to three.
+inline constexpr unsigned max_http_rounds = 16;
 
 namespace detail {
 
@@ -59,6 +61,8 @@ class HttpText : public TextReader {
     return at('"') ? take_quoted(quoted) : !take_token().empty();
   }
 };
+
+inline constexpr const char* too_many_rounds = "the handshake takes more rounds than are allowed";
 
 [[nodiscard]] inline unexpected<Error> bad_header(const char* operation, const char* why) noexcept {
   return unexpected(Error::transport(operation, EPROTO, why));
@@ -173,13 +177,20 @@ class HttpText : public TextReader {
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
+/// What an HttpInitiator takes from the server.
+struct HttpInitiatorOptions {
+  std::size_t max_token_size = max_http_token_size;
+  unsigned max_rounds = max_http_rounds;
+};
+
 /// The client, for one request and what must be repeated of it: authorize() for the first try or for each 401 (407,
 /// from a proxy), establish() with the response that is none. The target is that of `initiator`: service HTTP at the
 /// host of the URL. Requests of one handshake must go over one connection, and the bindings are those of its TLS.
 template <Mechanism M>
 class HttpInitiator {
  public:
-  explicit HttpInitiator(Initiator<M> initiator) noexcept : initiator_{std::move(initiator)} {}
+  explicit HttpInitiator(Initiator<M> initiator, HttpInitiatorOptions options = {}) noexcept
+      : initiator_{std::move(initiator)}, options_{options} {}
 
   /// The value of the Authorization header to begin with, before the server has asked. May block as step() does.
   /// Errors: usage, if the handshake has begun; those of Initiator::step().
@@ -188,11 +199,12 @@ class HttpInitiator {
     return next({});
   }
   /// The value of the Authorization header for the same request again, after a 401 with these WWW-Authenticate headers.
-  /// May block as step() does. Errors: policy, if the server does not offer Negotiate or has refused; those of
-  /// parse_www_authenticate() and Initiator::step(), which has the reason where the server tells it.
+  /// May block as step() does. Errors: policy, if the server does not offer Negotiate or has refused; transport
+  /// (EPROTO), for more rounds than are allowed; those of parse_www_authenticate() and Initiator::step(), which has the
+  /// reason where the server tells it.
   [[nodiscard]] Result<std::string> authorize(std::span<const std::string_view> www_authenticate) {
     constexpr const char* operation = "WWW-Authenticate";
-    auto header = parse_www_authenticate(www_authenticate);
+    auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
     if (!header) return unexpected(header.error());
     if (!header->is_present) return unexpected(Error::policy(operation, 0, "the server does not offer Negotiate"));
     if (rounds_ == 0 && !header->token.empty()) {
@@ -201,7 +213,7 @@ class HttpInitiator {
     if (rounds_ != 0 && header->token.empty()) {
       return unexpected(Error::policy(operation, 0, "the server refuses and does not say why"));
     }
-    if (rounds_ == max_rounds) return detail::bad_header(operation, "the handshake takes more rounds than are allowed");
+    if (rounds_ > options_.max_rounds) return detail::bad_header(operation, detail::too_many_rounds);
     return next(header->token);
   }
   [[nodiscard]] Result<std::string> authorize(std::string_view www_authenticate) {
@@ -213,7 +225,7 @@ class HttpInitiator {
   /// an Authorization header; those of parse_www_authenticate(), Initiator::step() and Initiator::establish().
   [[nodiscard]] Result<SecurityContext<M>> establish(std::span<const std::string_view> www_authenticate) && {
     constexpr const char* operation = "WWW-Authenticate";
-    auto header = parse_www_authenticate(www_authenticate);
+    auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
     if (!header) return unexpected(header.error());
     if (!initiator_.is_complete() && rounds_ != 0) {
       if (header->token.empty()) {
@@ -231,8 +243,6 @@ class HttpInitiator {
   }
 
  private:
-  static constexpr unsigned max_rounds = 16;  // real handshakes need one to three
-
   [[nodiscard]] Result<std::string> next(ByteView token) {
     ++rounds_;
     auto step = initiator_.step(token);
@@ -243,7 +253,8 @@ class HttpInitiator {
   }
 
   Initiator<M> initiator_;
-  unsigned rounds_ = 0;
+  HttpInitiatorOptions options_;
+  unsigned rounds_ = 0;  // requests with an Authorization header
 };
 
 /// As AcceptorOptions. Browsers and curl ask for neither sequence nor, always, replay detection, and HTTP protects no
@@ -255,6 +266,7 @@ struct HttpAcceptorOptions {
   ChannelBindings bindings{};  ///< of the TLS connection that the requests come over: tls-server-end-point, mostly
   bool allow_anonymous = false;
   std::size_t max_token_size = max_http_token_size;
+  unsigned max_rounds = max_http_rounds;
 };
 
 /// It is known who sent the request: serve it, if they may.
@@ -268,7 +280,7 @@ struct HttpAnswer {
 /// It is not: how to answer the request.
 struct HttpRefusal {
   Error error;                   ///< for the log
-  int status = 401;              ///< 400, if the header is malformed or its token too long
+  int status = 401;              ///< 400, if the header is malformed, its token too long, or the handshake
   std::string www_authenticate;  ///< as HttpAnswer has it
   /// Nothing is wrong: the request said nothing of who sends it, or the handshake takes another one.
   bool is_challenge = false;
@@ -285,23 +297,25 @@ class HttpAcceptor {
       : credential_{credential}, options_{options} {}
 
   /// What the next request's Authorization header means; empty if it has none. May block as Acceptor::step() does.
-  /// Every header begins a handshake, unless one is under way; a request without one ends that. Success says who sent
-  /// the request; everything else is a refusal, the questions that a login consists of too.
+  /// Every header begins a handshake, unless one is under way; a request without one ends that, and so does one more
+  /// than HttpAcceptorOptions::max_rounds. Success says who sent the request; everything else is a refusal, the
+  /// questions that a login consists of too.
   [[nodiscard]] expected<HttpAnswer<M>, HttpRefusal> step(std::string_view authorization) {
     auto header = parse_authorization(authorization, options_.max_token_size);
-    if (!header) {
-      acceptor_.reset();
-      return unexpected(HttpRefusal{Error{header.error()}, 400, {}, false});
-    }
+    if (!header) return malformed(header.error());
     if (!header->is_present) {
       acceptor_.reset();
       return challenge("the request does not say who sends it", {});
     }
     if (!acceptor_) {
+      rounds_ = 0;
       acceptor_.emplace(credential_, AcceptorOptions<M>{.demand = options_.demand,
                                                         .delegated = options_.delegated,
                                                         .bindings = options_.bindings,
                                                         .allow_anonymous = options_.allow_anonymous});
+    }
+    if (rounds_++ == options_.max_rounds) {
+      return malformed(Error::transport("Authorization", EPROTO, detail::too_many_rounds));
     }
     auto step = acceptor_->step(header->token);
     if (!step) return refuse(std::move(step.error().error), step.error().token);
@@ -316,6 +330,10 @@ class HttpAcceptor {
   [[nodiscard]] static unexpected<HttpRefusal> challenge(const char* why, ByteView token) {
     return unexpected(HttpRefusal{Error::policy("Authorization", 0, why), 401, negotiate_header(token), true});
   }
+  [[nodiscard]] unexpected<HttpRefusal> malformed(const Error& error) {
+    acceptor_.reset();
+    return unexpected(HttpRefusal{error, 400, {}, false});
+  }
   [[nodiscard]] unexpected<HttpRefusal> refuse(Error error, ByteView token) {
     acceptor_.reset();
     return unexpected(HttpRefusal{std::move(error), 401, negotiate_header(token), false});
@@ -324,6 +342,7 @@ class HttpAcceptor {
   CredentialRef<M, Accept> credential_;
   HttpAcceptorOptions<M> options_;
   std::optional<Acceptor<M>> acceptor_;
+  unsigned rounds_ = 0;  // of the handshake under way
 };
 
 /// HttpAcceptor::step() that waits to be called, once, on any thread, for the offload of an event loop: offload_to() of
