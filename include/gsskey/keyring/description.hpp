@@ -2,10 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>
 #include <cstdint>
 #include <string_view>
 
+#include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/permissions.hpp>
 #include <gsskey/keyring/syscall.hpp>
 
@@ -13,13 +13,7 @@ namespace gsskey::inline GSSKEY_ABI {
 
 namespace keyring_detail {
 
-/// The whole of `text` as a number.
-template <class Number>
-[[nodiscard]] bool parse_number(std::string_view text, int base, Number& number) noexcept {
-  const char* const end = text.data() + text.size();
-  const auto [stopped, error] = std::from_chars(text.data(), end, number, base);
-  return error == std::errc{} && stopped == end && !text.empty();
-}
+using detail::parse_number;
 
 /// The uid_t and gid_t that the kernel takes for "none", or for "as it is".
 inline constexpr std::uint32_t nobodys_id = 0xffffffff;
@@ -29,15 +23,6 @@ inline constexpr std::uint32_t nobodys_id = 0xffffffff;
   std::int64_t number = 0;
   if (!parse_number(text, 10, number) || number < -0x80000000LL || number > 0xffffffffLL) return false;
   id = static_cast<std::uint32_t>(number);
-  return true;
-}
-
-/// Takes what stands before `separator`, and the separator, from the front of `text`.
-[[nodiscard]] inline bool take_field(std::string_view& text, char separator, std::string_view& field) noexcept {
-  const std::size_t at = text.find(separator);
-  if (at == std::string_view::npos) return false;
-  field = detail::view_of(text.data(), at);
-  text.remove_prefix(at + 1);
   return true;
 }
 
@@ -59,23 +44,22 @@ class KeyInfo {
   [[nodiscard]] static Result<KeyInfo> parse(SecretBytes text, key_serial_t serial = 0) noexcept {
     using namespace keyring_detail;
     const auto malformed = [serial] { return unexpected(Error::keyring("keyctl_describe", EBADMSG, serial)); };
-    std::string_view rest = text.text();
-    if (rest.empty() || rest.back() != '\0') return malformed();
-    rest.remove_suffix(1);
+    detail::TextReader in{text.text()};
     KeyInfo info;
     std::string_view type;
     std::string_view user;
     std::string_view group;
     std::string_view mask;
+    std::string_view description;
     std::uint32_t bits = 0;
-    if (!take_field(rest, ';', type) || !take_field(rest, ';', user) || !take_field(rest, ';', group) ||
-        !take_field(rest, ';', mask) || mask.size() != 8 || !parse_id(user, info.user_) ||
-        !parse_id(group, info.group_) || !parse_number(mask, 16, bits)) {
+    if (!in.take_field(';', type) || !in.take_field(';', user) || !in.take_field(';', group) ||
+        !in.take_field(';', mask) || !in.take_field('\0', description) || !in.at_end() || mask.size() != 8 ||
+        !parse_id(user, info.user_) || !parse_id(group, info.group_) || !parse_number(mask, 16, bits)) {
       return malformed();
     }
     info.permissions_ = Permissions::from_bits(bits);
     info.type_size_ = type.size();
-    info.description_size_ = rest.size();
+    info.description_size_ = description.size();
     info.text_ = std::move(text);
     return info;
   }

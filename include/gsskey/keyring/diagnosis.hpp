@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/proc.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
@@ -119,7 +120,7 @@ namespace keyring_detail {
   if (user && !keyring_detail::session_leads_to(user->serial())) found = found | Finding::user_ring_is_not_linked;
   if (::access("/sbin/request-key", X_OK) != 0) found = found | Finding::no_request_key_program;
   if (auto map = keyring_detail::read_proc("/proc/self/uid_map")) {
-    std::string_view line = map->text();
+    detail::TextReader line{map->text()};
     const bool whole = keyring_detail::take_column(line) == "0" && keyring_detail::take_column(line) == "0" &&
                        keyring_detail::take_column(line).starts_with("4294967295");
     if (!whole) found = found | Finding::in_user_namespace;

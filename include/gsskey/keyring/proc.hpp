@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <string_view>
 
+#include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/keyring.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
@@ -41,12 +42,9 @@ namespace keyring_detail {
 }
 
 /// The next word of a line whose columns are padded with spaces.
-[[nodiscard]] inline std::string_view take_column(std::string_view& line) noexcept {
-  while (line.starts_with(' ')) line.remove_prefix(1);
-  const std::size_t size = line.find(' ') == std::string_view::npos ? line.size() : line.find(' ');
-  const std::string_view word = line.substr(0, size);
-  line.remove_prefix(size);
-  return word;
+[[nodiscard]] inline std::string_view take_column(detail::TextReader& line) noexcept {
+  line.skip_all_of(" ");
+  return line.take_until_any(" ");
 }
 
 }  // namespace keyring_detail
@@ -80,15 +78,15 @@ class ProcKeys {
   /// Calls `visit(const ProcKey&)` for each.
   template <class Visit>
   void for_each(Visit visit) const {
-    std::string_view rest = text_.text();
+    detail::TextReader in{text_.text()};
     ProcKey entry;
-    while (take_line(rest, entry)) visit(static_cast<const ProcKey&>(entry));
+    while (take_key(in, entry)) visit(static_cast<const ProcKey&>(entry));
   }
   /// The line of one key.
   [[nodiscard]] Result<ProcKey> find(const KeyHandle auto& key) const noexcept {
-    std::string_view rest = text_.text();
+    detail::TextReader in{text_.text()};
     ProcKey entry;
-    while (take_line(rest, entry)) {
+    while (take_key(in, entry)) {
       if (entry.key.serial() == key.serial()) return entry;
     }
     return unexpected(Error::keyring("/proc/keys", ENOKEY, key.serial()));
@@ -97,44 +95,39 @@ class ProcKeys {
  private:
   [[nodiscard]] static bool parse(std::string_view line, ProcKey& entry) noexcept {
     using namespace keyring_detail;
+    detail::TextReader in{line};
+    std::string_view id;
+    std::string_view type;
     std::uint32_t serial = 0;
     std::uint32_t bits = 0;
-    if (line.size() < 9 || line[8] != ' ' || !parse_number(line.substr(0, 8), 16, serial)) return false;
-    line.remove_prefix(9);
-    entry.flags = take_column(line);
-    if (entry.flags.size() != 7 || !parse_number(take_column(line), 10, entry.usage)) return false;
-    entry.timeout = take_column(line);
-    if (!parse_number(take_column(line), 16, bits) || !parse_id(take_column(line), entry.user) ||
-        !parse_id(take_column(line), entry.group) || line.size() < 11) {
+    if (!in.take(8, id) || !in.skip_only(' ') || !parse_number(id, 16, serial)) return false;
+    entry.flags = take_column(in);
+    if (entry.flags.size() != 7 || !parse_number(take_column(in), 10, entry.usage)) return false;
+    entry.timeout = take_column(in);
+    if (!parse_number(take_column(in), 16, bits) || !parse_id(take_column(in), entry.user) ||
+        !parse_id(take_column(in), entry.group) || !in.skip_only(' ') || !in.take(9, type) || !in.skip_only(' ')) {
       return false;
     }
-    line.remove_prefix(1);
     entry.key = AnyKeyRef::from_serial(static_cast<key_serial_t>(serial));
     entry.permissions = Permissions::from_bits(bits);
-    std::string_view type = line.substr(0, 9);
     while (type.ends_with(' ')) type.remove_suffix(1);
     entry.type = type;
-    entry.text = line.substr(10);
+    entry.text = in.rest();
     return true;
   }
   // What does not look like a key belongs to the description before.
-  [[nodiscard]] static bool take_line(std::string_view& rest, ProcKey& entry) noexcept {
-    while (!rest.empty()) {
-      std::size_t size = rest.find('\n') == std::string_view::npos ? rest.size() : rest.find('\n');
-      const bool is_key = parse(rest.substr(0, size), entry);
+  [[nodiscard]] static bool take_key(detail::TextReader& in, ProcKey& entry) noexcept {
+    std::string_view line;
+    while (in.take_line(line)) {
+      if (!parse(line, entry)) continue;
       ProcKey next;
-      while (is_key && size < rest.size()) {
-        const std::string_view following = rest.substr(size + 1);
-        const std::string_view line = following.substr(0, following.find('\n'));
-        if (following.empty() || parse(line, next)) break;
-        size += 1 + line.size();
-      }
-      if (is_key) {
-        const char* const end = rest.data() + size;
+      detail::TextReader ahead = in;
+      while (ahead.take_line(line) && !parse(line, next)) {
+        const char* const end = line.data() + line.size();
         entry.text = detail::view_of(entry.text.data(), static_cast<std::size_t>(end - entry.text.data()));
+        in = ahead;
       }
-      rest.remove_prefix(size < rest.size() ? size + 1 : size);
-      if (is_key) return true;
+      return true;
     }
     return false;
   }
@@ -153,23 +146,24 @@ struct KeyQuota {
 /// The line of `user` in `text`, which has the form of /proc/key-users. ENOENT: the user has no keys.
 [[nodiscard]] inline Result<KeyQuota> parse_key_quota(std::string_view text, uid_t user) noexcept {
   using namespace keyring_detail;
-  while (!text.empty()) {
-    std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(line.size() == text.size() ? line.size() : line.size() + 1);
+  detail::TextReader in{text};
+  std::string_view line;
+  while (in.take_line(line)) {
+    detail::TextReader columns{line};
     std::string_view id;
     std::uint32_t number = 0;
-    while (line.starts_with(' ')) line.remove_prefix(1);
-    if (!take_field(line, ':', id) || !parse_id(id, number) || number != user) continue;
-    static_cast<void>(take_column(line));  // references
-    static_cast<void>(take_column(line));  // all keys / those that are instantiated
-    std::string_view keys = take_column(line);
-    std::string_view bytes = take_column(line);
+    columns.skip_all_of(" ");
+    if (!columns.take_field(':', id) || !parse_id(id, number) || number != user) continue;
+    static_cast<void>(take_column(columns));  // references
+    static_cast<void>(take_column(columns));  // all keys / those that are instantiated
+    detail::TextReader keys{take_column(columns)};
+    detail::TextReader bytes{take_column(columns)};
     std::string_view used_keys;
     std::string_view used_bytes;
     KeyQuota quota;
-    if (take_field(keys, '/', used_keys) && take_field(bytes, '/', used_bytes) &&
-        parse_number(used_keys, 10, quota.keys) && parse_number(keys, 10, quota.max_keys) &&
-        parse_number(used_bytes, 10, quota.bytes) && parse_number(bytes, 10, quota.max_bytes)) {
+    if (keys.take_field('/', used_keys) && bytes.take_field('/', used_bytes) &&
+        parse_number(used_keys, 10, quota.keys) && parse_number(keys.rest(), 10, quota.max_keys) &&
+        parse_number(used_bytes, 10, quota.bytes) && parse_number(bytes.rest(), 10, quota.max_bytes)) {
       return quota;
     }
     return unexpected(Error::system("/proc/key-users", EBADMSG));

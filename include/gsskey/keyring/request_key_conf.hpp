@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/text_reader.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
 
@@ -21,9 +22,8 @@ struct RequestKeyRule {
 
 namespace keyring_detail {
 
-[[nodiscard]] constexpr bool is_space(char letter) noexcept {
-  return letter == ' ' || (letter >= '\t' && letter <= '\r');
-}
+inline constexpr std::string_view spaces = " \t\n\v\f\r";
+[[nodiscard]] constexpr bool is_space(char letter) noexcept { return spaces.find(letter) != std::string_view::npos; }
 /// One word without NUL, with at most one '*'.
 [[nodiscard]] constexpr bool is_pattern(std::string_view word) noexcept {
   int stars = 0;
@@ -33,13 +33,9 @@ namespace keyring_detail {
   }
   return !word.empty() && stars <= 1;
 }
-[[nodiscard]] constexpr std::string_view next_word(std::string_view& line) noexcept {
-  while (!line.empty() && is_space(line.front())) line.remove_prefix(1);
-  std::size_t size = 0;
-  while (size < line.size() && !is_space(line[size])) ++size;
-  const std::string_view word = line.substr(0, size);
-  line.remove_prefix(size);
-  return word;
+[[nodiscard]] constexpr std::string_view take_word(detail::TextReader& line) noexcept {
+  line.skip_all_of(spaces);
+  return line.take_until_any(spaces);
 }
 /// Whether a pattern of the first column fits `operation`.
 [[nodiscard]] constexpr bool fits(std::string_view pattern, std::string_view operation) noexcept {
@@ -50,33 +46,36 @@ namespace keyring_detail {
 }
 /// request-key knows macros as whole arguments only, and stops at one that it does not know.
 [[nodiscard]] constexpr bool is_argument(std::string_view word) noexcept {
-  if (word.empty() || word[0] != '%' || word.starts_with("%%")) return true;
+  detail::TextReader in{word};
+  std::string_view type;
+  std::string_view key;
+  if (!in.skip_only('%') || in.at('%')) return true;
   if (word.size() == 2) return std::string_view{"oktdcugTPS"}.find(word[1]) != std::string_view::npos;
-  if (!word.starts_with("%{")) return word.size() > 2;  // taken as it is
-  const std::size_t colon = word.find(':');
-  const std::size_t end = word.find('}');
-  return colon != std::string_view::npos && colon > 2 && end == word.size() - 1 && end > colon + 1;
+  if (!in.skip_only('{')) return !in.at_end();  // taken as it is
+  return in.take_field(':', type) && in.take_field('}', key) && in.at_end() && !type.empty() && !key.empty() &&
+         type.find('}') == std::string_view::npos;
 }
 
 /// What is wrong with one line, without its line feed; nullptr if nothing.
 [[nodiscard]] constexpr const char* line_fault(std::string_view line) noexcept {
   if (line.find('\0') != std::string_view::npos) return "a NUL";
   if (line.size() > 4094) return "longer than 4094 characters";  // comments too
-  std::string_view rest = line;
-  if (line.empty() || line[0] == '#' || next_word(rest).empty()) return nullptr;
+  detail::TextReader in{line};
+  if (in.at('#')) return nullptr;
+  const std::string_view operation = take_word(in);
+  if (operation.empty()) return nullptr;
   if (is_space(line[0])) return "a space in front: request-key passes over the line";
-  rest = line;
-  if (const std::string_view operation = next_word(rest); !fits(operation, "create") && !fits(operation, "negate")) {
+  if (!fits(operation, "create") && !fits(operation, "negate")) {
     return "the operation is neither create nor negate: the line would never apply";
   }
   for (int field = 0; field < 3; ++field) {
-    if (!is_pattern(next_word(rest))) return "type, description and callout info are patterns with at most one '*'";
+    if (!is_pattern(take_word(in))) return "type, description and callout info are patterns with at most one '*'";
   }
-  std::string_view program = next_word(rest);
+  std::string_view program = take_word(in);
   if (program.starts_with('|')) program.remove_prefix(1);
   if (!program.starts_with('/')) return "the program is not an absolute path";
   for (int count = 0;; ++count) {
-    const std::string_view argument = next_word(rest);
+    const std::string_view argument = take_word(in);
     if (argument.empty()) return nullptr;
     if (count >= 253) return "more than 253 arguments";
     if (!is_argument(argument)) return "an unknown macro";
@@ -118,12 +117,12 @@ struct RequestKeyFault {
 
 /// `text`: a whole file. A last line without line feed would lose its last character.
 [[nodiscard]] constexpr RequestKeyFault check_request_key_conf(std::string_view text) noexcept {
-  for (std::size_t number = 1; !text.empty(); ++number) {
-    const std::size_t end = text.find('\n');
-    const std::string_view line = text.substr(0, end);
+  detail::TextReader in{text};
+  for (std::size_t number = 1; !in.at_end(); ++number) {
+    std::string_view line = in.rest();
+    const bool has_end = in.take_field('\n', line);
     if (const char* fault = keyring_detail::line_fault(line)) return {number, fault};
-    if (end == std::string_view::npos) return {number, "the last line does not end with a line feed"};
-    text.remove_prefix(end + 1);
+    if (!has_end) return {number, "the last line does not end with a line feed"};
   }
   return {};
 }

@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <type_traits>
 
+#include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/authority.hpp>
 #include <gsskey/keyring/detail/upcall_deadline.hpp>
 #include <gsskey/keyring/proc.hpp>
@@ -78,11 +79,11 @@ class KeyRequest {
     if (!keys) return unexpected(keys.error());
     const auto line = keys->find(AnyKeyRef::from_serial(authorisation));
     if (!line) return unexpected(line.error());
-    std::string_view text = line->text;  // "key:2af3 pid:123 ci:5"
+    detail::TextReader in{line->text};  // "key:2af3 pid:123 ci:5"
     std::string_view before;
     pid_t thread = 0;
-    if (!keyring_detail::take_field(text, ':', before) || !keyring_detail::take_field(text, ':', before) ||
-        !before.ends_with(" pid") || !keyring_detail::parse_number(keyring_detail::take_column(text), 10, thread)) {
+    if (!in.take_field(':', before) || !in.take_field(':', before) || !before.ends_with(" pid") ||
+        !detail::parse_number(keyring_detail::take_column(in), 10, thread)) {
       return unexpected(Error::keyring("/proc/keys", EBADMSG, authorisation));
     }
     return thread;

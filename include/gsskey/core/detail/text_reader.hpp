@@ -62,6 +62,13 @@ class TextReader {
     rest_.remove_prefix(1);
     return true;
   }
+  /// The next line, without its line feed, which the last need not have. False at the end.
+  [[nodiscard]] constexpr bool take_line(std::string_view& line) noexcept {
+    if (at_end()) return false;
+    line = take_until_any("\n");
+    static_cast<void>(skip_only('\n'));
+    return true;
+  }
   /// What stands between quotation marks, as it is written: a backslash goes with the letter behind it.
   [[nodiscard]] constexpr bool take_quoted(std::string_view& inside) noexcept {
     if (!at('"')) return false;
