@@ -70,21 +70,22 @@ def check_keep_secret():
     equal("alone again", (keyctl("rlist", "@s"), keyctl("pipe", serial)), (serial, "s3cret"))
     elsewhere = run(["keyctl", "session", "-", options.keep_secret, "fetch", NAME])
     cases.check("fetch in another session",
-                ("fetch", *elsewhere, 1, ["request_key: Required key not available", "!s3cret"]))
+                ("fetch", *elsewhere, 1, [f"request_key: user;{NAME}: Required key not available", "!s3cret"]))
     equal("forget", keep_secret("forget", NAME), (0, b"", ""))
     equal("fetch what was forgotten", keep_secret("fetch", NAME),
-          (1, b"", "keep_secret: request_key: Required key not available\n"))
+          (1, b"", f"keep_secret: request_key: user;{NAME}: Required key not available\n"))
     equal("forget it again", keep_secret("forget", NAME),
-          (1, b"", "keep_secret: keyctl_search: Required key not available\n"))
+          (1, b"", f"keep_secret: keyctl_search: user;{NAME}: Required key not available\n"))
 
     every_byte = bytes(range(256)) * 127
     for size in [1, 511, 512, 513, 32512]:
         keep_secret("store", NAME, "60", secret=every_byte[:size])
         equal(f"{size} bytes, all values", keep_secret("fetch", NAME)[1] == every_byte[:size], True)
         keep_secret("forget", NAME)
-    equal("nothing to store", keep_secret("store", NAME, "60"), (1, b"", "keep_secret: add_key: Invalid argument\n"))
+    equal("nothing to store", keep_secret("store", NAME, "60"),
+          (1, b"", f"keep_secret: add_key: user;{NAME}: Invalid argument\n"))
     equal("too much to store", keep_secret("store", NAME, "60", secret=bytes(32768)),
-          (1, b"", "keep_secret: add_key: the payload is larger than a key of this type can be\n"))
+          (1, b"", f"keep_secret: add_key: user;{NAME}: the payload is larger than a key of this type can be\n"))
     for arguments in [[], ["store"], ["store", NAME], ["store", NAME, "0"], ["store", NAME, "soon"], ["fetch"],
                       ["steal", NAME]]:
         equal("usage: " + " ".join(arguments), keep_secret(*arguments, secret=b"x")[0], 2)
@@ -133,7 +134,7 @@ def check_key_tree():
           (0, [line(shared, usual, "keyring: shared"), line(strange, usual, r"  user: \x1b[31m\x0a\x5c\xff", "2d")]))
     equal("one key", run([options.key_tree, plain]), (0, line(plain, usual, "user: a;b: c") + "\n"))
     equal("no such ring", run([options.key_tree, "@t"]),
-          (1, "key_tree: keyctl_get_keyring_ID: Required key not available\n"))
+          (1, "key_tree: keyctl_get_keyring_ID: keyring;@t: Required key not available\n"))
     for wrong in ["0", "many", "@", "-7", "2147483647"]:
         cases.check("no such key: " + wrong, ("key_tree", *run([options.key_tree, wrong]), "fails", ["key_tree"]))
     equal("as another user", as_nobody([options.key_tree, plain])[0], 1)

@@ -1,6 +1,7 @@
 // What is done with one key on the real kernel: which right each call needs, what a dead key answers, and the limits of
 // payloads, permissions, timeouts and owners.
 #include <gsskey/keyring.hpp>
+#include <gsskey/text/line.hpp>
 
 #include <chrono>
 #include <cstdio>
@@ -415,6 +416,38 @@ TEST_CASE("a deadline that has passed is refused, wherever a timeout is taken, a
   CHECK(must(session->members()).size() == 1);
   CHECK(must(key.read()).text() == "gizzard");
   CHECK(timeout_of(key) != "perm");
+}
+
+TEST_CASE("an error names the key that was asked for") {
+  const support::Session session;
+  const auto text_of = [](const auto& result) {
+    REQUIRE_FALSE(result);
+    return std::string{result.error().text()};
+  };
+  CHECK(text_of(request_key<User>("krb:alice")) == "user;krb:alice: Required key not available");
+  CHECK(text_of(session->search<User>("krb:alice")) == "user;krb:alice: Required key not available");
+  CHECK(text_of(session->search<key_type::Keyring>("a")) == "keyring;a: Required key not available");
+  const auto key = must(session->create(User{"krb:alice"}, "x"));
+  CHECK(text_of(session->create(User{"krb:alice"}, "x")) == "user;krb:alice: File exists");
+  CHECK(text_of(session->create(User{"krb:bob"}, "")) == "user;krb:bob: Invalid argument");
+  CHECK(text_of(session->put(User{"krb:bob"}, "")) == "user;krb:bob: Invalid argument");
+  CHECK(text_of(session->upsert(User{"krb:bob"}, "")) == "user;krb:bob: Invalid argument");
+  CHECK(text_of(session->create(User{"krb:bob"}, std::string(32768, 'x'))) ==
+        "user;krb:bob: the payload is larger than a key of this type can be");
+  CHECK(text_of(session->upsert(User{"krb:bob"}, "x", std::chrono::seconds{0})) ==
+        "user;krb:bob: the timeout is over already: 0 or negative; no_timeout is for ever");
+  CHECK(text_of(AnyKeyRef::from_serial(key.serial()).as<key_type::Logon>()) ==
+        "user;krb:alice: the key is of another type");
+  CHECK(text_of(Keyring::thread()) == "keyring;@t: Required key not available");
+  CHECK(text_of(Keyring::join_session(".system")) == "keyring;.system: Operation not permitted");
+
+  // What a terminal could take for orders, and what fills a log: cut and made plain.
+  const auto error = request_key<User>(std::string(300, 'x') + "\x1b[31m").error();
+  CHECK(error.text() == "user;" + std::string(256, 'x') + "...: Required key not available");
+  std::string line;
+  append_line(line, request_key<User>("krb:\x1b[31m").error());
+  CHECK(line == "request_key: user;krb:?[31m: Required key not available");
+  static_assert(sizeof(Error) <= 40);
 }
 
 TEST_CASE("set_permissions: each of four times sixty-four masks") {

@@ -120,7 +120,7 @@ class Handler {
 /// The payload, or "errno: " and its name.
 std::string requested(const std::string& description, const std::string& callout_info) {
   const auto key = request_key<User>(description, callout_info);
-  if (!key) return "errno: " + std::string{key.error().text()};
+  if (!key) return "errno: " + std::string{std::strerror(static_cast<int>(key.error().minor_status()))};
   return std::string{must(key->read()).text()};
 }
 std::string words_of(int error) { return "errno: " + std::string{std::strerror(error)}; }
@@ -576,7 +576,8 @@ TEST_CASE("a key of another type than the handler's is rejected") {
   const Handler handler;
   CHECK(error_of(request_key<Logon>(handler.named("logon"), "give x")) == ENOKEY);
   CHECK(handler.heard("exit 1\n") ==
-        "run\nhandle_upcall: the requested key is of another type than the handler's\nexit 1\n");
+        "run\nlogon;" + handler.named("logon") +
+            " for uid 0: handle_upcall: the requested key is of another type than the handler's\nexit 1\n");
   tidy(session);
 }
 

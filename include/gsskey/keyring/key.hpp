@@ -330,7 +330,8 @@ class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
     auto info = this->describe();
     if (!info) return unexpected(info.error());
     if (info->type() != detail::view_of(Other::name)) {
-      return unexpected(Error::usage("KeyRef::as", "the key is of another type"));
+      return unexpected(Error::usage("KeyRef::as", "the key is of another type")
+                            .with_text(info->type(), ";", info->description(), ": the key is of another type"));
     }
     return KeyRef<Other>::from_serial(serial_);
   }

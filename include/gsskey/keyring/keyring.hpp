@@ -65,7 +65,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
     const long serial = keyctl_join_session_keyring(name.c_str());
     if (serial == 0) return session();  // is the session already
-    return named("keyctl_join_session_keyring", serial);
+    auto ring = named("keyctl_join_session_keyring", serial);
+    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name.c_str()));
+    return ring;
   }
   /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
   /// for a parent with threads, other credentials or process id 1.
@@ -148,17 +150,17 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
                                          Timeout timeout = no_timeout) const noexcept {
     const ByteView bytes{payload};
-    if (const char* fault = fault_of(type, bytes)) return unexpected(Error::usage("add_key", fault));
-    if (auto fit = keyring_detail::check_timeout("add_key", timeout); !fit) return unexpected(fit.error());
+    if (const char* fault = fault_of(type, bytes)) return refused(Error::usage("add_key", fault), type);
+    if (auto fit = keyring_detail::check_timeout("add_key", timeout); !fit) return refused(fit.error(), type);
     const key_serial_t serial = ::add_key(T::name, type.description.c_str(), bytes.empty() ? nullptr : bytes.data(),
                                           bytes.size(), this->serial());
-    if (serial < 0) return unexpected(this->failed("add_key"));
+    if (serial < 0) return refused(this->failed("add_key"), type);
     const KeyRef<T> key = KeyRef<T>::from_serial(serial);
     if (!timeout.is_none()) {
       if (auto set = key.set_timeout(timeout); !set) {
         // The ring may be one that can be written and not read: then it is taken out by its name alone.
         if (!keyring_detail::unlink(this->serial(), serial)) keyctl_unlink(serial, this->serial());
-        return unexpected(set.error());
+        return refused(set.error(), type);
       }
     }
     return key;
@@ -241,10 +243,21 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
     return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
   }
+  /// As keyctl(1) has it.
+  [[nodiscard]] static const char* name_of(key_serial_t special) noexcept {
+    constexpr const char* names[] = {"@t", "@p", "@s", "@u", "@us"};  // -1, -2, …
+    return names[-1 - special];
+  }
   [[nodiscard]] static Result<KeyringRef> resolve(key_serial_t special, int create) noexcept {
-    return named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
+    auto ring = named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
+    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name_of(special)));
+    return ring;
   }
 
+  template <KeyType T>
+  [[nodiscard]] static unexpected<Error> refused(const Error& error, const T& type) noexcept {
+    return unexpected(keyring_detail::about(error, T::name, type.description.c_str()));
+  }
   /// Why add_key need not be called, or nullptr.
   template <KeyType T>
   [[nodiscard]] static const char* fault_of(const T& type, ByteView payload) noexcept {
@@ -264,20 +277,20 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create_aside(KeyringRef own, const T& type, ByteView payload, const KeyOptions& options,
                                             Result<key_serial_t> (Draft::*place)() noexcept) const noexcept {
-    if (auto fit = check(type, payload, options); !fit) return unexpected(fit.error());
-    if (this->serial() == 0) return unexpected(this->failed("add_key"));
+    if (auto fit = check(type, payload, options); !fit) return refused(fit.error(), type);
+    if (this->serial() == 0) return refused(this->failed("add_key"), type);
     Key<T> key;
     keyring_detail::OwnedLink* const owned = keyring_detail::new_link();
     if (owned == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     *key.link_.put() = owned;
     const keyring_detail::Scratch scratch{own ? 0 : this->serial()};
-    if (!own && scratch.serial < 0) return unexpected(this->failed("add_key"));
+    if (!own && scratch.serial < 0) return refused(this->failed("add_key"), type);
     Draft draft{own ? own.serial() : scratch.serial, this->serial()};
     if (auto made = draft.make(T::name, type.description.c_str(), payload, options); !made) {
-      return unexpected(made.error());
+      return refused(made.error(), type);
     }
     const auto placed = (draft.*place)();
-    if (!placed) return unexpected(placed.error());
+    if (!placed) return refused(placed.error(), type);
     owned->link = {*placed, this->serial()};
     return key;
   }
@@ -285,7 +298,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   [[nodiscard]] Result<KeyRef<T>> search_into(decltype(T::description) description, key_serial_t into) const noexcept {
     if (description.c_str() == nullptr) return unexpected(Error::usage("keyctl_search", description.rule));
     const long serial = keyctl_search(this->serial(), T::name, description.c_str(), into);
-    if (serial < 0) return unexpected(this->failed("keyctl_search"));
+    if (serial < 0) {
+      return unexpected(keyring_detail::about(this->failed("keyctl_search"), T::name, description.c_str()));
+    }
     return KeyRef<T>::from_serial(static_cast<key_serial_t>(serial));
   }
   // The kernel does not say which of the two was empty, and a serial of 0 is no mistake of the kernel's.

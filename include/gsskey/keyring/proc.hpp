@@ -197,9 +197,10 @@ template <class Call>
       const auto quota = key_quota(::geteuid());
       if (!quota) return result;
       char text[128];
-      const int size = std::snprintf(text, sizeof text, "%s: %u of %u keys, %u of %u bytes", std::strerror(EDQUOT),
-                                     quota->keys, quota->max_keys, quota->bytes, quota->max_bytes);
-      return unexpected(std::move(result).error().with_text(detail::view_of(text, static_cast<std::size_t>(size))));
+      const int size = std::snprintf(text, sizeof text, ": %u of %u keys, %u of %u bytes", quota->keys, quota->max_keys,
+                                     quota->bytes, quota->max_bytes);
+      const Error error = result.error();
+      return unexpected(Error{error}.with_text(error.text(), detail::view_of(text, static_cast<std::size_t>(size))));
     }
     const ::timespec pause{0, 10'000'000};
     ::nanosleep(&pause, nullptr);

@@ -29,6 +29,16 @@ inline constexpr std::size_t largest_update = 4096;
 }
 /// Of one that is about no key.
 [[nodiscard]] inline Error failed(const char* operation) noexcept { return Error::keyring(operation, errno, 0); }
+/// The same, and its text names what was asked for: "user;krb:alice: Required key not available". A long description
+/// is cut. Allocates that text, which no other Error of this folder does.
+[[nodiscard]] inline Error about(Error error, const char* type, const char* description) noexcept {
+  if (description == nullptr) return error;
+  constexpr std::size_t most = 256;
+  const std::string_view whole = detail::view_of(description);
+  const std::string_view shown = whole.substr(0, most);
+  const std::string_view text = error.text();
+  return std::move(error).with_text(type, ";", shown, shown.size() < whole.size() ? "...: " : ": ", text);
+}
 [[nodiscard]] inline Result<void> done(const char* operation, key_serial_t serial, long result) noexcept {
   if (result < 0) return unexpected(failed(operation, serial));
   return {};

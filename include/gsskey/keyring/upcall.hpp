@@ -121,12 +121,12 @@ class KeyRequest {
   [[nodiscard]] Result<void> load(const Authority<T>& authority) noexcept {
     auto info = key_.describe();
     if (!info) return unexpected(info.error());
-    if (info->type() != detail::view_of(T::name)) {
+    info_ = *std::move(info);
+    if (type() != detail::view_of(T::name)) {
       return unexpected(Error::usage("handle_upcall", "the requested key is of another type than the handler's"));
     }
     auto callout = authority.callout_info();
     if (!callout) return unexpected(callout.error());
-    info_ = *std::move(info);
     callout_info_ = *std::move(callout);
     return {};
   }
