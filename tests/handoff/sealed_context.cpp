@@ -489,6 +489,13 @@ TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is 
   }
 }
 
+TEST_CASE("a slot never holds what came along with another context") {
+  const Session session;
+  auto slot = must(Client::acquire_default());
+  CHECK_FALSE(handoff::claim<mech::Krb5>("no parked context", *session, {.delegated = &slot}));
+  CHECK_FALSE(slot);
+}
+
 TEST_CASE("a token that no key could hold is handed over like any other") {
   const Session session;
   auto ends = support::pair<mech::Krb5>();

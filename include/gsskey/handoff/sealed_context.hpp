@@ -130,7 +130,8 @@ struct ParkOptions {
 
 template <Mechanism M>
 struct ClaimOptions {
-  /// Where the credential goes that came along; emptied if none did. Without a slot it is not kept.
+  /// Where the credential goes that came along; emptied before anything else, so that it never holds that of another.
+  /// Without a slot it is not kept.
   Credential<M, Initiate>* delegated = nullptr;
 };
 
@@ -237,6 +238,7 @@ template <Mechanism M>
 template <Mechanism M>
 [[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                ClaimOptions<M> options = {}) noexcept {
+  if (options.delegated != nullptr) *options.delegated = {};
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
   const auto id = SealKeyId::of(parked);
   if (!id) return unexpected(id.error());
@@ -250,7 +252,6 @@ template <Mechanism M>
   const bool is_whole = in.take_prefixed<4>(exported);
   auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
   if (!context || options.delegated == nullptr) return context;
-  *options.delegated = {};
   if (const ByteView credential = in.rest(); !credential.empty()) {
     // SPNEGO's is the one that was delegated within.
     auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
