@@ -87,7 +87,7 @@ TEMPLATE_TEST_CASE("five pairs, with client_aware_channel_bindings", "", mech::K
 
 TEMPLATE_TEST_CASE("a demanded binding", "", mech::Krb5, mech::Spnego) {
   support::realm();
-  const ContextFlags demand = TestType::acceptor_demand | ContextFlag::channel_bound;
+  const ContextDemand demand = TestType::acceptor_demand | ContextFlag::channel_bound;
   const auto run = [&](const ChannelBindings& ours) {
     return support::establish(support::initiator<TestType>({.bindings = ours}),
                               support::acceptor<TestType>({.demand = demand, .bindings = these}));

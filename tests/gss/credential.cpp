@@ -43,6 +43,33 @@ TEMPLATE_TEST_CASE("the default credential is that of the default cache", "", me
   CHECK(peer_of<TestType>(credential) == realm.principal("alice"));
 }
 
+TEMPLATE_TEST_CASE("the default credential is whose it was when it was acquired, whatever becomes of the environment",
+                   "", mech::Krb5, mech::Spnego, mech::Negotiate<mech::Krb5>) {
+  auto& realm = support::realm().realm;
+  static const std::string bob = must(realm.login("bob"));
+  support::acceptor_credential<TestType>();
+  auto credential = [] {
+    const Environment cache{"KRB5CCNAME", bob};
+    return must(Credential<TestType, Initiate>::acquire_default());
+  }();
+  CHECK(peer_of<TestType>(credential) == realm.principal("bob"));
+#if defined(GSSKEY_GSS_MIT)  // Heimdal wants a ticket and a key of one name
+  const auto both = [] {
+    const Environment cache{"KRB5CCNAME", bob};
+    return must(Credential<TestType, Both>::acquire_default());
+  }();
+  auto ends = must(support::establish(Initiator<TestType>{support::target(), both}, support::acceptor<TestType>()));
+  CHECK(shown(must(ends.acceptor.inquire()).initiator) == realm.principal("bob"));
+#endif
+}
+
+TEST_CASE("the default keytab is the one that was the default then") {
+  support::realm();
+  const auto key = must(Server::acquire_default());
+  const Environment keytab{"KRB5_KTNAME", "FILE:" + support::realm().realm.folder() + "/no-such-keytab"};
+  CHECK(support::establish(support::initiator<mech::Krb5>(), Acceptor<mech::Krb5>{key}));
+}
+
 TEST_CASE("a credential by name is that one's or none") {
   auto& realm = support::realm().realm;
   CHECK(shown(must(must(Client::acquire(must(Name::user("alice")))).inquire()).name) == realm.principal("alice"));

@@ -82,6 +82,50 @@ TEST_CASE("a slot that held a credential is emptied when nothing was delegated")
   CHECK(onward.step().error().error.domain() == Domain::usage);
 }
 
+TEMPLATE_TEST_CASE("a slot is empty from the first step on, whatever becomes of the handshake", "", mech::Krb5,
+                   mech::Spnego) {
+  auto slot = must(Credential<TestType, Initiate>::acquire_default());
+  SECTION("garbage") {
+    auto acceptor = support::acceptor<TestType>({.delegated = &slot});
+    CHECK(slot);
+    CHECK_FALSE(acceptor.step("garbage"));
+    CHECK_FALSE(slot);
+  }
+  SECTION("a demand that is not met") {
+    auto initiator = support::initiator<TestType>({.request = ContextFlag::delegate});
+    auto acceptor = support::acceptor<TestType>({.demand = ContextFlag::anonymous, .delegated = &slot});
+    must(support::step_all(initiator, acceptor));
+    CHECK_FALSE(slot);
+    CHECK_FALSE(std::move(acceptor).establish());
+    CHECK_FALSE(slot);
+  }
+  SECTION("what is refused before the library is asked") {
+    auto acceptor = support::acceptor<TestType>({.delegated = &slot, .bindings = ChannelBindings{"", ""}});
+    CHECK_FALSE(acceptor.step("x"));
+    CHECK_FALSE(slot);
+  }
+}
+
+TEST_CASE("an AP-REQ with the token id of something else leaves nothing to go on with") {
+  const auto first = std::string{must(support::initiator<mech::Krb5>().step()).token.text()};
+  const std::string oid{ByteView{mech::Krb5::oid}.text()};
+  const std::size_t at = first.find(oid) + oid.size();
+  REQUIRE(first.substr(at, 2) == std::string{"\1\0", 2});
+  for (unsigned id = 0; id < 0x600; ++id) {
+    if (id == 0x100) continue;
+    std::string token = first;
+    token[at] = static_cast<char>(id >> 8);
+    token[at + 1] = static_cast<char>(id);
+    auto acceptor = support::acceptor<mech::Krb5>();
+    const auto step = acceptor.step(token);
+    CAPTURE(id);
+    REQUIRE_FALSE(step);
+    CHECK(step.error().error.domain() == Domain::gss);
+    CHECK_FALSE(step.error().error.text().empty());
+    CHECK(acceptor.step(first).error().error.domain() == Domain::usage);
+  }
+}
+
 TEST_CASE("a delegated credential without a slot is not kept, one of a failed establish() does not reach the slot") {
   InitiatorOptions options;
   options.request = ContextFlag::delegate;
@@ -130,15 +174,22 @@ TEMPLATE_TEST_CASE("a handshake leaks no handle, whether it ends well or anywher
   CHECK(handles.leaked() == 0);
 }
 
-TEST_CASE("stock clients ask for no sequence detection and are served; replay detection is demanded") {
-  auto ends = support::pair<mech::Krb5>({.demand = protection | ContextFlag::mutual | ContextFlag::replay});
-  CHECK_FALSE(must(ends.acceptor.inquire()).flags.contains(ContextFlag::sequence));
+TEST_CASE("acceptors demand replay or sequence detection, and either keeps a message from being taken twice") {
+  const auto one = GENERATE(ContextFlag::replay, ContextFlag::sequence);
+  CAPTURE(static_cast<unsigned>(one));
+  auto ends = support::pair<mech::Krb5>({.demand = protection | ContextFlag::mutual | one});
+  const auto flags = must(ends.acceptor.inquire()).flags;
+  CHECK(flags.contains(one));
+  CHECK_FALSE(flags.contains(ContextFlag::replay | ContextFlag::sequence));
+  const auto token = must(ends.initiator.wrap("once"));
+  CHECK(must(ends.acceptor.unwrap(token)).text() == "once");
+  CHECK_FALSE(ends.acceptor.unwrap(token));
 
   auto refused = support::establish(support::initiator<mech::Krb5>({.demand = protection | ContextFlag::mutual}),
                                     support::acceptor<mech::Krb5>());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().domain() == Domain::policy);
-  CHECK(ContextFlags::from_bits(refused.error().minor_status()) == ContextFlags{ContextFlag::replay});
+  CHECK(ContextFlags::from_bits(refused.error().minor_status()) == (ContextFlag::replay | ContextFlag::sequence));
 }
 
 TEST_CASE("a demanded service that is not granted destroys the context, on both sides") {

@@ -136,6 +136,17 @@ TEST_CASE("an acceptor that lacks the first choice takes the second, if the list
   CHECK(must(theirs.inquire()).mechanism == mech::Krb5::oid);
 }
 
+TEST_CASE("an initiator that asks for no proof does not take an acceptor's wish for a signature for a yes") {
+  for (const std::string& answer :
+       {response_token("\3", oid(mech::Krb5::oid), {}, {}), response_token("\3", {}, {}, {})}) {
+    auto initiator = support::initiator<mech::Spnego>(one_leg);
+    must(initiator.step());
+    const auto step = initiator.step(answer);
+    CHECK_FALSE(initiator.is_complete());
+    CHECK_FALSE(step);
+  }
+}
+
 TEST_CASE("nothing in common is an error") {
   auto acceptor = support::acceptor<mech::Spnego>();
   const auto refused = acceptor.step(init_token(mech_types(unknown), "?"));

@@ -226,6 +226,16 @@ TEST_CASE("garbage, and a good login afterwards") {
   CHECK(handles.leaked() == 0);
 }
 
+TEST_CASE("a slot never holds what somebody else has delegated") {
+  Credential<Spnego, Initiate> slot;
+  auto theirs = server({.delegated = &slot});
+  const std::string next = GENERATE("", "Basic YTpi", "Negotiate ???", "Negotiate Zm9v", "Negotiate YIIBAgYGKwYBBQUC");
+  CHECK(log_in(client({.request = ContextFlag::delegate}), theirs, false) == "alice@GSSKEY.TEST");
+  CHECK(slot);
+  CHECK_FALSE(theirs.step(next));
+  CHECK_FALSE(slot);
+}
+
 TEST_CASE("a token cut off anywhere is refused") {
   auto token = must(parse_authorization(must(client().authorize()))).token;
   for (std::size_t size = 1; size < token.size(); size += 37) {

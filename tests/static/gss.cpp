@@ -99,7 +99,10 @@ static_assert(InitiatorOptions{}.demand == ContextFlags{ContextFlag::mutual, Con
                                                         ContextFlag::integrity, ContextFlag::replay,
                                                         ContextFlag::sequence});
 static_assert(AcceptorOptions<mech::Krb5>{}.demand ==
-              ContextFlags{ContextFlag::integrity, ContextFlag::confidentiality, ContextFlag::replay});
+              ContextDemand{ContextFlag::integrity, ContextFlag::confidentiality}.and_one_of(ContextFlag::replay |
+                                                                                             ContextFlag::sequence));
+static_assert(AcceptorOptions<mech::Negotiate<mech::Krb5, mech::Ntlmssp>>{}.demand ==
+              ContextDemand{ContextFlag::integrity, ContextFlag::confidentiality});
 static_assert(AcceptorOptions<mech::Krb5>{.demand = {}}.demand.empty());
 static_assert(ContextFlags::from_bits(0x40000020).contains(ContextFlag::integrity));
 static_assert(ContextFlags::from_bits(0x40000020).without(ContextFlag::integrity).bits() == 0x40000000);

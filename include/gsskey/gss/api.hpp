@@ -122,6 +122,15 @@ struct KnownFaults {
   /// gss_export_sec_context crashes in gssproxy's plugin (0.9.1). Guard: export_context() refuses where GSS_USE_PROXY
   /// asks for the plugin.
   bool proxied_export_crashes;
+  /// The identity of gss_acquire_cred's default is chosen when it is first used. Guard: acquire_default() uses it.
+  bool default_is_chosen_late;
+  /// gss_accept_sec_context for SPNEGO is COMPLETE when a later token of the initiator has none of the mechanism,
+  /// though the mechanism is not. Guard: Acceptor asks gss_inquire_context whether the context is open.
+  bool completes_before_mechanism;
+  /// One forged message, made without a key, moves the window of sequence numbers before its checksum is looked at: the
+  /// genuine ones that follow are refused. No guard: unwrap and verify_mic refuse the forgery, and then them.
+  /// MessageProtector does not do this.
+  bool forgery_moves_window;
   /// gss_add_cred crashes when it copies (Heimdal 7.8), or has no other mechanism to add (GNU GSS). Guard:
   /// add_credential() is unavailable.
   bool add_cred_is_unusable;
@@ -171,6 +180,9 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .acceptors_outlive_tickets = true,
                                           .lucid_export_keeps_context = false,
                                           .proxied_export_crashes = true,
+                                          .default_is_chosen_late = true,
+                                          .completes_before_mechanism = false,
+                                          .forgery_moves_window = false,
                                           .add_cred_is_unusable = false};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 namespace gss_detail {
@@ -224,6 +236,9 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = true,
                                           .proxied_export_crashes = false,
+                                          .default_is_chosen_late = false,
+                                          .completes_before_mechanism = true,
+                                          .forgery_moves_window = true,
                                           .add_cred_is_unusable = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
@@ -269,6 +284,9 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .acceptors_outlive_tickets = false,
                                           .lucid_export_keeps_context = false,
                                           .proxied_export_crashes = false,
+                                          .default_is_chosen_late = false,
+                                          .completes_before_mechanism = false,
+                                          .forgery_moves_window = false,
                                           .add_cred_is_unusable = true};
 #endif
 

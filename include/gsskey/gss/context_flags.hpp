@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 
 #include <gsskey/core/flag_set.hpp>
@@ -34,5 +35,46 @@ using ContextFlags = FlagSet<ContextFlag>;
 [[nodiscard]] constexpr ContextFlags operator|(ContextFlag a, ContextFlag b) noexcept {
   return ContextFlags{a} | ContextFlags{b};
 }
+
+/// What an acceptor demands: all of some flags, and at least one of some others. Flags alone are a demand for all of
+/// them, so `.demand = ContextFlag::integrity` and `.demand = {}` say all there is to say.
+class ContextDemand {
+ public:
+  constexpr ContextDemand() noexcept = default;
+  constexpr ContextDemand(ContextFlags all) noexcept : all_{all} {}
+  template <std::same_as<ContextFlag>... Flags>
+  constexpr ContextDemand(ContextFlag flag, Flags... others) noexcept : all_{flag, others...} {}
+  /// The same, and one of `flags` at least.
+  [[nodiscard]] constexpr ContextDemand and_one_of(ContextFlags flags) const noexcept {
+    ContextDemand demand{all_};
+    demand.one_of_ = flags;
+    return demand;
+  }
+
+  [[nodiscard]] constexpr ContextFlags all() const noexcept { return all_; }
+  [[nodiscard]] constexpr ContextFlags one_of() const noexcept { return one_of_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return all_.empty() && one_of_.empty(); }
+  /// What `granted` lacks: flags of all(), and all of one_of() where none is there. Empty: the demand is met.
+  [[nodiscard]] constexpr ContextFlags missing_from(ContextFlags granted) const noexcept {
+    const bool has_one = one_of_.empty() || (one_of_.bits() & granted.bits()) != 0;
+    return all_.without(granted) | (has_one ? ContextFlags{} : one_of_);
+  }
+
+  /// `flags` are demanded too.
+  [[nodiscard]] friend constexpr ContextDemand operator|(ContextDemand demand, ContextFlags flags) noexcept {
+    return ContextDemand{demand.all_ | flags}.and_one_of(demand.one_of_);
+  }
+  /// What meets either meets this.
+  [[nodiscard]] friend constexpr ContextDemand operator&(ContextDemand a, ContextDemand b) noexcept {
+    const bool is_in_both = !a.one_of_.empty() && !b.one_of_.empty();
+    return ContextDemand{ContextFlags::from_bits(a.all_.bits() & b.all_.bits())}.and_one_of(
+        is_in_both ? a.one_of_ | b.one_of_ : ContextFlags{});
+  }
+  [[nodiscard]] friend constexpr bool operator==(ContextDemand, ContextDemand) noexcept = default;
+
+ private:
+  ContextFlags all_;
+  ContextFlags one_of_;
+};
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI

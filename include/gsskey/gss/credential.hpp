@@ -62,6 +62,9 @@ struct CredentialInfo {
   OidSet mechanisms;
 };
 
+template <Mechanism M>
+class Initiator;
+
 /// Owns a gss_cred_id_t of mechanism M. Move-only; empty by default and after a move, and then it is refused wherever a
 /// credential is needed: empty never means "the default". It is never converted to another mechanism, because MIT krb5
 /// would silently use the default credential instead. May be used by several threads at once. It dies with its ticket.
@@ -76,8 +79,22 @@ class Credential {
   Credential() noexcept = default;
 
   /// The default credential for M: initiators, that of the default cache; acceptors, every key of the default keytab.
-  /// gss_acquire_cred.
-  [[nodiscard]] static Result<Credential> acquire_default() noexcept { return acquire_raw(GSS_C_NO_NAME); }
+  /// It is whose it is from here on, whatever becomes of the environment: MIT krb5, which would choose at the first use
+  /// and by the target (.k5identity), is asked at once, which may ask a KDC if there is a client keytab. An Initiator
+  /// without a credential chooses by the target. gss_acquire_cred; for initiators of MIT krb5, gss_inquire_cred.
+  [[nodiscard]] static Result<Credential> acquire_default() noexcept {
+    auto credential = acquire_unresolved();
+    if constexpr (known_faults.default_is_chosen_late && !std::same_as<U, Accept>) {
+      if (!credential) return credential;
+      OM_uint32 minor = 0;
+      OM_uint32 lifetime = 0;
+      const OM_uint32 major = gss_inquire_cred(&minor, credential->get(), nullptr, &lifetime, nullptr, nullptr);
+      if (major != GSS_S_COMPLETE && (major & 0x00ff0000u) != GSS_S_CREDENTIALS_EXPIRED) {
+        return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
+      }
+    }
+    return credential;
+  }
   /// The credential of `name`. gss_acquire_cred. Heimdal 7.8: unavailable for initiators where KRB5CCNAME is "DIR:…".
   [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred"));
@@ -170,6 +187,9 @@ class Credential {
   [[nodiscard]] static Error empty(const char* operation) noexcept {
     return Error::usage(operation, "the credential is empty: moved from, or never set");
   }
+  template <Mechanism>
+  friend class Initiator;
+  [[nodiscard]] static Result<Credential> acquire_unresolved() noexcept { return acquire_raw(GSS_C_NO_NAME); }
   /// With the name in the error.
   [[nodiscard]] static Result<Credential> named(const Name& name, Result<Credential> credential) noexcept {
     if (!credential) credential.error() = gss_detail::about(name, std::move(credential).error());

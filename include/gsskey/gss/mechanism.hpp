@@ -10,18 +10,19 @@
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
-/// A mechanism is an empty type. To add one, write its five members like mech::Krb5 does:
+/// A mechanism is an empty type. To add one, write its five members like mech::Krb5 does (one that negotiates may have
+/// a sixth, prefers(oid): what it can end in without the peer's signature):
 ///   name             static text for errors
 ///   oid              what is passed to the C calls; the empty Oid passes GSS_C_NO_OID
 ///   negotiates       it is SPNEGO or a restriction of it: tokens are framed as SPNEGO
-///   acceptor_demand  what its acceptors ever report of integrity, confidentiality and replay detection
+///   acceptor_demand  what its acceptors demand unless asked otherwise: no more than they ever report
 ///   accepts(oid)     whether a context of that mechanism, as gss_inquire_context names it, is one of this type
 template <class M>
 concept Mechanism = requires(const Oid& oid) {
   { M::name } -> std::convertible_to<const char*>;
   { M::oid } -> std::convertible_to<const Oid&>;
   { M::negotiates } -> std::convertible_to<bool>;
-  { M::acceptor_demand } -> std::convertible_to<ContextFlags>;
+  { M::acceptor_demand } -> std::convertible_to<ContextDemand>;
   { M::accepts(oid) } -> std::same_as<bool>;
 };
 
@@ -32,8 +33,9 @@ struct Krb5 {
   static constexpr const char* name = "krb5";
   static constexpr Oid oid{"1.2.840.113554.1.2.2"};
   static constexpr bool negotiates = false;
-  static constexpr ContextFlags acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality,
-                                                ContextFlag::replay};
+  static constexpr ContextDemand acceptor_demand =
+      ContextDemand{ContextFlag::integrity, ContextFlag::confidentiality}.and_one_of(ContextFlag::replay |
+                                                                                     ContextFlag::sequence);
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
@@ -44,7 +46,7 @@ struct Iakerb {
   static constexpr const char* name = "iakerb";
   static constexpr Oid oid{"1.3.6.1.5.2.5"};
   static constexpr bool negotiates = false;
-  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept {
     return actual == oid || actual == Krb5::oid;  // an established IAKERB context is a Kerberos context
   }
@@ -55,32 +57,37 @@ struct Ntlmssp {
   static constexpr const char* name = "ntlmssp";
   static constexpr Oid oid{"1.3.6.1.4.1.311.2.2.10"};
   static constexpr bool negotiates = false;
-  static constexpr ContextFlags acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality};
+  static constexpr ContextDemand acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality};
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
-/// SPNEGO, RFC 4178: whatever the credential and the peer have in common. To say what may come out, use Negotiate.
+/// SPNEGO, RFC 4178: whatever the credential and the peer have in common. To say what may come out, use Negotiate. Its
+/// first choice is Kerberos, as it is every implementation's: if something else comes out, the peer has to sign it.
 struct Spnego {
   static constexpr const char* name = "spnego";
   static constexpr Oid oid{"1.3.6.1.5.5.2"};
   static constexpr bool negotiates = true;
-  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
+  [[nodiscard]] static constexpr bool prefers(const Oid& actual) noexcept { return Krb5::accepts(actual); }
 };
 
-/// SPNEGO that ends in one of Ms and in nothing else. The offer is limited where Capabilities::neg_mechs, the result is
-/// checked everywhere.
-template <Mechanism... Ms>
-  requires(sizeof...(Ms) > 0 && !(Ms::negotiates || ...) && !(Ms::oid.empty() || ...))
+/// SPNEGO that ends in First or one of Others and in nothing else. The offer is limited where Capabilities::neg_mechs,
+/// the result is checked everywhere; if it is not First, the peer has to sign the negotiation.
+template <Mechanism First, Mechanism... Others>
+  requires(!(First::negotiates || ... || Others::negotiates) && !(First::oid.empty() || ... || Others::oid.empty()))
 struct Negotiate {
   static constexpr const char* name = "spnego";
   static constexpr Oid oid = Spnego::oid;
   static constexpr bool negotiates = true;
-  static constexpr ContextFlags acceptor_demand =
-      ContextFlags::from_bits((Ms::acceptor_demand.bits() & ... & ~std::uint32_t{0}));
-  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return (Ms::accepts(actual) || ...); }
+  static constexpr ContextDemand acceptor_demand =
+      (ContextDemand{First::acceptor_demand} & ... & ContextDemand{Others::acceptor_demand});
+  [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept {
+    return (First::accepts(actual) || ... || Others::accepts(actual));
+  }
+  [[nodiscard]] static constexpr bool prefers(const Oid& actual) noexcept { return First::accepts(actual); }
   /// For gss_set_neg_mechs.
-  [[nodiscard]] static gss_OID_set offer() noexcept { return raw_oid_set<Ms::oid...>(); }
+  [[nodiscard]] static gss_OID_set offer() noexcept { return raw_oid_set<First::oid, Others::oid...>(); }
 };
 
 /// No choice at compile time: the implementation's default as initiator, whatever comes as acceptor.
@@ -88,7 +95,7 @@ struct Any {
   static constexpr const char* name = "any";
   static constexpr Oid oid{};
   static constexpr bool negotiates = false;
-  static constexpr ContextFlags acceptor_demand = Krb5::acceptor_demand;
+  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
 };
 

@@ -40,27 +40,14 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
   return (body.skip_only("\2\0") || body.skip_only("\3\0")) && !body.at_end();
 }
 
-/// Whether a token of SPNEGO has a mechListMIC (RFC 4178 section 4.2.2), which only those after the first have: a
-/// message of the mechanism that was negotiated, numbered like all of its messages.
-[[nodiscard]] inline bool has_negotiation_mic(ByteView token) noexcept {
-  detail::DerReader fields{der_content(der_content(token, 0xa1), 0x30)};
-  detail::DerElement field;
-  while (fields.take(field) == detail::DerFault::none) {
-    if (field.tag == 0xa3) return true;
-  }
-  return false;
-}
-
-/// Whether an acceptor's token can be one of M. In DCE style (MS-KILE) those of Kerberos have no framing.
+/// Whether an acceptor's token can be one of M, which does not negotiate. In DCE style (MS-KILE) those of Kerberos have
+/// no framing.
 template <Mechanism M>
 [[nodiscard]] bool is_reply_of(ByteView token, bool dce_style) noexcept {
-  if constexpr (M::negotiates) {
-    return !der_content(token, 0xa1).empty();  // NegTokenResp, RFC 4178 section 4.2
-  } else if (dce_style) {
+  if (dce_style) {
     return !der_content(token, 0x6f).empty();  // AP-REP
   } else if constexpr (M::oid.empty()) {
-    return !der_content(token, 0xa1).empty() || is_initial_token_of(token, mech::Ntlmssp::oid) ||
-           is_reply_of_krb5(token);
+    return is_initial_token_of(token, mech::Ntlmssp::oid) || is_reply_of_krb5(token);
   } else if constexpr (M::oid == mech::Krb5::oid) {
     return is_reply_of_krb5(token);
   } else {

@@ -261,10 +261,11 @@ class HttpInitiator {
 /// messages with the context: nothing is demanded.
 template <Mechanism M>
 struct HttpAcceptorOptions {
-  ContextFlags demand{};
-  Credential<M, Initiate>* delegated = nullptr;
+  ContextDemand demand{};
+  Credential<M, Initiate>* delegated = nullptr;  ///< every step empties it first
   ChannelBindings bindings{};  ///< of the TLS connection that the requests come over: tls-server-end-point, mostly
   bool allow_anonymous = false;
+  bool allow_unsigned_negotiation = false;
   std::size_t max_token_size = max_http_token_size;
   unsigned max_rounds = max_http_rounds;
 };
@@ -301,6 +302,7 @@ class HttpAcceptor {
   /// than HttpAcceptorOptions::max_rounds. Success says who sent the request; everything else is a refusal, the
   /// questions that a login consists of too.
   [[nodiscard]] expected<HttpAnswer<M>, HttpRefusal> step(std::string_view authorization) {
+    if (options_.delegated != nullptr) *options_.delegated = {};
     auto header = parse_authorization(authorization, options_.max_token_size);
     if (!header) return malformed(header.error());
     if (!header->is_present) {
@@ -309,10 +311,8 @@ class HttpAcceptor {
     }
     if (!acceptor_) {
       rounds_ = 0;
-      acceptor_.emplace(credential_, AcceptorOptions<M>{.demand = options_.demand,
-                                                        .delegated = options_.delegated,
-                                                        .bindings = options_.bindings,
-                                                        .allow_anonymous = options_.allow_anonymous});
+      acceptor_.emplace(credential_, AcceptorOptions<M>{options_.demand, options_.delegated, options_.bindings,
+                                                        options_.allow_anonymous, options_.allow_unsigned_negotiation});
     }
     if (rounds_++ == options_.max_rounds) {
       return malformed(Error::transport("Authorization", EPROTO, detail::too_many_rounds));
