@@ -1,8 +1,10 @@
 // Masks: how they are built, which of them are refused, and that the kernel takes the rest.
 #include <gsskey/keyring.hpp>
 
+#include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/session.hpp"
+#include "support/skip.hpp"
 
 using namespace gsskey;
 using support::error_of;
@@ -34,6 +36,16 @@ static_assert(warns(owner.possessor(all_rights.without(Right::read)), Risk::poss
 static_assert(warns(owner.possessor({Right::view, Right::read, Right::link}), Risk::nobody_may_change_again));
 static_assert(warns(owner.possessor(all_rights.without(Right::search)), Risk::nobody_may_change_again));
 static_assert(owner.possessor(Right::read).user(Right::set_attributes).risks().empty());
+// Search may be the user's, and read the possessor's or the user's.
+static_assert(warns(Permissions{}.user(all_rights.without(Right::read)), Risk::possessor_reads_anyway));
+static_assert(Permissions{}.possessor(Right::read).user(Right::search | Right::set_attributes).risks().empty());
+static_assert(Permissions{}.possessor(Right::view).user(all_rights).risks().empty());
+// Who may link it gets what the possessor may, where that is more.
+static_assert(warns(owner.user(Right::link), Risk::link_gives_possession));
+static_assert(warns(owner.user(all_rights.without(Right::write)), Risk::link_gives_possession));
+static_assert(warns(owner.group(Right::link), Risk::link_gives_possession));
+static_assert(warns(owner.other(Right::link), Risk::link_gives_possession));
+static_assert(Permissions{}.possessor(Right::view).user(all_rights).other(Right::link).risks().empty());
 static_assert(owner.other(all_rights).accepting(Risk::others_may_invalidate).risks() ==
               Risks{Risk::others_see_description});
 
@@ -59,6 +71,27 @@ TEST_CASE("the risks are real") {
     CHECK(must(key.read()).text() == "secret");
     REQUIRE(key.set_permissions(owner.possessor({Right::view, Right::link}).user(Right::set_attributes)));
     CHECK(error_of(key.read()) == EACCES);
+  }
+  SECTION("a possessor who may search it as its user reads it too") {
+    REQUIRE(key.set_permissions(Permissions{}
+                                    .possessor(Right::link)
+                                    .user(Right::view | Right::search | Right::set_attributes)
+                                    .accepting(Risk::possessor_reads_anyway)));
+    CHECK(must(key.read()).text() == "secret");
+  }
+  SECTION("who may link it reads and overwrites it") {
+    if (::geteuid() != 0) return support::skip("needs root, to become another user");
+    const auto mask = owner.other(Right::link);
+    CHECK(key.set_permissions(mask).error().domain() == Domain::policy);
+    REQUIRE(key.set_permissions(mask.accepting(Risk::link_gives_possession)));
+    const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
+      found.push_back(support::outcome(key.read()));
+      found.push_back(support::outcome(must(Keyring::session()).link(key)));
+      found.push_back(support::outcome(key.read()));
+      found.push_back(support::outcome(key.update("theirs", no_timeout)));
+    });
+    CHECK(answers == support::Answers{EACCES, 0, 0, 0});
+    CHECK(must(key.read()).text() == "theirs");
   }
   SECTION("a mask that nobody may change stays, for root too") {
     REQUIRE(key.set_permissions(

@@ -14,7 +14,7 @@ enum class Right : std::uint32_t {
   read = 0x02,            ///< the payload; of a ring, its members
   write = 0x04,           ///< the payload; of a ring, its links. Also revoke.
   search = 0x08,          ///< be found, be searched. Also invalidate, and the payload for who possesses the key.
-  link = 0x10,            ///< be linked into a ring
+  link = 0x10,            ///< be linked into a ring. Who may do that can possess the key.
   set_attributes = 0x20,  ///< permissions, owner, timeout, restriction. Also revoke.
 };
 using Rights = FlagSet<Right>;
@@ -25,9 +25,12 @@ inline constexpr Rights all_rights = Rights::from_bits(0x3f);
 enum class Risk : std::uint32_t {
   others_may_invalidate = 1,    ///< search, for group or other, is also the right to invalidate the key for everybody
   others_see_description = 2,   ///< view, for group or other, shows the description in /proc/keys
-  possessor_reads_anyway = 4,   ///< search without read: who possesses the key and may search it reads it all the same
+  possessor_reads_anyway = 4,   ///< search without read, of the possessor's rights and those of user, group or other
+                                ///< together: who possesses the key reads it all the same
   nobody_may_change_again = 8,  ///< without set_attributes for possessor and user the mask is final, for root too; and
                                 ///< what neither may search is not possessed, so the possessor's rights are nobody's
+  link_gives_possession = 16,   ///< link, for user, group or other: a process of theirs links the key into a ring of
+                                ///< its own and then has the possessor's rights, of which the mask gives them fewer
 };
 using Risks = FlagSet<Risk>;
 [[nodiscard]] constexpr Risks operator|(Risk a, Risk b) noexcept { return Risks{a} | b; }
@@ -77,8 +80,11 @@ class Permissions {
     Risks found;
     if (strangers.contains(Right::search)) found = found | Risk::others_may_invalidate;
     if (strangers.contains(Right::view)) found = found | Risk::others_see_description;
-    if (possessor().contains(Right::search) && !possessor().contains(Right::read)) {
-      found = found | Risk::possessor_reads_anyway;
+    for (const Rights own : {user(), group(), other()}) {
+      const Rights possessed = possessor() | own;
+      if (!possessed.contains(Right::search)) continue;  // or it is not possessed
+      if (!possessed.contains(Right::read)) found = found | Risk::possessor_reads_anyway;
+      if (own.contains(Right::link) && !own.contains(possessor())) found = found | Risk::link_gives_possession;
     }
     if (!owner_rights().contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
     return found.without(accepted_);
