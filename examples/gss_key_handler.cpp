@@ -76,7 +76,9 @@ expected<SecretBytes, int> mint(const KeyRequest& request, Name target, std::chr
 
   KeyringRef ring = request.thread_ring() ? request.thread_ring() : request.process_ring();
   if (!ring) ring = request.session_ring();
-  auto parked = handoff::park(*std::move(context), ring, {.time_to_live = limit + 60s});
+  auto parked = handoff::park(  // wherever the requester wants to have it
+      *std::move(context), ring,
+      {.time_to_live = limit + 60s, .in_ring_of_another_user = true, .in_ring_of_all_processes = true});
   if (!parked) return refuse(parked.error());
   const ByteView token = step->token;
   auto payload = SecretBytes::with_size(4 + token.size() + parked->bytes().size());

@@ -4,6 +4,9 @@
 //   keep_secret fetch NAME > SECRET
 //   keep_secret forget NAME
 //
+// Within su, sudo and set-uid programs the session may still be that of the user who called, who would read the secret:
+// it is refused then, unless it is `keep_secret --in-session-of-another-user store ...`.
+//
 // It needs no GSS library: g++ -std=c++20 keep_secret.cpp -lkeyutils
 // SPDX-License-Identifier: MIT
 #include <unistd.h>
@@ -37,12 +40,14 @@ Result<SecretBytes> read_stdin() {
   return secret;
 }
 
-Result<void> store(const std::string& name, Seconds lifetime) {
+Result<void> store(const std::string& name, Seconds lifetime, RingTerms terms) {
   auto session = Keyring::session();
   if (!session) return unexpected(session.error());
+  if (auto good = check_ring(*session, terms); !good) return good;
   auto secret = read_stdin();
   if (!secret) return unexpected(secret.error());
-  // It appears with its timeout, in place of one of that name, living or dead; nobody owns it: it outlives this program.
+  // It appears with its timeout, in place of one of that name, living or dead; nobody owns it: it outlives this
+  // program.
   if (auto key = session->put(User{name}, *secret, {.timeout = lifetime}); !key) return unexpected(key.error());
   return {};
 }
@@ -66,7 +71,7 @@ Result<void> forget(const std::string& name) {
 }
 
 int usage() {
-  std::cerr << "usage: keep_secret store NAME SECONDS < SECRET\n"
+  std::cerr << "usage: keep_secret [--in-session-of-another-user] store NAME SECONDS < SECRET\n"
                "       keep_secret fetch NAME > SECRET\n"
                "       keep_secret forget NAME\n";
   return 2;
@@ -75,12 +80,17 @@ int usage() {
 }  // namespace
 
 int main(int argc, char** argv) try {
+  RingTerms terms;
+  if (argc > 1 && std::string_view{argv[1]} == "--in-session-of-another-user") {
+    terms.of_another_user = true;
+    --argc, ++argv;
+  }
   const std::string_view command = argc > 1 ? argv[1] : "";
   Result<void> done;
   if (command == "store" && argc == 4) {
     const long seconds = std::strtol(argv[3], nullptr, 10);
     if (seconds < 1 || seconds > 1'000'000'000) return usage();  // 0 would be for ever
-    done = store(argv[2], Seconds{static_cast<std::uint32_t>(seconds)});
+    done = store(argv[2], Seconds{static_cast<std::uint32_t>(seconds)}, terms);
   } else if (command == "fetch" && argc == 3) {
     done = fetch(argv[2]);
   } else if (command == "forget" && argc == 3) {

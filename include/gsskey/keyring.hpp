@@ -24,6 +24,7 @@
 #include <gsskey/keyring/proc.hpp>              // IWYU pragma: export
 #include <gsskey/keyring/request_key.hpp>       // IWYU pragma: export
 #include <gsskey/keyring/request_key_conf.hpp>  // IWYU pragma: export
+#include <gsskey/keyring/ring_owner.hpp>        // IWYU pragma: export
 #include <gsskey/keyring/syscall.hpp>           // IWYU pragma: export
 #include <gsskey/keyring/timeout.hpp>           // IWYU pragma: export
 #include <gsskey/keyring/upcall.hpp>            // IWYU pragma: export

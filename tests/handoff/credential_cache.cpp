@@ -126,6 +126,41 @@ TEST_CASE("a cache filled in each of the ways authenticates, and goes with its o
   must(session->clear());  // asking for a cache that is gone makes its ring
 }
 
+TEST_CASE("a cache that is gone from the session is said to be, and none of its name is made") {
+  const Session session;
+  auto cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+  const auto moved = std::move(cache);
+  CHECK(std::string{cache.name()}.empty());
+  CHECK(support::is_usage(cache.credential()));
+  REQUIRE(session->unlink(moved.ring()));
+  const auto gone = moved.credential();
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().domain() == Domain::keyring);
+  CHECK(must(session->members()).empty());
+}
+
+TEST_CASE("in another user's session a cache is refused, unless that is meant") {
+  if (::geteuid() != 0) return support::skip("needs root, to become another user");
+  const Session session;
+  const auto& realm = support::realm().realm;  // libkrb5 reads its configuration
+  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+  const auto answers = support::as_user(
+      support::nobody,
+      [](support::Answers& found) {
+        const auto make = [&](handoff::CredentialCacheOptions options) {
+          const auto made = CredentialCache::from_password(must(Name::user("alice")), "secret", options);
+          found.push_back(made ? 0 : made.error().domain() == Domain::policy ? 1 : 2);
+        };
+        make({});
+        make({.in_session_of_another_user = true});
+        REQUIRE(Keyring::join_session());
+        make({});
+      },
+      support::ChildSession::inherited);
+  CHECK(answers == support::Answers{1, 0, 0});
+}
+
 TEST_CASE("two caches of one user have nothing in common; a moved one stays where it is in the kernel") {
   const Session session;
   auto one = must(CredentialCache::from_password(must(Name::user("bob")), "hunter2"));

@@ -3,6 +3,7 @@
 #include <gsskey/handoff/sealed_context.hpp>
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <sys/syscall.h>
@@ -133,6 +134,12 @@ std::string peer_of(const Client& credential) {
   return std::string{must(must(ends.acceptor.inquire()).initiator.display()).text()};
 }
 
+/// The key of the only context that is parked in the ring.
+AnyKeyRef sealing_key(KeyringRef ring) {
+  const auto box = must(ring.members())[0];
+  return must(must(box.as<key_type::Keyring>()).members())[0];
+}
+
 template <class T>
 std::string text_of(const Result<T>& result) {
   REQUIRE_FALSE(result);
@@ -194,12 +201,13 @@ TEST_CASE("the key has a name, a mask that nobody can change, and a timeout") {
   const Session session;
   auto ends = support::pair<mech::Krb5>();
   const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
-  const auto key = must(session->members())[0];
+  const auto key = sealing_key(*session);
   const auto info = must(key.describe());
   CHECK(info.type() == "user");
   CHECK(info.description().starts_with("gsskey-parked:"));
   CHECK(must(key.read()).size() == SealKey::size);
   CHECK(support::error_of(key.set_timeout(Seconds{3600})) == EACCES);
+  CHECK(support::error_of(session->link(key)) == EACCES);
   CHECK(support::error_of(KeyRef<key_type::User>::from_serial(key.serial()).update("x", no_timeout)) == EACCES);
   bool has_timeout = false;
   must(ProcKeys::read()).for_each([&](const ProcKey& each) {
@@ -214,12 +222,129 @@ TEST_CASE("when its time to live is over nobody can claim it, and the kernel tak
   const Session session;
   auto ends = support::pair<mech::Krb5>();
   const auto bytes = must(handoff::park(std::move(ends.acceptor), *session, {.time_to_live = Seconds{1}})).release();
-  const auto key = must(session->members())[0];
+  const auto key = sealing_key(*session);
   REQUIRE(eventually([&] { return support::error_of(key.read()) != 0; }));
   const auto late = handoff::claim<mech::Krb5>(bytes, *session);
   CHECK(text_of(late).find("the time to live of the parked context is over") != std::string::npos);
   CHECK(late.error().minor_status() == static_cast<std::uint32_t>(EKEYEXPIRED));
   must(session->clear());  // the kernel keeps an expired key for five minutes
+}
+
+TEST_CASE("a sibling that links whatever it finds claims none a second time, and none that was given up") {
+  const Session session;
+  const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
+  const int rounds = support::has_large_quota() ? 100 : 20;
+  int ends[2];
+  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
+  const ::pid_t sibling = ::fork();
+  REQUIRE(sibling >= 0);
+  if (sibling == 0) {
+    ::close(ends[1]);
+    char byte = 0;
+    while (::read(ends[0], &byte, 1) != 0) {  // until the other end is closed
+      const auto members = session->members();
+      if (!members) continue;
+      for (const AnyKeyRef box : *members) {
+        if (box.serial() == theirs.serial()) continue;
+        static_cast<void>(theirs.link(box));
+        const auto inside = KeyringRef::from_serial(box.serial()).members();
+        if (!inside) continue;
+        for (const AnyKeyRef key : *inside) {
+          if (theirs.link(key)) ::_exit(1);
+        }
+      }
+    }
+    ::_exit(0);
+  }
+  int opened_twice = 0;
+  int opened_after = 0;
+  auto pair = support::pair<mech::Krb5>();
+  for (int round = 0; round < rounds; ++round) {
+    auto parked = wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); });
+    const auto bytes = must(SecretBytes::copy_of(must(std::move(parked)).bytes()));
+    if (round == 0) support::eventually([&] { return must(theirs.members()).size() > 0; });
+    if (handoff::claim<mech::Krb5>(bytes, *session)) ++opened_after;  // its object is gone: given up
+    if (handoff::claim<mech::Krb5>(bytes, theirs)) ++opened_after;
+    pair = support::pair<mech::Krb5>();
+    auto second = wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); });
+    const auto kept = must(std::move(second));
+    pair.acceptor = must(handoff::claim<mech::Krb5>(kept.bytes(), *session));
+    if (handoff::claim<mech::Krb5>(kept.bytes(), theirs)) ++opened_twice;
+    if (handoff::claim<mech::Krb5>(kept.bytes(), *session)) ++opened_twice;
+  }
+  ::close(ends[0]);
+  ::close(ends[1]);
+  int status = 0;
+  REQUIRE(::waitpid(sibling, &status, 0) == sibling);
+  CHECK(status == 0);  // no sealing key could be linked
+  CHECK(opened_twice == 0);
+  CHECK(opened_after == 0);
+  talk(pair.initiator, pair.acceptor);
+  must(theirs.clear());
+  must(session->clear());
+}
+
+TEST_CASE("whoever linked the ring of a parked context can claim it, once all the same") {
+  const Session session;
+  const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
+  auto ends = support::pair<mech::Krb5>();
+  const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
+  for (const AnyKeyRef member : must(session->members())) {
+    if (member.serial() != theirs.serial()) REQUIRE(theirs.link(member));
+  }
+  auto claimed = must(handoff::claim<mech::Krb5>(parked.bytes(), theirs));
+  CHECK_FALSE(handoff::claim<mech::Krb5>(parked));
+  CHECK_FALSE(handoff::claim<mech::Krb5>(parked.bytes(), theirs));
+  talk(ends.initiator, claimed);
+}
+
+TEST_CASE("a ring that is not possessed, a default session and another user's ring are refused, and nothing is lost") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  const auto intact = [&] { talk(ends.initiator, ends.acceptor); };
+
+  // Writable and viewable by its user, not linked into this session.
+  const auto parked =
+      handoff::park(std::move(ends.acceptor), must(Keyring::user()), {.in_ring_of_all_processes = true});
+  REQUIRE_FALSE(parked);
+  CHECK(parked.error().minor_status() == static_cast<std::uint32_t>(EACCES));
+  CHECK(text_of(parked).find("does not possess the ring") != std::string::npos);
+  intact();
+  bool is_left = false;
+  for (const AnyKeyRef member : must(must(Keyring::user()).members())) {
+    const auto info = member.describe();
+    is_left = is_left || (info && info->description().starts_with("gsskey-parked:"));
+  }
+  CHECK_FALSE(is_left);
+
+  const auto refused = [&](KeyringRef ring) {
+    const auto result = handoff::park(std::move(ends.acceptor), ring);
+    REQUIRE_FALSE(result);
+    CHECK(result.error().domain() == Domain::policy);
+    intact();
+  };
+  refused(must(Keyring::user()));
+  refused(must(Keyring::user_session()));
+  const auto in_session = must(session->create(key_type::Keyring{"gsskey:ring"}));
+  REQUIRE(session->link(must(Keyring::user_session())));
+  {
+    const auto told = must(
+        handoff::park(std::move(ends.acceptor), must(Keyring::user_session()), {.in_ring_of_all_processes = true}));
+    ends.acceptor = must(handoff::claim<mech::Krb5>(told));
+  }
+  REQUIRE(session->unlink(must(Keyring::user_session())));
+  if (::geteuid() == 0) {
+    REQUIRE(in_session.set_owner(support::nobody));
+    refused(in_session);
+    const auto told = must(handoff::park(std::move(ends.acceptor), in_session, {.in_ring_of_another_user = true}));
+    ends.acceptor = must(handoff::claim<mech::Krb5>(told));
+    REQUIRE(in_session.set_owner(0));
+    REQUIRE(session->set_owner(support::nobody));
+    refused(*session);
+    refused(in_session);  // one's own, in another user's session
+    REQUIRE(session->set_owner(0));
+  }
+  intact();
 }
 
 TEST_CASE("no time at all, and a context without any left") {
@@ -274,13 +399,16 @@ TEST_CASE("a key of the same name with other bytes in it opens nothing") {
   const auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "no context", mech::Krb5::oid, Seconds{60}));
   const handoff_detail::KeyName name{key.id()};
-  const auto other = must(session->create(key_type::User{name}, must(SealKey::generate()).bytes()));
+  const auto place = must(session->create(key_type::Keyring{name}));
+  const auto other = must(place.create(key_type::User{name}, must(SealKey::generate()).bytes()));
   const auto foreign = handoff::claim<mech::Krb5>(sealed, *session);
   REQUIRE_FALSE(foreign);
   CHECK(seal_fault(foreign.error()) == SealFault::foreign_key);
-  const auto shorter = must(session->create(key_type::User{name}, "short"));
+  const auto box = must(session->create(key_type::Keyring{name}));
+  const auto shorter = must(box.create(key_type::User{name}, "short"));
   CHECK(handoff::claim<mech::Krb5>(sealed, *session).error().domain() == Domain::usage);
-  const auto right = must(session->create(key_type::User{name}, key.bytes()));
+  const auto again = must(session->create(key_type::Keyring{name}));
+  const auto right = must(again.create(key_type::User{name}, key.bytes()));
   const auto empty = handoff::claim<mech::Krb5>(sealed, *session);
   REQUIRE_FALSE(empty);
   CHECK(empty.error().operation() == "gss_import_sec_context"sv);
@@ -309,9 +437,12 @@ TEST_CASE("whichever step of parking fails, the context still works and no key i
     REQUIRE(ends.acceptor);
     talk(ends.initiator, ends.acceptor);
   }
-  CHECK(operations == std::vector<std::string>{"RAND_priv_bytes", "keyctl_get_keyring_ID", "add_key",
-                                               "keyctl_set_timeout", "keyctl_setperm", "keyctl_move",
-                                               "gss_export_sec_context", "EVP_EncryptFinal_ex"});
+  CHECK(operations == std::vector<std::string>{"keyctl_describe", "keyctl_get_keyring_ID",  // whose ring
+                                               "RAND_priv_bytes", "keyctl_get_keyring_ID", "add_key",
+                                               "keyctl_set_timeout",  // its box
+                                               "add_key", "keyctl_set_timeout", "keyctl_setperm", "keyctl_move",
+                                               "keyctl_move",  // asked first
+                                               "keyctl_describe", "gss_export_sec_context", "EVP_EncryptFinal_ex"});
   talk(ends.initiator, ends.acceptor);
 }
 
@@ -382,7 +513,7 @@ TEST_CASE("at whichever step a process is killed that parks, it leaves nothing t
     });
     must(session->clear());
   }
-  CHECK(steps == 9);
+  CHECK(steps == 15);
 }
 
 TEST_CASE("a forked child that drops its copy of a parked context leaves it to be claimed") {
@@ -421,7 +552,7 @@ TEST_CASE("a claim that fails before the key was taken can be repeated") {
     auto again = must(handoff::claim<mech::Krb5>(parked));
     talk(ends.initiator, again);
   }
-  CHECK(operations == std::vector<std::string>{"keyctl_search", "keyctl_read", "keyctl_unlink"});
+  CHECK(operations == std::vector<std::string>{"keyctl_search", "keyctl_search", "keyctl_read", "keyctl_unlink"});
 }
 
 TEST_CASE("at whichever step a process is killed that claims, another can claim until the key was taken") {
@@ -441,9 +572,10 @@ TEST_CASE("at whichever step a process is killed that claims, another can claim 
     REQUIRE(::waitpid(child, &status, 0) == child);
     was_killed = WIFSIGNALED(status);
     CHECK((was_killed || status == 0));
-    CHECK(handoff::claim<mech::Krb5>(parked).has_value() == was_killed);
+    CHECK(handoff::claim<mech::Krb5>(parked).has_value() == (steps <= 4));  // the fifth takes the empty ring away
+    static_cast<void>(session->clear());
   }
-  CHECK(steps == 4);
+  CHECK(steps == 6);
 }
 
 TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is kept where there is a slot", "",
@@ -503,7 +635,7 @@ TEST_CASE("a token that no key could hold is handed over like any other") {
   const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
   CHECK(parked.bytes().size() > padding);
   static_assert(key_type::User::max_payload < 60000);
-  CHECK(must(must(session->members())[0].read()).size() == SealKey::size);
+  CHECK(must(sealing_key(*session).read()).size() == SealKey::size);
   auto claimed = must(handoff::claim<mech::Krb5>(parked));
   padding = 0;
   talk(ends.initiator, claimed);

@@ -33,9 +33,9 @@ def keyctl(*arguments, **how):
     return done.stdout.decode("latin-1").removesuffix("\n")
 
 
-def keep_secret(*arguments, secret=b""):
+def keep_secret(*arguments, secret=b"", **how):
     done = subprocess.run([options.keep_secret, *arguments], input=secret, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, check=False)
+                          stderr=subprocess.PIPE, check=False, **how)
     return done.returncode, done.stdout, done.stderr.decode()
 
 
@@ -89,6 +89,13 @@ def check_keep_secret():
     for arguments in [[], ["store"], ["store", NAME], ["store", NAME, "0"], ["store", NAME, "soon"], ["fetch"],
                       ["steal", NAME]]:
         equal("usage: " + " ".join(arguments), keep_secret(*arguments, secret=b"x")[0], 2)
+    if os.geteuid() == 0:  # as within su: another user in this session
+        code, _, words = keep_secret("store", NAME, "60", secret=b"x", user=NOBODY, group=NOBODY, extra_groups=[])
+        equal("in another user's session", (code, "the ring belongs to another user" in words), (1, True))
+        equal("nothing was stored", keyctl("rlist", "@s"), "")
+        equal("unless told", keep_secret("--in-session-of-another-user", "store", NAME, "60", secret=b"x",
+                                         user=NOBODY, group=NOBODY, extra_groups=[]), (0, b"", ""))
+        keyctl("clear", "@s")
     equal("nothing is left", keyctl("rlist", "@s"), "")
 
 

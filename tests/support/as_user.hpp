@@ -31,10 +31,13 @@ long outcome(const gsskey::Result<T>& result) {
   return static_cast<long>(result.error().minor_status());
 }
 
-/// Runs `work(answers)` in a child process whose user and group ids are all `user`, with a session ring of its own, and
-/// returns the answers. What it makes in that session dies with it.
+/// Which session ring a child has: one of its own, which dies with it, or that of its parent, as after su or sudo.
+enum class ChildSession { own, inherited };
+
+/// Runs `work(answers)` in a child process whose user and group ids are all `user`, and returns the answers. What it
+/// makes in a session of its own dies with it.
 template <class Work>
-Answers as_user(uid_t user, Work work) {
+Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own) {
   int ends[2];
   REQUIRE(::pipe(ends) == 0);
   const ::pid_t child = ::fork();
@@ -47,7 +50,8 @@ Answers as_user(uid_t user, Work work) {
       if (is_other &&
           (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0)) {
         std::perror("setresuid");
-      } else if (gsskey::wait_for_quota(gsskey::Seconds{10}, [] { return gsskey::Keyring::join_session(); })) {
+      } else if (session == ChildSession::inherited ||
+                 gsskey::wait_for_quota(gsskey::Seconds{10}, [] { return gsskey::Keyring::join_session(); })) {
         work(answers);
         const auto size = answers.size() * sizeof(long);
         status = ::write(ends[1], answers.data(), size) == static_cast<::ssize_t>(size) ? 0 : 2;

@@ -18,8 +18,14 @@
 #include <gsskey/gss/credential_transfer.hpp>
 #include <gsskey/keyring/keyring.hpp>
 #include <gsskey/keyring/proc.hpp>
+#include <gsskey/keyring/ring_owner.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff {
+
+struct CredentialCacheOptions {
+  /// The session may be another user's (su, sudo and set-uid programs inherit one), who then authenticates as this one.
+  bool in_session_of_another_user = false;
+};
 
 /// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
 /// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
@@ -29,16 +35,19 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff {
 ///
 /// Making one asks a KDC where there is no ticket yet, and blocks. Errors: those of the calls that are named; keyring,
 /// EDQUOT with the figures, when the user has too many keys (200 of 20,000 bytes altogether; a cache with one ticket
-/// has seven; wait_for_quota() may help); unavailable, but on MIT krb5.
+/// has seven; wait_for_quota() may help); policy, for a session that belongs to another user (check_ring());
+/// unavailable, but on MIT krb5.
 class [[nodiscard]] CredentialCache {
  public:
   /// Initial tickets for a password, which you wipe yourself. Credential::with_password, gss_store_cred_into.
-  [[nodiscard]] static Result<CredentialCache> from_password(const Name& name, ByteView password) noexcept {
-    return filled([&] { return Initiating::with_password(name, password); });
+  [[nodiscard]] static Result<CredentialCache> from_password(const Name& name, ByteView password,
+                                                             CredentialCacheOptions options = {}) noexcept {
+    return filled(options, [&] { return Initiating::with_password(name, password); });
   }
   /// Initial tickets for a key of a keytab ("FILE:/etc/krb5.keytab"). gss_acquire_cred_from.
-  [[nodiscard]] static Result<CredentialCache> from_keytab(const Name& name, const char* keytab) noexcept {
-    auto cache = create();
+  [[nodiscard]] static Result<CredentialCache> from_keytab(const Name& name, const char* keytab,
+                                                           CredentialCacheOptions options = {}) noexcept {
+    auto cache = create(options);
     if (!cache) return cache;
     const auto credential = Initiating::from_store({.ccache = cache->name(), .client_keytab = keytab}, name);
     if (!credential) return unexpected(cache->explained(credential.error()));
@@ -48,23 +57,28 @@ class [[nodiscard]] CredentialCache {
   }
   /// The tickets of another cache ("FILE:/tmp/krb5cc_0"), which stays as it is. gss_acquire_cred_from,
   /// gss_store_cred_into.
-  [[nodiscard]] static Result<CredentialCache> from_cache(const char* other) noexcept {
-    return filled([&] { return Initiating::from_store({.ccache = other}); });
+  [[nodiscard]] static Result<CredentialCache> from_cache(const char* other,
+                                                          CredentialCacheOptions options = {}) noexcept {
+    return filled(options, [&] { return Initiating::from_store({.ccache = other}); });
   }
   /// The tickets of a credential: a delegated one, say. gss_store_cred_into.
   template <Usage U>
     requires(!std::same_as<U, Accept>)
-  [[nodiscard]] static Result<CredentialCache> from_credential(const Credential<mech::Krb5, U>& credential) noexcept {
-    auto cache = create();
+  [[nodiscard]] static Result<CredentialCache> from_credential(const Credential<mech::Krb5, U>& credential,
+                                                               CredentialCacheOptions options = {}) noexcept {
+    auto cache = create(options);
     if (!cache) return cache;
     return stored(*std::move(cache), credential);
   }
 
-  /// For CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef". Valid as long as this object stays where
-  /// it is.
-  [[nodiscard]] const char* name() const noexcept { return name_; }
-  /// What is in it, to authenticate with. Credential::from_store.
+  /// For CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef"; empty when this object is. Valid as long
+  /// as this object stays where it is. Who uses a copy of the name later than that is not told: libkrb5 makes an empty
+  /// cache of that name in the session, which nobody owns and nobody takes away.
+  [[nodiscard]] const char* name() const noexcept { return ring_ ? name_ : ""; }
+  /// What is in it, to authenticate with. Credential::from_store. Errors: usage, for one that was moved from; keyring,
+  /// for one that is gone from the session.
   [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
+    if (const auto there = ring_.members(); !there) return unexpected(there.error());
     return Initiating::from_store({.ccache = name_});
   }
   /// The ring that it is in the kernel.
@@ -85,7 +99,7 @@ class [[nodiscard]] CredentialCache {
   CredentialCache() noexcept = default;
 
   /// Empty. The ring is made here, and found by libkrb5: so it is ours from the beginning.
-  [[nodiscard]] static Result<CredentialCache> create() noexcept {
+  [[nodiscard]] static Result<CredentialCache> create([[maybe_unused]] CredentialCacheOptions options) noexcept {
     constexpr const char* operation = "handoff::CredentialCache";
 #if !defined(GSSKEY_GSS_MIT)
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
@@ -102,6 +116,9 @@ class [[nodiscard]] CredentialCache {
     out = detail::append(detail::append(cache.name_, type), detail::view_of(ring_name.text + ring_prefix.size()));
     const auto session = Keyring::session();
     if (!session) return unexpected(session.error());
+    if (auto good = check_ring(*session, {.of_another_user = options.in_session_of_another_user}); !good) {
+      return unexpected(good.error());
+    }
     auto ring = wait_for_quota(Seconds{}, [&] { return session->create(key_type::Keyring{ring_name}); });
     if (!ring) return unexpected(ring.error());
     cache.ring_ = *std::move(ring);
@@ -109,8 +126,8 @@ class [[nodiscard]] CredentialCache {
 #endif
   }
   template <class Acquire>
-  [[nodiscard]] static Result<CredentialCache> filled(Acquire acquire) noexcept {
-    auto cache = create();  // first: where there are none, no KDC is asked
+  [[nodiscard]] static Result<CredentialCache> filled(CredentialCacheOptions options, Acquire acquire) noexcept {
+    auto cache = create(options);  // first: where there are none, no KDC is asked
     if (!cache) return cache;
     const auto credential = acquire();
     if (!credential) return unexpected(credential.error());

@@ -19,6 +19,7 @@
 #include <gsskey/gss/credential_transfer.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/keyring/keyring.hpp>
+#include <gsskey/keyring/ring_owner.hpp>
 #include <gsskey/openssl/seal.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
@@ -89,8 +90,9 @@ template <Mechanism M>
   return both;
 }
 
-/// Takes the key out of `ring`: of all that try, the kernel lets one unlink it. It is read before, because then it is
-/// gone; who was too late forgets it. Killed in between, a process leaves what it found.
+/// Takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one unlink it, and there is
+/// no other link, because it cannot be linked. It is read before, because then it is gone; who was too late forgets it.
+/// Killed in between, a process leaves what it found.
 [[nodiscard]] inline Result<SealKey> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](Error error) {
     switch (static_cast<int>(error.minor_status())) {
@@ -106,11 +108,18 @@ template <Mechanism M>
         return error;
     }
   };
-  const auto key = ring.search<key_type::User>(KeyName{id});
+  const KeyName name{id};
+  const auto box = ring.search<key_type::Keyring>(name);
+  if (!box) return unexpected(not_there(box.error()));
+  const auto key = box->search<key_type::User>(name);
   if (!key) return unexpected(not_there(key.error()));
   auto bytes = key->read();
   if (!bytes) return unexpected(not_there(bytes.error()));
-  if (auto taken = ring.unlink(*key); !taken) return unexpected(not_there(taken.error()));
+  // By their names alone, which nobody else has.
+  if (keyctl_unlink(key->serial(), box->serial()) < 0) {
+    return unexpected(not_there(Error::keyring("keyctl_unlink", errno, key->serial())));
+  }
+  if (keyctl_unlink(box->serial(), ring.serial()) < 0) static_cast<void>(box->invalidate());  // it hangs deeper
   return SealKey::from_bytes(*std::move(bytes));
 }
 }  // namespace handoff_detail
@@ -124,6 +133,10 @@ struct ParkOptions {
   /// What the initiator delegated (AcceptorOptions::delegated), to go along in the same seal; it stays good here too.
   /// nullptr: nothing goes along.
   const Credential<M, Initiate>* delegated = nullptr;
+  /// The ring may be another user's, who can claim then; or one that every process of this user has or can link, its
+  /// default session above all, which a process has that joined none (check_ring()).
+  bool in_ring_of_another_user = false;
+  bool in_ring_of_all_processes = false;
   /// What MIT krb5 adds to the lifetime of an acceptor's context (clockskew of krb5.conf): taken off again.
   Seconds acceptor_skew = Seconds{300};
 };
@@ -136,49 +149,75 @@ struct ClaimOptions {
 };
 
 /// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
-/// what was not claimed. A forked child's copy can be claimed once, like any other, and gives up nothing at its end.
-/// Move-only.
+/// what was not claimed: nobody can claim it then, who has linked its ring elsewhere neither. A forked child's copy can
+/// be claimed once, like any other, and gives up nothing at its end. Move-only.
 class [[nodiscard]] ParkedContext {
  public:
   /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No
   /// secret to who does not possess the ring. Valid as long as this object.
   [[nodiscard]] ByteView bytes() const noexcept { return sealed_; }
-  /// Where the key is.
-  [[nodiscard]] KeyringRef ring() const noexcept { return key_.ring(); }
-  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(key_); }
+  /// Where it was parked.
+  [[nodiscard]] KeyringRef ring() const noexcept { return box_.ring(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
   /// Gives ownership up, with the bytes: from here on the key goes when it is claimed, or with the time to live.
   [[nodiscard]] SecretBytes release() && noexcept {
-    static_cast<void>(std::move(key_).release());
+    static_cast<void>(std::move(box_).release());
     return std::move(sealed_);
   }
 
+  ParkedContext(ParkedContext&&) noexcept = default;
+  ParkedContext& operator=(ParkedContext&& other) noexcept {
+    if (this != &other) {
+      give_up();
+      box_ = std::move(other.box_);
+      key_ = other.key_;
+      sealed_ = std::move(other.sealed_);
+    }
+    return *this;
+  }
+  ~ParkedContext() { give_up(); }
+
  private:
-  ParkedContext(Key<key_type::User> key, SecretBytes sealed) noexcept
-      : key_{std::move(key)}, sealed_{std::move(sealed)} {}
+  ParkedContext(Keyring box, KeyRef<key_type::User> key, SecretBytes sealed) noexcept
+      : box_{std::move(box)}, key_{key}, sealed_{std::move(sealed)} {}
   friend struct handoff_detail::Parked;
 
-  Key<key_type::User> key_;
+  /// As who claims would take it: either does, never both.
+  void give_up() noexcept {
+    if (!box_ || !box_.is_ours()) return;
+    const int saved = errno;
+    keyctl_unlink(key_.serial(), box_.serial());
+    errno = saved;
+  }
+
+  Keyring box_;  ///< a ring of its own, for nothing but the key
+  KeyRef<key_type::User> key_;
   SecretBytes sealed_;
 };
 
 }  // namespace handoff
 
 struct handoff_detail::Parked {
-  [[nodiscard]] static handoff::ParkedContext with(Key<key_type::User> key, SecretBytes sealed) noexcept {
-    return {std::move(key), std::move(sealed)};
+  [[nodiscard]] static handoff::ParkedContext with(Keyring box, KeyRef<key_type::User> key,
+                                                   SecretBytes sealed) noexcept {
+    return {std::move(box), key, std::move(sealed)};
   }
 };
 
 namespace handoff {
 
 /// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
-/// alone, and leaves that key in the ring, for the time to live, with a mask that nobody can change. Whoever possesses
-/// the ring can claim, and nobody else: a ring of the session serves a process and its children, of other users too.
-/// The key goes through the ring of the calling thread, which is made if there is none, and is in `ring` only with its
-/// timeout: a process that is killed leaves nothing that outlives it. `context` is empty afterwards. On failure it is
-/// as before, unless the implementation lost it, and no key stays. Errors: usage; gss, RoutineError::context_expired
-/// too; keyring (EDQUOT); policy (GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
+/// alone, and leaves that key in the ring, for the time to live, in a small ring of its own and with a mask that nobody
+/// can change and that lets nobody link it: it is in one place, and of all that claim() one takes it from there.
+/// Whoever possesses `ring` can claim, and nobody else: a ring of the session serves a process and its children, of
+/// other users too. Whoever possesses it can also read the key, as claim() does: processes of one session are not
+/// protected from each other. `ring` must be possessed by the calling thread (EACCES), and be neither another user's
+/// nor the user's default session unless the options say so (policy). The key goes through the ring of the calling
+/// thread, which is made if there is none, and is in `ring` only with its timeout: a process that is killed leaves
+/// nothing that outlives it. `context` is empty afterwards. On failure it is as before, unless the implementation lost
+/// it, and no key stays. Two keys of the user's quota. Errors: usage; gss, RoutineError::context_expired too; keyring
+/// (EDQUOT); policy (also GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
                                          ParkOptions<M> options = {}) noexcept {
@@ -187,6 +226,11 @@ template <Mechanism M>
   if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
   const auto info = handoff_detail::kind_of(context);
   if (!info) return unexpected(info.error());
+  if (auto good = check_ring(ring, {.of_another_user = options.in_ring_of_another_user,
+                                    .of_all_processes = options.in_ring_of_all_processes});
+      !good) {
+    return unexpected(good.error());
+  }
   const auto lifetime = context.lifetime();
   if (!lifetime) return unexpected(lifetime.error());
   Seconds left = *lifetime;
@@ -209,15 +253,23 @@ template <Mechanism M>
 
   const auto sealing = SealKey::generate();
   if (!sealing) return unexpected(sealing.error());
-  // Without the right to set attributes: nobody shall prolong it.
-  constexpr auto mask = Permissions{}
-                            .possessor(Right::view | Right::read | Right::search | Right::link)
-                            .accepting(Risk::nobody_may_change_again);
+  // Without the right to set attributes: nobody shall prolong it. Without the right to link: so it cannot be moved, and
+  // goes to its place in a ring that can.
+  constexpr auto mask =
+      Permissions{}.possessor(Right::view | Right::read | Right::search).accepting(Risk::nobody_may_change_again);
   const auto own = Keyring::install_thread();
   if (!own) return unexpected(own.error());
-  auto key = ring.create_through(*own, key_type::User{handoff_detail::KeyName{sealing->id()}}, sealing->bytes(),
-                                 {.permissions = mask, .timeout = left});
-  if (!key) return unexpected(key.error());
+  const handoff_detail::KeyName name{sealing->id()};
+  auto box = own->create_through(*own, key_type::Keyring{name}, ByteView{}, {.timeout = left});
+  if (!box) return unexpected(box.error());
+  auto made = box->create_through(*box, key_type::User{name}, sealing->bytes(), {.permissions = mask, .timeout = left});
+  if (!made) return unexpected(made.error());
+  const auto key = std::move(*made).release();
+  if (auto moved = box->move_to(ring); !moved) return unexpected(moved.error());
+  if (auto seen = key.describe(); !seen) {  // by possession alone
+    return unexpected(std::move(seen).error().with_text(
+        "this thread does not possess the ring: nobody here could claim what is parked there"));
+  }
 
   const auto exported = std::move(context).export_context();  // from here on the context is in the token
   if (!exported) return unexpected(exported.error());
@@ -227,12 +279,13 @@ template <Mechanism M>
     if (auto again = SecurityContext<M>::import_context(*exported)) context = *std::move(again);
     return unexpected(sealed.error());
   }
-  return handoff_detail::Parked::with(*std::move(key), *std::move(sealed));
+  return handoff_detail::Parked::with(*std::move(box), key, *std::move(sealed));
 }
 
-/// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked. Of all that try, in whatever
-/// processes, one gets the key, and whatever comes of it then, nobody else will. Take `ring` from your own process and
-/// not from who sends the bytes: who can put a key there can have any context claimed. Errors: keyring (claimed
+/// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked, or a ring that leads there.
+/// Of all that call this, in whatever processes and through whatever rings, one gets the key, and whatever comes of it
+/// then, nobody else will. Take `ring` from your own process and not from who sends the bytes: who can put a key there
+/// can have any context claimed. Errors: keyring (claimed
 /// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
 /// OpenSSL); system (ENOMEM); those of import_context() and import_credential(); unavailable.
 template <Mechanism M>

@@ -102,7 +102,8 @@ inline constexpr const char* is_the_parents =
       if (keyctl_revoke(link.serial) < 0) revoke_error = errno;  // it is unlinked all the same
       break;
   }
-  auto unlinked = unlink(link.ring, link.serial);
+  auto unlinked = check_link("keyctl_unlink", link.ring, link.serial);
+  if (unlinked) unlinked = done("keyctl_unlink", link.serial, keyctl_unlink(link.serial, link.ring));
   if (revoke_error != 0) return unexpected(Error::keyring("keyctl_revoke", revoke_error, link.serial));
   return unlinked;
 }
@@ -267,6 +268,9 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
   [[nodiscard]] KeyRef<key_type::Keyring> ring() const noexcept;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(link_); }
 
+  /// Whether this process is the owner: a forked child is not.
+  [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get()->is_ours(); }
+
   /// The same key under another policy.
   template <OnDestroy Other>
   [[nodiscard]] Key<T, Other> on_destroy() && noexcept {
@@ -297,8 +301,6 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
   friend class RingOperations;
   template <KeyType, OnDestroy>
   friend class Key;
-
-  [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get()->is_ours(); }
 
   UniqueHandle<keyring_detail::LinkTraits<Policy>> link_;
 };

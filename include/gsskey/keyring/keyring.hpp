@@ -91,7 +91,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   }
   /// The same by way of `own` in place of a scratch ring, which saves three calls: a ring that nobody else can reach,
   /// as that of the thread (install_thread()), and without a key of that type and description, which this would take.
-  /// If the process is killed on the way, the key goes with `own`.
+  /// If the process is killed on the way, the key goes with `own`. Where `own` is this ring itself nothing is moved,
+  /// and the permissions need no right to link.
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create_through(KeyringRef own, const T& type, const typename T::Payload& payload,
                                               KeyOptions options = {}) const noexcept {
@@ -266,9 +267,10 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return nullptr;
   }
   template <KeyType T>
-  [[nodiscard]] static Result<void> check(const T& type, ByteView payload, const KeyOptions& options) noexcept {
+  [[nodiscard]] static Result<void> check(const T& type, ByteView payload, const KeyOptions& options,
+                                          bool is_moved) noexcept {
     if (const char* fault = fault_of(type, payload)) return unexpected(Error::usage("add_key", fault));
-    if (!options.permissions.is_default() && !options.permissions.owner_rights().contains(Right::link)) {
+    if (is_moved && !options.permissions.is_default() && !options.permissions.owner_rights().contains(Right::link)) {
       return unexpected(Error::usage("keyctl_move", "the permissions leave nobody the right to link, which it needs"));
     }
     return keyring_detail::check_timeout("add_key", options.timeout);
@@ -277,7 +279,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create_aside(KeyringRef own, const T& type, ByteView payload, const KeyOptions& options,
                                             Result<key_serial_t> (Draft::*place)() noexcept) const noexcept {
-    if (auto fit = check(type, payload, options); !fit) return refused(fit.error(), type);
+    const bool is_moved = own.serial() != this->serial();
+    if (auto fit = check(type, payload, options, is_moved); !fit) return refused(fit.error(), type);
     if (this->serial() == 0) return refused(this->failed("add_key"), type);
     Key<T> key;
     keyring_detail::OwnedLink* const owned = keyring_detail::new_link();

@@ -9,14 +9,17 @@
 
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include <gsskey/keyring/description.hpp>
 #include <gsskey/keyring/syscall.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::keyring_detail {
 
-/// Why `ring` does not link `key`, in the words that the kernel has for it.
-[[nodiscard]] inline Error not_linked(const char* operation, key_serial_t ring, key_serial_t key) noexcept {
+/// ENOENT, in the words that the kernel has for what is no ring or no key.
+[[nodiscard]] inline Error explained(Error error, key_serial_t ring, key_serial_t key) noexcept {
+  if (error.minor_status() != static_cast<std::uint32_t>(ENOENT)) return error;
+  const char* const operation = error.operation();
   if (const auto info = KeyInfo::of(ring); info && info->type() != "keyring") {
     return Error::keyring(operation, ENOTDIR, key);
   }
@@ -41,7 +44,7 @@ namespace gsskey::inline GSSKEY_ABI::keyring_detail {
       if (serials[at] == key) return {};
     }
     explicit_bzero(serials, sizeof serials);  // what is no ring has a payload
-    return unexpected(not_linked(operation, ring, key));
+    return unexpected(Error::keyring(operation, ENOENT, key));
   }
   const auto all = read_all(
       "keyctl_read", ring, [ring](char* buffer, std::size_t room) noexcept { return keyctl_read(ring, buffer, room); });
@@ -49,15 +52,19 @@ namespace gsskey::inline GSSKEY_ABI::keyring_detail {
   for (std::size_t at = 0; at + sizeof key <= all->size(); at += sizeof key) {
     if (std::memcmp(all->data() + at, &key, sizeof key) == 0) return {};
   }
-  return unexpected(not_linked(operation, ring, key));
+  return unexpected(Error::keyring(operation, ENOENT, key));
 }
 
 [[nodiscard]] inline Result<void> unlink(key_serial_t ring, key_serial_t key) noexcept {
-  if (auto linked = check_link("keyctl_unlink", ring, key); !linked) return linked;
+  if (auto linked = check_link("keyctl_unlink", ring, key); !linked) {
+    return unexpected(explained(std::move(linked).error(), ring, key));
+  }
   return done("keyctl_unlink", key, keyctl_unlink(key, ring));
 }
 [[nodiscard]] inline Result<void> move(key_serial_t key, key_serial_t ring, key_serial_t to, unsigned flags) noexcept {
-  if (auto linked = check_link("keyctl_move", ring, key); !linked) return linked;
+  if (auto linked = check_link("keyctl_move", ring, key); !linked) {
+    return unexpected(explained(std::move(linked).error(), ring, key));
+  }
   return done("keyctl_move", key, keyctl_move(key, ring, to, flags));
 }
 

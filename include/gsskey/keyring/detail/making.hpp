@@ -85,7 +85,7 @@ class Draft {
 
   template <class Check>
   [[nodiscard]] Result<key_serial_t> place_where(Check may_replace) noexcept {
-    if (move(key_, KEYCTL_MOVE_EXCL)) return placed();
+    if (aside_ == ring_ || move(key_, KEYCTL_MOVE_EXCL)) return placed();
     if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
     const auto refused = unexpected(Error::keyring("keyctl_move", EEXIST, key_));
     const auto info = KeyInfo::of(key_);
