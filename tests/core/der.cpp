@@ -58,6 +58,8 @@ TEST_CASE("an element is as long as it says, whole, and at every cut it is none"
     bytes.insert(bytes.end(), {0x05, 0x00});
     DerReader reader{bytes};
     ByteView content{"before"};
+    CHECK(reader.at(0x30));
+    CHECK_FALSE(reader.at(0x31));
     CHECK_FALSE(reader.take_last(0x30, content));
     CHECK_FALSE(reader.take(0x31, content));
     CHECK(content == ByteView{"before"});
@@ -68,6 +70,7 @@ TEST_CASE("an element is as long as it says, whole, and at every cut it is none"
     REQUIRE(reader.take_last(0x05, content));
     CHECK(content.empty());
     CHECK(reader.at_end());
+    CHECK_FALSE(reader.at(0x00));
     CHECK_FALSE(reader.take(0x05, content));
   }
 }

@@ -33,6 +33,8 @@ class DerReader {
 
   [[nodiscard]] bool at_end() const noexcept { return in_.at_end(); }
   [[nodiscard]] ByteView rest() const noexcept { return in_.rest(); }
+  /// Whether the next byte is this tag, whatever follows.
+  [[nodiscard]] bool at(unsigned char tag) const noexcept { return !in_.at_end() && in_.rest()[0] == tag; }
 
   /// The next element, whatever its tag.
   [[nodiscard]] DerFault take(DerElement& element) noexcept {
@@ -61,9 +63,10 @@ class DerReader {
   }
   /// The next element, if it has this tag.
   [[nodiscard]] bool take(unsigned char tag, ByteView& content) noexcept {
+    if (!at(tag)) return false;
     DerReader in = *this;
     DerElement element;
-    if (in.take(element) != DerFault::none || element.tag != tag) return false;
+    if (in.take(element) != DerFault::none) return false;
     content = element.content;
     *this = in;
     return true;
