@@ -134,6 +134,9 @@ struct KnownFaults {
   /// gss_add_cred crashes when it copies (Heimdal 7.8), or has no other mechanism to add (GNU GSS). Guard:
   /// add_credential() is unavailable.
   bool add_cred_is_unusable;
+  /// A keytab file that is cut off, or is none, crashes whoever reads it: acquiring, accepting. Guard: it is looked at
+  /// before (not where krb5_credential.hpp's keytab changes after it was imported).
+  bool keytabs_crash;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -183,7 +186,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .default_is_chosen_late = true,
                                           .completes_before_mechanism = false,
                                           .forgery_moves_window = false,
-                                          .add_cred_is_unusable = false};
+                                          .add_cred_is_unusable = false,
+                                          .keytabs_crash = false};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 namespace gss_detail {
 #if defined(GSSKEY_GSS_HEIMDAL)
@@ -239,7 +243,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .default_is_chosen_late = false,
                                           .completes_before_mechanism = true,
                                           .forgery_moves_window = true,
-                                          .add_cred_is_unusable = true};
+                                          .add_cred_is_unusable = true,
+                                          .keytabs_crash = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -287,7 +292,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .default_is_chosen_late = false,
                                           .completes_before_mechanism = false,
                                           .forgery_moves_window = false,
-                                          .add_cred_is_unusable = true};
+                                          .add_cred_is_unusable = true,
+                                          .keytabs_crash = false};
 #endif
 
 /// What the headers of the umbrella call, under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.

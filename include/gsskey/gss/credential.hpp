@@ -16,6 +16,7 @@
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/credential_store.hpp>
+#include <gsskey/gss/detail/keytab_guard.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
@@ -199,6 +200,10 @@ class Credential {
     if constexpr (!capabilities.initiator_credentials && !std::same_as<U, Accept>) {
       return unexpected(Error::unavailable(
           "gss_acquire_cred", GSSKEY_GSS_NAME " has only the default credential: give the Initiator none"));
+    }
+    // Who initiates and has no ticket uses the keytab, too.
+    if (auto checked = gss_detail::check_default_keytab<M>("gss_acquire_cred"); !checked) {
+      return unexpected(std::move(checked).error());
     }
     OM_uint32 minor = 0;
     Credential credential;

@@ -3,10 +3,14 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <utility>
 
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/api.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/detail/keytab_guard.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 
@@ -18,10 +22,25 @@
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
+/// Whether the library may read the keytab: see gss/detail/keytab_guard.hpp.
+[[nodiscard]] inline Result<void> check_keytab_of([[maybe_unused]] krb5_keytab keytab) noexcept {
+#ifdef GSSKEY_GSS_HEIMDAL
+  char name[32 + DefaultKeytab::max_size];  // "TYPE:residual"; neither call uses the context that it wants
+  if (keytab == nullptr || krb5_kt_get_type(nullptr, keytab, name, 32) != 0) return {};
+  const std::size_t type = std::strlen(name);
+  name[type] = ':';
+  if (krb5_kt_get_name(nullptr, keytab, name + type + 1, DefaultKeytab::max_size) != 0) return {};
+  return check_keytab<mech::Krb5>("gss_krb5_import_cred", name);
+#else
+  return {};
+#endif
+}
+
 template <Usage U>
 [[nodiscard]] Result<Credential<mech::Krb5, U>> import_krb5(krb5_ccache cache, krb5_keytab keytab,
                                                             krb5_principal principal) noexcept {
   constexpr const char* operation = "gss_krb5_import_cred";
+  if (auto checked = check_keytab_of(keytab); !checked) return unexpected(std::move(checked).error());
   OM_uint32 minor = 0;
   gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
   const OM_uint32 major = gss_krb5_import_cred(&minor, cache, principal, keytab, &raw);

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstring>
+
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/api.hpp>
+#include <gsskey/gss/detail/keytab_guard.hpp>
 #include <gsskey/gss/mechanism.hpp>
 
 #ifdef GSSKEY_GSS_KRB5_H
@@ -67,11 +70,21 @@ using ::krb5_gss_register_acceptor_identity;
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no krb5_gss_register_acceptor_identity"));
   }
 #ifdef GSSKEY_GSS_HEIMDAL
+  if (name != nullptr) {
+    if (std::strlen(name) >= gss_detail::DefaultKeytab::max_size) {
+      return unexpected(Error::usage(operation, "the name is too long"));
+    }
+    if (auto checked = gss_detail::check_keytab<mech::Krb5>(operation, name); !checked) return checked;
+  }
+  gss_detail::DefaultKeytab::set(name);
   if (name == nullptr) name = "";  // which it takes for the default, while it reads from nullptr
 #endif
   const OM_uint32 major = gss_detail::krb5_gss_register_acceptor_identity(name);
-  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, 0));
-  return {};
+  if (major == GSS_S_COMPLETE) return {};
+#ifdef GSSKEY_GSS_HEIMDAL
+  gss_detail::DefaultKeytab::set(nullptr);
+#endif
+  return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, 0));
 }
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
