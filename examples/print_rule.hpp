@@ -11,12 +11,12 @@
 
 namespace example {
 
-/// For keys of type "user" whose description fits the pattern. Returns main()'s status.
-inline int print_rule(std::string_view description) {
+/// For keys whose description fits the pattern. Returns main()'s status.
+inline int print_rule(std::string_view description, std::string_view type = "user") {
   char path[4096];
   const ::ssize_t size = ::readlink("/proc/self/exe", path, sizeof path);
   const std::string_view program{path, size > 0 ? static_cast<std::size_t>(size) : 0};
-  const auto line = gsskey::request_key_line({.type = "user", .description = description, .program = program});
+  const auto line = gsskey::request_key_line({.type = type, .description = description, .program = program});
   if (!line) {
     std::cerr << program << ": " << line.error().text() << '\n';
     return 1;

@@ -13,7 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop
 from programs import Cases, can_make_handlers_known, request_key_rule, run, skip, skip_without  # noqa: E402
 
 parser = argparse.ArgumentParser()
-for program in ["keep-secret", "key-handler", "key-tree"]:
+for program in ["dns-handler", "keep-secret", "key-handler", "key-tree"]:
     parser.add_argument("--" + program, required=True)
 options = parser.parse_args()
 
@@ -182,7 +182,28 @@ def check_key_handler():
     keyctl("clear", "@s")
 
 
+def check_dns_handler():
+    code, rule = run([options.dns_handler, "--rule"])
+    equal("dns_handler: the rule", (code, rule), (0, "create dns_resolver * * " + os.path.realpath(options.dns_handler) +
+                                                  " %o %k %u %g %T %P %S\n"))
+    if not can_make_handlers_known():
+        return
+    with request_key_rule(rule.replace("dns_resolver *", "dns_resolver localhost") +
+                          rule.replace("dns_resolver *", "dns_resolver gsskey.invalid")):
+        serial = keyctl("request2", "dns_resolver", "localhost", "ipv4", "@s")
+        if serial == "request_key: Required key not available":
+            print("not run: dns_handler: the kernel has no such keys")
+            return
+        equal("the address of localhost", keyctl("pipe", serial), "127.0.0.1")
+        equal("its key", keyctl("rdescribe", serial).split(";")[0::4], ["dns_resolver", "localhost"])
+        equal("its timeout", timeout_of(serial) in ["10m", "9m"], True)
+        equal("no address", keyctl("request2", "dns_resolver", "gsskey.invalid", "ipv4", "@s") in
+              ["request_key: No data available", "request_key: Resource temporarily unavailable"], True)
+    keyctl("clear", "@s")
+
+
 check_keep_secret()
 check_key_tree()
+check_dns_handler()
 check_key_handler()
 cases.end()
