@@ -7,6 +7,7 @@
 #include <string>
 
 #include "support/catch.hpp"
+#include "support/exported_names.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -147,6 +148,42 @@ TEST_CASE("exported names of another mechanism and damaged ones are refused") {
     bad[i] = static_cast<char>(bad[i] ^ 1);
     CAPTURE(i);
     CHECK_FALSE(MechName<mech::Krb5>::import_exported(bad));
+  }
+}
+
+TEST_CASE("no exported name of Kerberos, whatever was done to it, ends the process") {
+  support::realm();
+  const auto canonical = must(must(Name::principal("host/a.b@EXAMPLE.COM")).canonicalize<mech::Krb5>());
+  const std::string exported{must(canonical.export_name()).text()};
+  CHECK(support::survives(exported, [](const std::string& bytes) {
+          static_cast<void>(Name::import_name<name_type::exported>(bytes));
+          static_cast<void>(Name::import_name<name_type::composite_export>(bytes));
+          static_cast<void>(MechName<mech::Krb5>::import_exported(bytes));
+        }) == 0);
+}
+
+TEST_CASE("what an exported name has more than its lengths say is no part of it, and what it hides is not taken") {
+  support::realm();
+  const std::string good{must(must(must(Name::user("alice")).canonicalize<mech::Krb5>()).export_name()).text()};
+  const auto refused = [](const std::string& bytes) {
+    CHECK(Name::import_name<name_type::exported>(bytes).error().domain() == Domain::usage);
+    CHECK(MechName<mech::Krb5>::import_exported(bytes).error().domain() == Domain::usage);
+  };
+  refused(good + '\0');
+  refused(good + "x");
+  std::string shorter = good;  // the name is longer than it says
+  shorter[6 + mech::Krb5::oid.size() + 3] = static_cast<char>(shorter[6 + mech::Krb5::oid.size() + 3] - 1);
+  refused(shorter);
+  std::string hiding = good;  // "alice" and a NUL
+  hiding[6 + mech::Krb5::oid.size() + 4 + 5] = '\0';
+  refused(hiding);
+  CHECK(Name::import_name<name_type::exported>(good));
+}
+
+TEST_CASE("a user's number has the size of one") {
+  for (const std::size_t size : {1u, 3u, 5u, 8u}) {
+    CAPTURE(size);
+    CHECK(Name::import_name<name_type::machine_uid>(std::string(size, '\0')).error().domain() == Domain::usage);
   }
 }
 

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/exported_names.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
@@ -118,6 +119,12 @@ TEST_CASE("authentication indicators: how the peer got its ticket, as the KDC sa
   const Name hardened = must(reach(armored, "host"));
   CHECK(must(inquire_name(hardened)).attributes.contains("auth-indicators"));
   CHECK(values_of(hardened, "auth-indicators") == std::vector<std::string>{"hardened"});
+  const std::string composite{must(export_name_composite(hardened)).text()};
+  const auto imported = must(Name::import_name<name_type::composite_export>(composite));
+  CHECK(values_of(imported, "auth-indicators") == std::vector<std::string>{"hardened"});
+  CHECK(support::survives(composite, [](const std::string& bytes) {
+          static_cast<void>(Name::import_name<name_type::composite_export>(bytes));
+        }) == 0);
   CHECK(values_of(must(reach(armored, "vault")), "auth-indicators") == std::vector<std::string>{"hardened"});
 
   const Name weak = must(reach(plain, "host"));
@@ -213,6 +220,17 @@ TEST_CASE("a composite name carries its attributes; MIT krb5 calls them authenti
   exported.replace(at, 10, utf16("admin"));
   const auto forged = must(Name::import_name<name_type::composite_export>(exported));
   CHECK(values_of(forged, "urn:mspac:client-info")[0].substr(10) == utf16("admin"));
+}
+
+TEST_CASE("no composite name, whatever was done to it, ends the process") {
+  const auto import = [](const std::string& bytes) {
+    static_cast<void>(Name::import_name<name_type::composite_export>(bytes));
+    static_cast<void>(Name::import_name<name_type::exported>(bytes));
+  };
+  const Name name = peer();
+  CHECK(support::survives(std::string{must(export_name_composite(name)).text()}, import) == 0);
+  CHECK(support::survives(std::string{must(export_name_composite(peer<mech::Spnego>())).text()}, import) == 0);
+  CHECK(support::survives(std::string{must(export_name_composite(alice())).text()}, import) == 0);
 }
 
 TEST_CASE("a name is shown as a name of its own type only") {

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/exported_names.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
 
@@ -83,6 +84,17 @@ TEST_CASE("over NTLM: who it is, MICs, and the context in another place") {
   const auto forged = moved.verify_mic("another", must(ends.initiator.get_mic("signed")));
   REQUIRE_FALSE(forged);
   CHECK(routine_error(forged.error()) == RoutineError::bad_mic);
+}
+
+TEST_CASE("no exported name of NTLM, whatever was done to it, ends the process") {
+  if (!has_ntlm()) return;
+  const auto canonical = must(must(Name::user("GSSKEY\\carol")).canonicalize<mech::Ntlmssp>());
+  const std::string exported{must(canonical.export_name()).text()};
+  CHECK(MechName<mech::Ntlmssp>::import_exported(exported));
+  CHECK(support::survives(exported, [](const std::string& bytes) {
+          static_cast<void>(Name::import_name<name_type::exported>(bytes));
+          static_cast<void>(MechName<mech::Ntlmssp>::import_exported(bytes));
+        }) == 0);
 }
 
 TEST_CASE("a wrong password is an error of NTLM's acceptor, raw and negotiated") {

@@ -138,8 +138,8 @@ class Acceptor : public gss_detail::Handshake<M> {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
+    if (this->phase_ == Phase::fresh && options_.delegated != nullptr) *options_.delegated = {};
     if (this->phase_ == Phase::fresh) {
-      if (options_.delegated != nullptr) *options_.delegated = {};
       const bool demands_binding = options_.demand.all().contains(ContextFlag::channel_bound);
       if (const char* fault = Base::fault_of(options_.bindings, demands_binding)) {
         return this->refuse(Error::usage(operation, fault));

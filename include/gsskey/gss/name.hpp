@@ -2,12 +2,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 #include <utility>
 
 #include <gsskey/core/answer.hpp>
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/der.hpp>
+#include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
@@ -41,6 +46,50 @@ struct NameTraits {
 };
 [[nodiscard]] inline bool contains(std::string_view text, char character) noexcept {
   return !text.empty() && std::memchr(text.data(), character, text.size()) != nullptr;
+}
+
+/// The attributes of a composite name of Kerberos, as MIT krb5 writes them: how many, and each a name, and then what
+/// its module likes. That of the PAC copies as many bytes as it is told, whether they are there or not.
+[[nodiscard]] inline bool are_whole_attributes(ByteView attributes) noexcept {
+  detail::Reader in{attributes};
+  std::uint32_t count = 0;
+  if (in.at_end()) return true;
+  if (!in.take_big_endian(count)) return false;
+  for (; count != 0; --count) {
+    ByteView module;
+    ByteView value;
+    if (!in.take_prefixed<4>(module)) return false;
+    if (module == ByteView{"mspac"}) {
+      if (!in.take_prefixed<4>(value) || !in.skip(4)) return false;  // and whether it was verified
+    } else if (module == ByteView{"authentication-indicators"}) {
+      std::uint32_t indicators = 0;
+      if (!in.take_big_endian(indicators)) return false;
+      for (; indicators != 0; --indicators) {
+        if (!in.take_prefixed<4>(value)) return false;
+      }
+    } else {
+      return false;
+    }
+  }
+  return in.at_end();
+}
+
+/// The mechanism of an exported name (RFC 2743 section 3.2) whose lengths fill it exactly; empty if it is none. With
+/// attributes (RFC 6680): what follows the name is the mechanism's, of Kerberos a length and as many bytes. Where the
+/// lengths do not fill it, MIT krb5 ends the process; behind a NUL in the name it reads nothing.
+[[nodiscard]] inline ByteView mechanism_of_exported(ByteView exported, bool is_composite) noexcept {
+  detail::Reader in{exported};
+  ByteView framed;
+  ByteView mechanism;
+  ByteView name;
+  if (!in.skip_only(is_composite ? ByteView{"\4\2"} : ByteView{"\4\1"}) || !in.take_prefixed<2>(framed) ||
+      !detail::DerReader{framed}.take_last(0x06, mechanism) || !in.take_prefixed<4>(name)) {
+    return {};
+  }
+  const bool is_krb5 = mechanism == ByteView{mech::Krb5::oid};
+  if (is_composite && is_krb5 && (!in.take_prefixed<4>(framed) || !are_whole_attributes(framed))) return {};
+  if ((!is_composite || is_krb5) && !in.at_end()) return {};
+  return is_krb5 && contains(name.text(), '\0') ? ByteView{} : mechanism;
 }
 }  // namespace gss_detail
 
@@ -91,12 +140,21 @@ class Name {
     return import_name<name_type::krb5_principal>(principal);
   }
   /// gss_import_name, for every other type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
-  /// implementations keep the pointer, decides what `bytes` mean; they are copied. Errors: usage, for an empty name or
-  /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing); gss.
+  /// implementations keep the pointer, decides what `bytes` mean; they are copied. Errors: usage, for an empty name,
+  /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing), an exported
+  /// name that is not whole, and a machine_uid that is no uid_t; gss.
   template <const Oid& Type>
   [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
-    constexpr bool is_text =
-        Type != name_type::exported && Type != name_type::composite_export && Type != name_type::machine_uid;
+    constexpr bool is_composite = Type == name_type::composite_export;
+    if constexpr (is_composite || Type == name_type::exported) {
+      if (!bytes.empty() && gss_detail::mechanism_of_exported(bytes, is_composite).empty()) {
+        return unexpected(Error::usage("gss_import_name", "not an exported name, or its lengths do not fill it"));
+      }
+    }
+    if constexpr (Type == name_type::machine_uid) {
+      if (bytes.size() != sizeof(uid_t)) return unexpected(Error::usage("gss_import_name", "not a uid_t"));
+    }
+    constexpr bool is_text = !is_composite && Type != name_type::exported && Type != name_type::machine_uid;
     return import_raw(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
   }
 
@@ -200,13 +258,7 @@ class MechName : public Name {
 
   /// From the bytes of export_name() (RFC 2743 section 3.2). Errors: usage, if they are not those of an M name; gss.
   [[nodiscard]] static Result<MechName> import_exported(ByteView exported) noexcept {
-    // 04 01, two bytes of length, the OID in DER (M::oid is short: one byte of length), four bytes of length, the name
-    constexpr std::size_t header = 6;
-    const std::size_t oid_size = M::oid.size();
-    const bool is_ours = exported.size() > header + oid_size && exported[0] == 4 && exported[1] == 1 &&
-                         exported[2] == 0 && exported[3] == oid_size + 2 && exported[4] == 6 &&
-                         exported[5] == oid_size && exported.subview(header, oid_size) == ByteView{M::oid};
-    if (!is_ours) {
+    if (gss_detail::mechanism_of_exported(exported, false) != ByteView{M::oid}) {
       return unexpected(Error::usage("MechName::import_exported", "not an exported name of this mechanism"));
     }
     auto name = import_name<name_type::exported>(exported);
