@@ -108,6 +108,18 @@ TEMPLATE_TEST_CASE("sizes as SecurityContext tells them", "", mech::Krb5, mech::
   CHECK(ours.wrap_size_limit(0).error().domain() == Domain::policy);
 }
 
+TEST_CASE("a forged message far ahead does nothing to the genuine ones behind it") {
+  auto both = handshakes<mech::Krb5>();
+  auto theirs = must(std::move(both.initiator).establish());
+  auto ours = taken(std::move(both.acceptor));
+  std::vector<Bytes> tokens;
+  for (int at = 0; at < 200; ++at) tokens.push_back(bytes_of(must(theirs.wrap("m"))));
+  auto forged = tokens[0];
+  forged[13] ^= 0x40;  // a number of 2^22 more or less (RFC 4121 section 4.2.6.2)
+  CHECK_FALSE(ours.unwrap(forged));
+  for (const auto& token : tokens) CHECK(must(ours.unwrap(token)).text() == "m");
+}
+
 TEST_CASE("replayed, reordered and missing messages: the answers of SecurityContext") {
   const int flags = GENERATE(0, 1, 2, 3);
   InitiatorOptions options;

@@ -157,7 +157,8 @@ class SecurityContext {
 
   /// The plaintext of a token from the peer's wrap. Success is GSS_S_COMPLETE and encrypted, nothing else: a token that
   /// is a duplicate, old, out of order or behind a gap is an Error (Supplementary tells which), as is one that was only
-  /// authenticated. gss_unwrap. Errors: usage, policy (not encrypted), gss.
+  /// authenticated. KnownFaults::forgery_moves_window: on Heimdal 7.8 one forged token, refused here, makes it refuse
+  /// the genuine ones that follow. gss_unwrap. Errors: usage, policy (not encrypted), gss.
   [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
     auto unwrapped = unwrap_unencrypted(token);
     if (!unwrapped) return unexpected(std::move(unwrapped).error());
@@ -205,7 +206,8 @@ class SecurityContext {
     return mic;
   }
   /// Checks what the peer's get_mic made of `message`. Success is GSS_S_COMPLETE and nothing else: Heimdal 7.8 reports
-  /// a gap before it has looked at the checksum. gss_verify_mic.
+  /// a gap before it has looked at the checksum, and refuses what follows (KnownFaults::forgery_moves_window).
+  /// gss_verify_mic.
   [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_verify_mic"));
