@@ -21,6 +21,7 @@
 #include <gsskey/keyring/key_type.hpp>          // IWYU pragma: export
 #include <gsskey/keyring/keyring.hpp>           // IWYU pragma: export
 #include <gsskey/keyring/permissions.hpp>       // IWYU pragma: export
+#include <gsskey/keyring/possession.hpp>        // IWYU pragma: export
 #include <gsskey/keyring/proc.hpp>              // IWYU pragma: export
 #include <gsskey/keyring/request_key.hpp>       // IWYU pragma: export
 #include <gsskey/keyring/request_key_conf.hpp>  // IWYU pragma: export

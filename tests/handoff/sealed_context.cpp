@@ -260,14 +260,18 @@ TEST_CASE("a sibling that links whatever it finds claims none a second time, and
   int opened_after = 0;
   auto pair = support::pair<mech::Krb5>();
   for (int round = 0; round < rounds; ++round) {
-    auto parked = wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); });
-    const auto bytes = must(SecretBytes::copy_of(must(std::move(parked)).bytes()));
-    if (round == 0) support::eventually([&] { return must(theirs.members()).size() > 0; });
+    SecretBytes bytes;
+    {
+      const auto parked =
+          must(wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); }));
+      bytes = must(SecretBytes::copy_of(parked.bytes()));
+      if (round == 0) REQUIRE(support::eventually([&] { return !must(theirs.members()).empty(); }));
+    }
     if (handoff::claim<mech::Krb5>(bytes, *session)) ++opened_after;  // its object is gone: given up
     if (handoff::claim<mech::Krb5>(bytes, theirs)) ++opened_after;
     pair = support::pair<mech::Krb5>();
-    auto second = wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); });
-    const auto kept = must(std::move(second));
+    const auto kept =
+        must(wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(pair.acceptor), *session); }));
     pair.acceptor = must(handoff::claim<mech::Krb5>(kept.bytes(), *session));
     if (handoff::claim<mech::Krb5>(kept.bytes(), theirs)) ++opened_twice;
     if (handoff::claim<mech::Krb5>(kept.bytes(), *session)) ++opened_twice;

@@ -233,6 +233,10 @@ TEST_CASE("create takes no notice of a dead key of that name") {
     CHECK(error_of(session->create(User{"gsskey:link"}, "second")) == EEXIST);
     CHECK(must(session->members()).size() == 1);
   }
+}
+
+TEST_CASE("create over what is dead, in rings of every kind") {
+  const support::Session session;
   SECTION("of a ring too, and through a ring of the caller's own") {
     const auto ring = must(session->create(key_type::Keyring{"gsskey:ring"}));
     REQUIRE(ring.revoke());

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gsskey/core/detail/text_reader.hpp>
+#include <gsskey/keyring/possession.hpp>
 #include <gsskey/keyring/proc.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
@@ -21,6 +22,8 @@ enum class Finding : std::uint32_t {
   in_user_namespace = 1 << 9,
   no_request_key_program = 1 << 10,
   quota_is_full = 1 << 11,
+  session_is_another_users = 1 << 12,
+  key_is_negative = 1 << 13,
 };
 using Findings = FlagSet<Finding>;
 
@@ -28,7 +31,7 @@ using Findings = FlagSet<Finding>;
 [[nodiscard]] inline const char* explanation(Finding finding) noexcept {
   switch (finding) {
     case Finding::key_is_gone:
-      return "the key does not exist any more, or is not instantiated";
+      return "the key does not exist any more";
     case Finding::key_is_revoked:
       return "the key was revoked";
     case Finding::key_is_expired:
@@ -39,7 +42,7 @@ using Findings = FlagSet<Finding>;
       return "no thread, process or session ring of this thread leads to the key, so only the rights of user, group or "
              "other count, and by default those are: to view. Link its ring into the session, or grant rights";
     case Finding::user_ring_is_not_linked:
-      return "the session ring does not link the user ring, so keys in the latter are not possessed. Link it: "
+      return "no ring of this thread links the user ring, so keys in the latter are not possessed. Link it: "
              "Keyring::session()->link(*Keyring::user())";
     case Finding::session_is_the_default:
       return "this process joined no session and has the user's default ring, which all such processes share. "
@@ -54,54 +57,16 @@ using Findings = FlagSet<Finding>;
     case Finding::no_request_key_program:
       return "/sbin/request-key is missing, so request_key() makes no keys. Debian's package: keyutils";
     case Finding::quota_is_full:
-      return "the user's quota for keys is used up (key_quota())";
+      return "the user's quota for keys is used up, or there is no room for a key and the ring that it is made in "
+             "(key_quota())";
+    case Finding::session_is_another_users:
+      return "the session ring belongs to another user, as within su, sudo and set-uid programs: he reads what is put "
+             "there. Keyring::join_session() makes one's own";
+    case Finding::key_is_negative:
+      return "the key is a negative one: a handler refused it, or none answered, and that is remembered until its "
+             "timeout";
   }
   return "an unknown finding";
-}
-
-namespace keyring_detail {
-
-/// Whether possession of its ring is possession of this key: the kernel looks no further where it may not search.
-[[nodiscard]] inline bool hands_possession_on(const KeyInfo& info) noexcept {
-  const Permissions mask = info.permissions();
-  const Rights mine = info.user() == ::geteuid() ? mask.user() : mask.group() | mask.other();
-  return (mask.possessor() | mine).contains(Right::search);
-}
-
-/// Whether `ring` leads to the key, as far as this thread can read. As deep as the kernel searches.
-[[nodiscard]] inline bool leads_to(KeyringRef ring, key_serial_t key, int depth, int& budget) noexcept {
-  if (ring.serial() == key) return true;
-  if (depth == 0 || --budget < 0) return false;
-  const auto members = ring.members();
-  if (!members) return false;  // ENOTDIR for what is no ring
-  for (const AnyKeyRef member : *members) {
-    const auto info = member.describe();
-    if (info && !hands_possession_on(*info)) continue;
-    if (member.serial() == key) return true;
-    if (info && info->type() == "keyring" &&
-        leads_to(KeyringRef::from_serial(member.serial()), key, depth - 1, budget)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-[[nodiscard]] inline bool session_leads_to(key_serial_t key) noexcept {
-  int budget = 1000;
-  const auto session = Keyring::session();
-  return session && leads_to(*session, key, 7, budget);
-}
-
-}  // namespace keyring_detail
-
-/// Whether the calling thread possesses the key: whether its thread, process or session ring leads to it through rings
-/// that it can read.
-[[nodiscard]] inline bool is_possessed(const KeyHandle auto& key) noexcept {
-  for (const auto& ring : {Keyring::thread(), Keyring::process()}) {
-    int budget = 1000;
-    if (ring && keyring_detail::leads_to(*ring, key.serial(), 7, budget)) return true;
-  }
-  return keyring_detail::session_leads_to(key.serial());
 }
 
 /// What speaks against keys for the calling thread, as things are now.
@@ -114,10 +79,12 @@ namespace keyring_detail {
     const auto number = static_cast<int>(session.error().minor_status());
     if (number == EPERM || number == ENOSYS || number == EOPNOTSUPP) return Finding::calls_are_filtered;
     if (number == EKEYREVOKED) found = found | Finding::session_is_revoked;
-  } else if (user_session && *session == *user_session) {
-    found = found | Finding::session_is_the_default;
+  } else {
+    if (user_session && *session == *user_session) found = found | Finding::session_is_the_default;
+    const auto info = session->describe();
+    if (info && info->user() != ::geteuid()) found = found | Finding::session_is_another_users;
   }
-  if (user && !keyring_detail::session_leads_to(user->serial())) found = found | Finding::user_ring_is_not_linked;
+  if (user && !is_possessed(*user)) found = found | Finding::user_ring_is_not_linked;
   if (::access("/sbin/request-key", X_OK) != 0) found = found | Finding::no_request_key_program;
   if (auto map = keyring_detail::read_proc("/proc/self/uid_map")) {
     detail::TextReader line{map->text()};
@@ -126,7 +93,12 @@ namespace keyring_detail {
     if (!whole) found = found | Finding::in_user_namespace;
   }
   if (const auto quota = key_quota(::geteuid())) {
-    if (quota->keys >= quota->max_keys || quota->bytes >= quota->max_bytes) found = found | Finding::quota_is_full;
+    // What Keyring::create() takes for a key of a byte: two keys, their descriptions, payload and links.
+    constexpr std::uint32_t keys = 2;
+    constexpr std::uint32_t bytes = 48;
+    if (quota->keys + keys > quota->max_keys || quota->bytes + bytes > quota->max_bytes) {
+      found = found | Finding::quota_is_full;
+    }
   }
   return found;
 }
@@ -149,6 +121,10 @@ namespace keyring_detail {
     }
   }
   if (!is_possessed(key)) found = found | Finding::key_is_not_possessed;
+  if (!found.contains(Finding::key_is_not_viewable) && !keyring_detail::would_wait(key) &&
+      keyctl_get_keyring_ID(key.serial(), 0) < 0 && errno != EACCES) {
+    found = found | Finding::key_is_negative;
+  }
   return found;
 }
 
