@@ -5,7 +5,6 @@
 #include <sys/types.h>
 
 #include <cstddef>
-#include <limits>
 #include <string>
 #include <utility>
 
@@ -69,25 +68,10 @@ TEST_CASE("less is the beginning of more, and no block comes twice (RFC 4402)") 
   CHECK(bytes.substr(0, 16) != bytes.substr(16, 16));
 }
 
-TEST_CASE(
-    "nothing at all, more than a size can say and what no memory holds "
-    "are errors") {
+TEST_CASE("nothing at all is an error; what is too much is, too (limits.cpp)") {
   const auto ends = support::pair<mech::Krb5>();
-  constexpr std::size_t too_large = static_cast<std::size_t>(std::numeric_limits<ssize_t>::max()) + 1;
-  for (const std::size_t size : {std::size_t{0}, too_large, static_cast<std::size_t>(-1)}) {
-    CAPTURE(size);
-    CHECK(pseudo_random(ends.initiator, "x", size).error().domain() == Domain::usage);
-  }
-  const auto huge = pseudo_random(ends.initiator, "x", too_large - 1);
-  REQUIRE_FALSE(huge);
-  CHECK(huge.error().domain() == Domain::gss);
-  CHECK(routine_error(huge.error()) == RoutineError::failure);
-#if defined(GSSKEY_GSS_MIT)
-  CHECK(huge.error().text() == "failure; PRF input too long");
-#else
-  CHECK(huge.error().text() == "failure; Out of memory");
-#endif
-  CHECK(std::string{huge.error().operation()} == "gss_pseudo_random");
+  CHECK(pseudo_random(ends.initiator, "x", 0).error().domain() == Domain::usage);
+  CHECK(pseudo_random(ends.initiator, "x", static_cast<std::size_t>(-1)).error().domain() == Domain::usage);
 }
 
 TEST_CASE("a key that the mechanism does not know is refused by it") {

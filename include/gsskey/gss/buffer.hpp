@@ -69,6 +69,21 @@ class Buffer {
 };
 
 namespace gss_detail {
+/// The Error of a call that is given more than `limit` admits.
+[[nodiscard, gnu::cold, gnu::noinline]] inline Error too_long(const char* operation, const Limit& limit) noexcept {
+  return Error::usage(operation, limit.exceeded);
+}
+/// Whether `limit` admits all `pieces` together; each says its size(). The sum cannot overflow.
+template <class Pieces>
+[[nodiscard]] constexpr bool admits_all(const Limit& limit, const Pieces& pieces) noexcept {
+  std::size_t left = limit.size;
+  for (const auto& piece : pieces) {
+    if (piece.size() > left) return false;
+    left -= piece.size();
+  }
+  return true;
+}
+
 /// For the input of a C call, which does not write to it. An empty view is {0, NULL} (RFC 2744 section 3.2).
 [[nodiscard]] inline gss_buffer_desc borrow(ByteView bytes) noexcept {
   return {bytes.size(), bytes.empty() ? nullptr : const_cast<unsigned char*>(bytes.data())};

@@ -23,15 +23,15 @@ class ChannelBindings {
   /// `unique_prefix` ":" `data` (RFC 5056 section 2.1): "tls-server-end-point" and a hash, max_size bytes at most. What
   /// is longer, or has no data and so would bind to nothing, is refused by the handshake that it is given to.
   ChannelBindings(std::string_view unique_prefix, ByteView data) noexcept {
-    const std::size_t size = unique_prefix.size() + 1 + data.size();
-    if (unique_prefix.empty() || data.empty() || size > max_size) {
+    const bool fits = data.size() < max_size && unique_prefix.size() < max_size - data.size();
+    if (unique_prefix.empty() || data.empty() || !fits) {
       size_ = refused;
       return;
     }
     char* out = detail::append(reinterpret_cast<char*>(data_), unique_prefix);
     *out++ = ':';
     static_cast<void>(detail::append(out, data.text()));
-    size_ = static_cast<unsigned char>(size);
+    size_ = static_cast<unsigned char>(unique_prefix.size() + 1 + data.size());
   }
 
   [[nodiscard]] ByteView application_data() const noexcept { return {data_, is_valid() ? size_ : 0u}; }

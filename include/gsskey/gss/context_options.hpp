@@ -39,8 +39,8 @@ template <const Oid& Object, Mechanism M>
   }
 }
 
-/// gss_set_sec_context_option: whatever the implementation documents for `Option`. Errors as of
-/// inquire_context_object().
+/// gss_set_sec_context_option: whatever the implementation documents for `Option`; at most limits.token bytes. Errors
+/// as of inquire_context_object().
 template <const Oid& Option, Mechanism M>
 [[nodiscard]] Result<void> set_context_option(SecurityContext<M>& context, ByteView value) noexcept {
   constexpr const char* operation = "gss_set_sec_context_option";
@@ -48,6 +48,7 @@ template <const Oid& Option, Mechanism M>
   if constexpr (!capabilities.context_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_set_sec_context_option"));
   } else {
+    if (!limits.token.admits(value.size())) return unexpected(gss_detail::too_long(operation, limits.token));
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(value);
     gss_ctx_id_t raw = context.release();  // the call may replace it

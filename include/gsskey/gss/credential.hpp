@@ -125,6 +125,7 @@ class Credential {
   }
   /// Initial authentication. gss_acquire_cred_with_password, where Capabilities::password. Some mechanisms ask the KDC
   /// only when the credential is first used: a wrong password can show as late as there. Wipe the password yourself.
+  /// At most limits.password bytes (usage).
   [[nodiscard]] static Result<Credential> with_password(const Name& name, ByteView password) noexcept
     requires(!std::same_as<U, Accept>)
   {
@@ -136,6 +137,7 @@ class Credential {
     if constexpr (known_faults.spnego_refuses_derived_credentials && M::negotiates) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " negotiates with no password: use mech::Krb5"));
     }
+    if (!limits.password.admits(password.size())) return unexpected(gss_detail::too_long(operation, limits.password));
     gss_buffer_desc raw_password = gss_detail::borrow(password);
     OM_uint32 minor = 0;
     Credential credential;

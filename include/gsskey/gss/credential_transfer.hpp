@@ -38,16 +38,17 @@ template <Mechanism M, Usage U>
 /// gss_import_cred: the credential of an exported token, owned by the result. Never take `token` from somebody with
 /// fewer rights than this process: it names files that are opened with this process's rights, nothing proves where it
 /// comes from, and parsers were not written against enemies. Reads caches and keytabs that it names. Of Heimdal 7.8 the
-/// result has forgotten its end: its lifetime() is indefinite. Errors: policy, if the credential is not one of M for U
-/// (MIT krb5 would use the default one instead; from a SPNEGO credential Heimdal 7.8 exports only the Kerberos part:
-/// import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing and exporting credentials" of its
-/// application developer documentation.
+/// result has forgotten its end: its lifetime() is indefinite. Errors: usage, for more than limits.token; policy, if
+/// the credential is not one of M for U (MIT krb5 would use the default one instead; from a SPNEGO credential
+/// Heimdal 7.8 exports only the Kerberos part: import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing
+/// and exporting credentials" of its application developer documentation.
 template <Mechanism M, Usage U>
 [[nodiscard]] Result<Credential<M, U>> import_credential(ByteView token) noexcept {
   constexpr const char* operation = "gss_import_cred";
   if constexpr (!capabilities.credential_export) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_import_cred"));
   }
+  if (!limits.token.admits(token.size())) return unexpected(gss_detail::too_long(operation, limits.token));
   OM_uint32 minor = 0;
   gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
   gss_buffer_desc in = gss_detail::borrow(token);

@@ -43,11 +43,13 @@ class Initiator : public gss_detail::Handshake<M> {
   Initiator(Name target, CredentialRef<M, Initiate> credential, InitiatorOptions options = {}) noexcept
       : target_{std::move(target)}, options_{options}, credential_{credential.get()}, acquires_{false} {}
 
-  /// One leg: gss_init_sec_context. `input`: the peer's token, whole; nothing on the first leg.
+  /// One leg: gss_init_sec_context. `input`: the peer's token, whole, of at most limits.token bytes; nothing on the
+  /// first leg.
   [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_init_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
+    if (!limits.token.admits(input.size())) return this->refuse(gss_detail::too_long(operation, limits.token));
     const bool first = this->phase_ == Phase::fresh;
     if (first) {
       if (!input.empty()) return Base::misuse(operation, "the first step of an initiator takes no token");
@@ -133,12 +135,14 @@ class Acceptor : public gss_detail::Handshake<M> {
   explicit Acceptor(CredentialRef<M, Accept> credential, AcceptorOptions<M> options = {}) noexcept
       : options_{options}, credential_{credential.get()}, acquires_{false} {}
 
-  /// One leg: gss_accept_sec_context. `input`: the peer's token, whole. An empty first token is legal for SPNEGO.
+  /// One leg: gss_accept_sec_context. `input`: the peer's token, whole, of at most limits.token bytes. An empty first
+  /// token is legal for SPNEGO.
   [[nodiscard]] StepResult step(ByteView input) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
     if (this->phase_ == Phase::fresh && options_.delegated != nullptr) *options_.delegated = {};
+    if (!limits.token.admits(input.size())) return this->refuse(gss_detail::too_long(operation, limits.token));
     if (this->phase_ == Phase::fresh) {
       const bool demands_binding = options_.demand.all().contains(ContextFlag::channel_bound);
       if (const char* fault = Base::fault_of(options_.bindings, demands_binding)) {

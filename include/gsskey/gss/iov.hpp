@@ -77,6 +77,7 @@ template <Mechanism M, class Call>
                                     std::span<IovBuffer> pieces, Call call) noexcept {
   if (!available) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!admits_all(limits.token, pieces)) return unexpected(too_long(operation, limits.token));
   OM_uint32 minor = 0;
   const OM_uint32 major =
       call(&minor, context.get(), static_cast<gss_iov_buffer_desc*>(pieces.data()), static_cast<int>(pieces.size()));
@@ -100,7 +101,8 @@ template <Mechanism M, class Call>
 
 /// Encrypts the `data` pieces where they are and writes header, padding and trailer, whose sizes wrap_iov_length()
 /// gave. Header, data and trailer one after the other are a token of wrap(). Whatever was demanded is an error if it is
-/// not done. gss_wrap_iov. Errors: usage, policy (not encrypted), gss, unavailable.
+/// not done. gss_wrap_iov. Errors: usage, also if all pieces together exceed limits.token, here and below; policy (not
+/// encrypted); gss; unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<void> wrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   int encrypted = 0;
@@ -173,12 +175,16 @@ template <Mechanism M>
 }
 
 /// wrap() of `message` that protects `associated` too, which travels beside the token. gss_wrap_aead. Errors: usage,
-/// policy (not encrypted), gss, unavailable.
+/// also if both together exceed limits.message; policy (not encrypted); gss; unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<Buffer> wrap_aead(SecurityContext<M>& context, ByteView associated, ByteView message) noexcept {
   constexpr const char* operation = "gss_wrap_aead";
   if (!capabilities.iov) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  const ByteView pieces[] = {associated, message};
+  if (!gss_detail::admits_all(limits.message, pieces)) {
+    return unexpected(gss_detail::too_long(operation, limits.message));
+  }
   OM_uint32 minor = 0;
   int encrypted = 0;
   gss_buffer_desc beside = gss_detail::borrow(associated);
@@ -205,6 +211,8 @@ template <Mechanism M>
         Error::unavailable(operation, "that of " GSSKEY_GSS_NAME " refuses every token; see unwrap_iov()"));
   }
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  const ByteView pieces[] = {associated, token};
+  if (!gss_detail::admits_all(limits.token, pieces)) return unexpected(gss_detail::too_long(operation, limits.token));
   // Implementations turn a token with a rotation count back in the caller's memory.
   auto copy = SecretBytes::copy_of(token);
   if (!copy) return unexpected(copy.error());

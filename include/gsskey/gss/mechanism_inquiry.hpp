@@ -137,9 +137,12 @@ template <Mechanism M>
   return name;
 }
 
-/// The mechanism of a SASL name, without "-PLUS". gss_inquire_mech_for_saslname. Error: gss, RoutineError::bad_mech if
-/// there is none of that name.
+/// The mechanism of a SASL name, without "-PLUS". gss_inquire_mech_for_saslname. Errors: usage, for more than
+/// limits.name; gss, RoutineError::bad_mech if there is none of that name.
 [[nodiscard]] inline Result<Oid> mechanism_for_sasl_name(ByteView sasl_name) noexcept {
+  if (!limits.name.admits(sasl_name.size())) {
+    return unexpected(gss_detail::too_long("gss_inquire_mech_for_saslname", limits.name));
+  }
   OM_uint32 minor = 0;
   gss_buffer_desc in = gss_detail::borrow(sasl_name);
   gss_OID mechanism = GSS_C_NO_OID;

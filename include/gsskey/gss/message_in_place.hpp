@@ -38,7 +38,8 @@ template <Mechanism M>
 }
 
 /// Encrypts the message where it is, and returns the token around it, inside the block: that of wrap(). gss_wrap_iov.
-/// Errors: usage, if the block lacks the room; policy (not encrypted); gss. After an Error the message is undefined.
+/// Errors: usage, if the block lacks the room or the token exceeds limits.token; policy (not encrypted); gss. After an
+/// Error the message is undefined.
 template <Mechanism M>
 [[nodiscard]] Result<std::span<unsigned char>> wrap_in_place(SecurityContext<M>& context, MessageRoom room,
                                                              MessageBlock message) noexcept {
@@ -64,6 +65,9 @@ template <Mechanism M>
   if (memory.size() < room.header || memory.size() - room.header < message.size()) {
     return unexpected(Error::usage("gss_wrap_iov", "the block has no room for the token around the message"));
   }
+  if (!limits.message.admits(message.size())) {
+    return unexpected(gss_detail::too_long("gss_wrap_iov", limits.message));
+  }
   if (!message.empty()) std::memmove(memory.data() + room.header, message.data(), message.size());
   return wrap_in_place(context, room, {memory, room.header, message.size()});
 }
@@ -75,6 +79,7 @@ template <Mechanism M>
 template <Mechanism M>
 [[nodiscard]] Result<std::span<unsigned char>> unwrap_in_place(SecurityContext<M>& context, MessageRoom room,
                                                                std::span<unsigned char> token) noexcept {
+  if (!limits.token.admits(token.size())) return unexpected(gss_detail::too_long("gss_unwrap_iov", limits.token));
   if constexpr (!known_faults.unwrap_iov_refuses_streams) {
     IovBuffer pieces[] = {IovBuffer{IovType::stream, token}, IovBuffer{IovType::data}};
     if (auto unwrapped = unwrap_iov(context, pieces); !unwrapped) return unexpected(unwrapped.error());

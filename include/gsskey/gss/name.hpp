@@ -115,12 +115,15 @@ class Name {
   /// A service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com"). Errors: usage, if a
   /// part is empty, contains '@' or is longer than any host name; gss.
   [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
+    char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
+    const std::string_view parts[] = {service, host};
+    if (!gss_detail::admits_all(Limit{sizeof joined - 1, nullptr}, parts)) {
+      return unexpected(Error::usage("Name::host_service", "longer than any host name"));
+    }
     if (service.empty() || host.empty() || gss_detail::contains(service, '@') || gss_detail::contains(host, '@')) {
       return unexpected(Error::usage("Name::host_service", "service and host are needed, without '@'"));
     }
-    char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
     const std::size_t size = service.size() + 1 + host.size();
-    if (size > sizeof joined) return unexpected(Error::usage("Name::host_service", "longer than any host name"));
     std::memcpy(joined, service.data(), service.size());
     joined[service.size()] = '@';
     std::memcpy(joined + service.size() + 1, host.data(), host.size());
@@ -128,6 +131,7 @@ class Name {
   }
   /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
+    if (!limits.name.admits(service.size())) return unexpected(gss_detail::too_long("Name::service", limits.name));
     if (service.empty() || gss_detail::contains(service, '@')) {
       return unexpected(Error::usage("Name::service", "a service is needed, without '@'"));
     }
@@ -141,10 +145,11 @@ class Name {
   }
   /// gss_import_name, for every other type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
   /// implementations keep the pointer, decides what `bytes` mean; they are copied. Errors: usage, for an empty name,
-  /// a NUL in one of the textual types (implementations would read up to it and take the rest for nothing), an exported
-  /// name that is not whole, and a machine_uid that is no uid_t; gss.
+  /// more than limits.name, a NUL in one of the textual types (implementations would read up to it and take the rest
+  /// for nothing), an exported name that is not whole, and a machine_uid that is no uid_t; gss.
   template <const Oid& Type>
   [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
+    if (!limits.name.admits(bytes.size())) return unexpected(gss_detail::too_long("gss_import_name", limits.name));
     constexpr bool is_composite = Type == name_type::composite_export;
     if constexpr (is_composite || Type == name_type::exported) {
       if (!bytes.empty() && gss_detail::mechanism_of_exported(bytes, is_composite).empty()) {

@@ -72,7 +72,8 @@ inline constexpr std::size_t max_attribute_values = 4096;
 /// Calls `visit(AttributeValue&&)` for every value of an attribute, in the mechanism's order; the result is their
 /// number. gss_get_name_attribute, as often as it says that there is more.
 ///
-/// Errors: usage, if the name is empty; unavailable, without Capabilities::name_attributes; policy, after
+/// Errors: usage, if the name is empty or `attribute` exceeds limits.name; unavailable, without
+/// Capabilities::name_attributes; policy, after
 /// max_attribute_values; gss, RoutineError::unavailable if the name has no such attribute. Values before an error have
 /// been visited.
 template <class Visit>
@@ -80,6 +81,7 @@ template <class Visit>
   constexpr const char* operation = "gss_get_name_attribute";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
   if constexpr (!capabilities.name_attributes) return unexpected(gss_detail::no_name_attributes(operation));
+  if (!limits.name.admits(attribute.size())) return unexpected(gss_detail::too_long(operation, limits.name));
   gss_buffer_desc raw_attribute = gss_detail::borrow(attribute);
   int more = -1;
   for (std::size_t count = 0; count < max_attribute_values;) {
@@ -114,13 +116,16 @@ template <class Visit>
 }
 
 /// Adds a value to an attribute of this name, `is_complete` if it is the last one. Few attributes can be set: those
-/// that the KDC or the peer vouches for cannot. gss_set_name_attribute. Errors: usage, if the name is empty;
+/// that the KDC or the peer vouches for cannot. gss_set_name_attribute. Errors: usage, if the name is empty,
+/// `attribute` exceeds limits.name or `value` limits.token;
 /// unavailable, without Capabilities::name_attributes; gss.
 [[nodiscard]] inline Result<void> set_name_attribute(Name& name, ByteView attribute, ByteView value,
                                                      bool is_complete = true) noexcept {
   constexpr const char* operation = "gss_set_name_attribute";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
   if constexpr (!capabilities.name_attributes) return unexpected(gss_detail::no_name_attributes(operation));
+  if (!limits.name.admits(attribute.size())) return unexpected(gss_detail::too_long(operation, limits.name));
+  if (!limits.token.admits(value.size())) return unexpected(gss_detail::too_long(operation, limits.token));
   OM_uint32 minor = 0;
   gss_buffer_desc raw_attribute = gss_detail::borrow(attribute);
   gss_buffer_desc raw_value = gss_detail::borrow(value);
@@ -135,6 +140,7 @@ template <class Visit>
   constexpr const char* operation = "gss_delete_name_attribute";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
   if constexpr (!capabilities.name_attributes) return unexpected(gss_detail::no_name_attributes(operation));
+  if (!limits.name.admits(attribute.size())) return unexpected(gss_detail::too_long(operation, limits.name));
   OM_uint32 minor = 0;
   gss_buffer_desc raw_attribute = gss_detail::borrow(attribute);
   const OM_uint32 major = gss_detail::gss_delete_name_attribute(&minor, name.get(), &raw_attribute);

@@ -39,6 +39,7 @@ template <Mechanism M>
 [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(SecurityContext<M>& context, ByteView token) noexcept {
   constexpr const char* operation = "gss_unwrap";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!limits.token.admits(token.size())) return unexpected(gss_detail::too_long(operation, limits.token));
   SecretBytes copy;
   if (gss_detail::is_rewritten(token)) {
     auto copied = SecretBytes::copy_of(token);

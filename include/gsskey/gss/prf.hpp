@@ -22,15 +22,17 @@ enum class PrfKey : int {
 /// same `input`, a smaller size gives the beginning of a larger one (RFC 4402 for Kerberos). Each use needs an `input`
 /// of its own: begin it with the protocol's name. gss_pseudo_random.
 ///
-/// Errors: usage, if nothing is asked for, or more than a size can say; unavailable, without
+/// Errors: usage, if nothing is asked for, or input or size exceeds limits.pseudo_random; unavailable, without
 /// Capabilities::pseudo_random; policy, if the mechanism gave another size; gss.
 template <Mechanism M>
 [[nodiscard]] Result<SecretBytes> pseudo_random(const SecurityContext<M>& context, ByteView input, std::size_t size,
                                                 PrfKey key = PrfKey::full) noexcept {
   constexpr const char* operation = "gss_pseudo_random";
-  constexpr std::size_t max_size = static_cast<std::size_t>(-1) / 2;  // ssize_t
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
-  if (size == 0 || size > max_size) return unexpected(Error::usage(operation, "no such number of bytes"));
+  if (size == 0) return unexpected(Error::usage(operation, "no bytes are asked for"));
+  if (!limits.pseudo_random.admits(size) || !limits.pseudo_random.admits(input.size())) {
+    return unexpected(gss_detail::too_long(operation, limits.pseudo_random));
+  }
   if constexpr (!capabilities.pseudo_random) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_pseudo_random"));
   }

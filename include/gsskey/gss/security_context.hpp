@@ -150,7 +150,8 @@ class SecurityContext {
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
   /// Encrypts and authenticates. gss_wrap, which may grant less than it was asked: that is an Error here. The token is
-  /// gss memory. Errors: usage, policy (not encrypted), gss.
+  /// gss memory. Errors: usage, for an empty context and for more than limits.message, here and below, or limits.token;
+  /// policy (not encrypted); gss.
   [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept { return wrap_raw(true, message); }
   /// Authenticates only: everybody on the way can read the message.
   [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept { return wrap_raw(false, message); }
@@ -171,6 +172,9 @@ class SecurityContext {
   [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_unwrap"));
+    }
+    if (!limits.token.admits(token.size())) [[unlikely]] {
+      return unexpected(gss_detail::too_long("gss_unwrap", limits.token));
     }
     SecretBytes copy;
     if (gss_detail::is_rewritten(token)) {
@@ -196,6 +200,9 @@ class SecurityContext {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_get_mic"));
     }
+    if (!limits.message.admits(message.size())) [[unlikely]] {
+      return unexpected(gss_detail::too_long("gss_get_mic", limits.message));
+    }
     Buffer mic;
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(message);
@@ -212,6 +219,10 @@ class SecurityContext {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_verify_mic"));
     }
+    if (!limits.message.admits(message.size()) || !limits.token.admits(mic.size())) [[unlikely]] {
+      const Limit& limit = limits.message.admits(message.size()) ? limits.token : limits.message;
+      return unexpected(gss_detail::too_long("gss_verify_mic", limit));
+    }
     OM_uint32 minor = 0;
     gss_buffer_desc raw_message = gss_detail::borrow(message);
     gss_buffer_desc raw_mic = gss_detail::borrow(mic);
@@ -222,8 +233,8 @@ class SecurityContext {
     return {};
   }
 
-  /// The longest message, in bytes, whose wrap() token has at most `token_size` bytes. gss_wrap_size_limit. A limit of
-  /// 0 is an Error (policy): who cuts messages by it would never end.
+  /// The longest message, in bytes, whose wrap() token has at most `token_size` bytes; limits.message at most.
+  /// gss_wrap_size_limit. A limit of 0 is an Error (policy): who cuts messages by it would never end.
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
     if (!handle_) return unexpected(empty("gss_wrap_size_limit"));
     OM_uint32 minor = 0;
@@ -232,7 +243,7 @@ class SecurityContext {
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_wrap_size_limit", major, minor));
     if (size == 0)
       return unexpected(Error::policy("gss_wrap_size_limit", 0, "no message fits into a token that small"));
-    return size;
+    return limits.message.admits(size) ? size : static_cast<std::uint32_t>(limits.message.size);
   }
 
   /// gss_inquire_context.
@@ -311,6 +322,9 @@ class SecurityContext {
   /// The other end. Errors: usage, if the token is not whole or another implementation's (those crash on such tokens);
   /// gss; policy, if the context is one of another mechanism. gss_import_sec_context.
   [[nodiscard]] static Result<SecurityContext> import_context(ByteView token) noexcept {
+    if (!limits.token.admits(token.size())) {
+      return unexpected(gss_detail::too_long("gss_import_sec_context", limits.token));
+    }
     const ByteView body = gss_detail::ExportHeader::body_of(token);
     if (body.empty()) {
       return unexpected(Error::usage("gss_import_sec_context",
@@ -352,6 +366,9 @@ class SecurityContext {
   [[nodiscard]] Result<Buffer> wrap_raw(bool confidential, ByteView message) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_wrap"));
+    }
+    if (!limits.message.admits(message.size())) [[unlikely]] {
+      return unexpected(gss_detail::too_long("gss_wrap", limits.message));
     }
     Buffer token;
     OM_uint32 minor = 0;
