@@ -2,7 +2,8 @@
 """A case file compiles as it is, and with -DMUST_FAIL fails for the reason that its `// expect: REGEX` lines give.
 
 run.py CASE.cpp COMPILER [ARGUMENT...]
-Each regex must match an error message or a note (not the source lines that compilers quote).
+Each regex must match an error message or a note (not the source lines that compilers quote); `// expect N times: REGEX`
+so many of them.
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -12,13 +13,16 @@ from pathlib import Path
 
 
 def main(case, *compiler):
-    expected = re.findall(r"^// expect: (.+)$", Path(case).read_text(), re.MULTILINE)
+    expected = re.findall(r"^// expect(?: (\d+) times)?: (.+)$", Path(case).read_text(), re.MULTILINE)
     if not expected:
         print(f"{case}: no '// expect: REGEX' line")
         return 1
     # Quoted code would match; more than the default of notes may be needed.
-    quiet = "-fno-caret-diagnostics" if is_clang(compiler) else "-fno-diagnostics-show-caret"
-    command = [*compiler, quiet, "-Werror=unused-result", "-fsyntax-only", case]
+    if is_clang(compiler):
+        own = ["-fno-caret-diagnostics", "-Werror=dangling", "-Werror=return-stack-address"]
+    else:
+        own = ["-fno-diagnostics-show-caret"]
+    command = [*compiler, *own, "-Werror=unused-result", "-fsyntax-only", case]
 
     good = subprocess.run(command, capture_output=True, text=True)
     if good.returncode != 0:
@@ -29,9 +33,12 @@ def main(case, *compiler):
         print("compiles, but must not")
         return 1
     messages = re.findall(r": (?:fatal )?(?:error|note): (.*)", bad.stderr)
-    missing = [regex for regex in expected if not any(re.search(regex, message) for message in messages)]
-    for regex in missing:
-        print(f"fails for another reason; expected: {regex}")
+    missing = 0
+    for times, regex in expected:
+        found = sum(bool(re.search(regex, message)) for message in messages)
+        if found == 0 or (times and found != int(times)):
+            missing += 1
+            print(f"fails for another reason; expected: {regex}" + (f", {times} times, not {found}" if times else ""))
     print(bad.stderr)
     return 1 if missing else 0
 

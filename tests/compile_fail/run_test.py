@@ -15,7 +15,10 @@ int f(int x) { return x; }
 int y = not_declared_here;
 #endif
 """
+TWICE = GOOD.replace("expect:", "expect 2 times:").replace("#endif", "int z = not_declared_here;\n#endif")
 BAD = {
+    "once, not twice": TWICE.replace("int z = not_declared_here;\n", ""),
+    "twice, not three times": TWICE.replace("2 times", "3 times"),
     "compiles": GOOD.replace("not_declared_here;", "f(1);"),
     "twin does not compile": GOOD.replace("return x;", "return z;"),
     "another reason": GOOD.replace("= not_declared_here;", '= "text";'),
@@ -33,12 +36,13 @@ def run(text):
 
 
 failures = 0
-if (good := run(GOOD)).returncode != 0:
-    failures += 1
-    print("refuses a good case:", good.stdout, good.stderr)
+for text in (GOOD, TWICE):
+    if (good := run(text)).returncode != 0:
+        failures += 1
+        print("refuses a good case:", good.stdout, good.stderr)
 for name, text in BAD.items():
     if (bad := run(text)).returncode != 1:
         failures += 1
         print(f"accepts a bad case: {name}\n{bad.stdout}{bad.stderr}")
-print(f"{len(BAD) + 1} cases, {failures} failures")
+print(f"{len(BAD) + 2} cases, {failures} failures")
 sys.exit(1 if failures else 0)

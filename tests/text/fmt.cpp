@@ -53,6 +53,8 @@ TEST_CASE("with advice where there is some") {
         "and KDC: at most five minutes apart");
   const Error other = Error::usage("x", "y");
   CHECK(fmt::format("{}", advised(other)) == "x: y");
+  const auto kept = advised(Error::system("open", ENOENT).with_text("a text of its own"));
+  CHECK(fmt::format("{}", kept) == "open: a text of its own");  // it has a copy
 }
 
 TEST_CASE("durations, object identifiers and flags") {

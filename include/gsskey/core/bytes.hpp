@@ -25,6 +25,9 @@ concept ByteRange = requires(const R& range) {
   requires ByteLike<std::remove_reference_t<decltype(*range.data())>>;
   { range.size() } -> std::convertible_to<std::size_t>;
 };
+/// What only borrows its bytes too: string_view, span.
+template <class R>
+concept BorrowedByteRange = ByteRange<R> && std::ranges::enable_borrowed_range<R>;
 }  // namespace detail
 
 /// A read-only view of bytes, two words, passed by value. Converts from what holds char, unsigned char or std::byte
@@ -37,11 +40,14 @@ class ByteView {
   constexpr ByteView(const void* data, std::size_t size) noexcept : data_{data}, size_{size} {}
 
   template <detail::ByteRange R>
+  constexpr ByteView(const R& range GSSKEY_LIFETIMEBOUND) noexcept : data_{range.data()}, size_{range.size()} {}
+  /// Of another view, which may be a temporary.
+  template <detail::BorrowedByteRange R>
   constexpr ByteView(const R& range) noexcept : data_{range.data()}, size_{range.size()} {}
 
   template <detail::ByteLike T, std::size_t N>
     requires(!std::same_as<std::remove_cv_t<T>, char>)
-  constexpr ByteView(const T (&array)[N]) noexcept : data_{array}, size_{N} {}
+  constexpr ByteView(const T (&array GSSKEY_LIFETIMEBOUND)[N]) noexcept : data_{array}, size_{N} {}
 
   template <std::size_t N>
   consteval ByteView(const char (&literal)[N]) noexcept : data_{literal}, size_{N - 1} {
@@ -118,13 +124,15 @@ class SecretBytes {
   }
   ~SecretBytes() { wipe(); }
 
-  [[nodiscard]] unsigned char* data() noexcept { return static_cast<unsigned char*>(data_); }
-  [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(data_); }
+  [[nodiscard]] unsigned char* data() noexcept GSSKEY_LIFETIMEBOUND { return static_cast<unsigned char*>(data_); }
+  [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND {
+    return static_cast<const unsigned char*>(data_);
+  }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept { return data() + size_; }
-  [[nodiscard]] std::string_view text() const noexcept { return ByteView{*this}.text(); }
+  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + size_; }
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
   /// Another size; the bytes up to the smaller of both stay, new ones are zero. The old memory is wiped. ENOMEM leaves
   /// everything as it was.

@@ -73,7 +73,7 @@ class SharedText {
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
-  [[nodiscard]] std::string_view view() const noexcept { return view_of(chars(), block_->size); }
+  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND { return view_of(chars(), block_->size); }
 
  private:
   struct Block {
@@ -143,7 +143,7 @@ class [[nodiscard]] Error {
   /// The key of a keyring error, 0 elsewhere.
   [[nodiscard]] std::int32_t serial() const noexcept { return domain_ == Domain::keyring ? serial_ : 0; }
   /// Why, in words; without operation and mechanism. Valid as long as this object lives unchanged.
-  [[nodiscard]] std::string_view text() const noexcept {
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND {
     if (text_) return text_.view();
     if (domain_ == Domain::gss) return {};
     const bool has_literal = domain_ != Domain::keyring && literal_ != nullptr;

@@ -36,7 +36,7 @@ class UniqueHandle {
   }
   constexpr ~UniqueHandle() { reset(); }
 
-  [[nodiscard]] constexpr Handle get() const noexcept { return handle_; }
+  [[nodiscard]] constexpr Handle get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_; }
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return handle_ != Traits::none; }
 
   /// Gives ownership up.
@@ -49,12 +49,12 @@ class UniqueHandle {
     if (handle_ != Traits::none) Traits::close(release());
   }
   /// For a C call that overwrites: what was owned dies first.
-  [[nodiscard]] constexpr Handle* put() noexcept {
+  [[nodiscard]] constexpr Handle* put() noexcept GSSKEY_LIFETIMEBOUND {
     reset();
     return &handle_;
   }
   /// For a C call that reads and may replace or clear.
-  [[nodiscard]] constexpr Handle* inout() noexcept { return &handle_; }
+  [[nodiscard]] constexpr Handle* inout() noexcept GSSKEY_LIFETIMEBOUND { return &handle_; }
 
  private:
   Handle handle_ = Traits::none;

@@ -41,13 +41,17 @@ class Buffer {
   }
   ~Buffer() { reset(); }
 
-  [[nodiscard]] const unsigned char* data() const noexcept { return static_cast<const unsigned char*>(raw_.value); }
+  [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND {
+    return static_cast<const unsigned char*>(raw_.value);
+  }
   [[nodiscard]] std::size_t size() const noexcept { return raw_.length; }
   [[nodiscard]] bool empty() const noexcept { return raw_.length == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept { return data() + raw_.length; }
+  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + raw_.length; }
   /// Counted, not terminated.
-  [[nodiscard]] std::string_view text() const noexcept { return {static_cast<const char*>(raw_.value), raw_.length}; }
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND {
+    return {static_cast<const char*>(raw_.value), raw_.length};
+  }
 
   [[nodiscard]] gss_buffer_desc release() noexcept {
     const gss_buffer_desc raw = raw_;
@@ -59,7 +63,7 @@ class Buffer {
     if (raw_.value != nullptr) gss_detail::release_buffer(release());
   }
   /// For a C call that overwrites: what was owned dies first.
-  [[nodiscard]] gss_buffer_t put() noexcept {
+  [[nodiscard]] gss_buffer_t put() noexcept GSSKEY_LIFETIMEBOUND {
     reset();
     return &raw_;
   }

@@ -37,13 +37,13 @@ class BufferSet {
     owner.set_ = decltype(set_)::adopt(raw);
     return owner;
   }
-  [[nodiscard]] gss_detail::gss_buffer_set_t get() const noexcept { return set_.get(); }
+  [[nodiscard]] gss_detail::gss_buffer_set_t get() const noexcept GSSKEY_LIFETIMEBOUND { return set_.get(); }
   [[nodiscard]] gss_detail::gss_buffer_set_t release() noexcept { return set_.release(); }
   /// For a C call that fills it.
-  [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept { return set_.put(); }
+  [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
-  [[nodiscard]] ByteView operator[](std::size_t index) const noexcept {
+  [[nodiscard]] ByteView operator[](std::size_t index) const noexcept GSSKEY_LIFETIMEBOUND {
     const gss_buffer_desc& element = set_.get()->elements[index];
     return {element.value, element.length};
   }

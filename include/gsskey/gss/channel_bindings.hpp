@@ -34,7 +34,9 @@ class ChannelBindings {
     size_ = static_cast<unsigned char>(unique_prefix.size() + 1 + data.size());
   }
 
-  [[nodiscard]] ByteView application_data() const noexcept { return {data_, is_valid() ? size_ : 0u}; }
+  [[nodiscard]] ByteView application_data() const noexcept GSSKEY_LIFETIMEBOUND {
+    return {data_, is_valid() ? size_ : 0u};
+  }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
   [[nodiscard]] constexpr bool is_valid() const noexcept { return size_ != refused; }
 

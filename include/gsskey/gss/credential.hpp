@@ -153,7 +153,7 @@ class Credential {
     credential.handle_ = decltype(handle_)::adopt(raw);
     return credential;
   }
-  [[nodiscard]] gss_cred_id_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_cred_id_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
   [[nodiscard]] gss_cred_id_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
@@ -257,8 +257,8 @@ class Credential {
 template <Mechanism M, Usage U>
 class CredentialRef {
  public:
-  CredentialRef(const Credential<M, U>& owner) noexcept : handle_{owner.get()} {}
-  CredentialRef(const Credential<M, Both>& owner) noexcept
+  CredentialRef(const Credential<M, U>& owner GSSKEY_LIFETIMEBOUND) noexcept : handle_{owner.get()} {}
+  CredentialRef(const Credential<M, Both>& owner GSSKEY_LIFETIMEBOUND) noexcept
     requires(!std::same_as<U, Both>)
       : handle_{owner.get()} {}
   CredentialRef(const Credential<M, U>&&) = delete;

@@ -62,8 +62,8 @@ class ExpiringContext {
   }
 
   /// The context itself, without the policy: for inquiry, and for calls that only it has.
-  [[nodiscard]] SecurityContext<M>& context() noexcept { return context_; }
-  [[nodiscard]] const SecurityContext<M>& context() const noexcept { return context_; }
+  [[nodiscard]] SecurityContext<M>& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
+  [[nodiscard]] const SecurityContext<M>& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
 
  private:
   ExpiringContext(SecurityContext<M>&& context, Seconds skew) noexcept : context_{std::move(context)}, skew_{skew} {}

@@ -40,7 +40,8 @@ class Initiator : public gss_detail::Handshake<M> {
       : target_{std::move(target)}, options_{options} {}
   /// With a credential that was acquired once and is used for many handshakes: the fast way. It is borrowed until
   /// establish().
-  Initiator(Name target, CredentialRef<M, Initiate> credential, InitiatorOptions options = {}) noexcept
+  Initiator(Name target, CredentialRef<M, Initiate> credential GSSKEY_LIFETIMEBOUND,
+            InitiatorOptions options = {}) noexcept
       : target_{std::move(target)}, options_{options}, credential_{credential.get()}, acquires_{false} {}
 
   /// One leg: gss_init_sec_context. `input`: the peer's token, whole, of at most limits.token bytes; nothing on the
@@ -132,7 +133,7 @@ class Acceptor : public gss_detail::Handshake<M> {
     requires(!gss_detail::LimitsOffer<M>)
       : options_{options} {}
   /// With a credential that was acquired once. It is borrowed until establish().
-  explicit Acceptor(CredentialRef<M, Accept> credential, AcceptorOptions<M> options = {}) noexcept
+  explicit Acceptor(CredentialRef<M, Accept> credential GSSKEY_LIFETIMEBOUND, AcceptorOptions<M> options = {}) noexcept
       : options_{options}, credential_{credential.get()}, acquires_{false} {}
 
   /// One leg: gss_accept_sec_context. `input`: the peer's token, whole, of at most limits.token bytes. An empty first
@@ -204,7 +205,7 @@ class Acceptor : public gss_detail::Handshake<M> {
   }
 
   /// Who the initiator is, once is_complete(); empty before. The context has it too: SecurityContext::inquire().
-  [[nodiscard]] const Name& peer_name() const noexcept { return peer_; }
+  [[nodiscard]] const Name& peer_name() const noexcept GSSKEY_LIFETIMEBOUND { return peer_; }
   /// Whether the initiator gave the same bindings, once is_complete().
   [[nodiscard]] Binding binding() const noexcept {
     if (this->granted_.contains(ContextFlag::channel_bound)) return Binding::bound;

@@ -97,7 +97,9 @@ class LucidContext {
     context.handle_ = decltype(handle_)::adopt(raw);
     return context;
   }
-  [[nodiscard]] gss_detail::gss_krb5_lucid_context_v1_t* get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_detail::gss_krb5_lucid_context_v1_t* get() const noexcept GSSKEY_LIFETIMEBOUND {
+    return handle_.get();
+  }
   [[nodiscard]] gss_detail::gss_krb5_lucid_context_v1_t* release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
@@ -114,9 +116,11 @@ class LucidContext {
   }
 
   /// The one that messages are protected with: the acceptor's subkey where there is one (RFC 4121 section 2).
-  [[nodiscard]] LucidKey key() const noexcept { return has_acceptor_subkey() ? acceptor_subkey() : context_key(); }
+  [[nodiscard]] LucidKey key() const noexcept GSSKEY_LIFETIMEBOUND {
+    return has_acceptor_subkey() ? acceptor_subkey() : context_key();
+  }
   /// The initiator's subkey or the ticket's session key; Heimdal 7.8 gives the acceptor's subkey where there is one.
-  [[nodiscard]] LucidKey context_key() const noexcept {
+  [[nodiscard]] LucidKey context_key() const noexcept GSSKEY_LIFETIMEBOUND {
     return view(is_rfc4121() ? handle_.get()->cfx_kd.ctx_key : handle_.get()->rfc1964_kd.ctx_key);
   }
   /// The AcceptorSubkey flag of RFC 4121 section 4.2.2; never with rfc1964.
@@ -124,7 +128,7 @@ class LucidContext {
     return is_rfc4121() && handle_.get()->cfx_kd.have_acceptor_subkey != 0;
   }
   /// Without bytes, if there is none.
-  [[nodiscard]] LucidKey acceptor_subkey() const noexcept {
+  [[nodiscard]] LucidKey acceptor_subkey() const noexcept GSSKEY_LIFETIMEBOUND {
     return has_acceptor_subkey() ? view(handle_.get()->cfx_kd.acceptor_subkey) : LucidKey{};
   }
   /// SGN_ALG and SEAL_ALG of RFC 1964 section 1.2, the first octet first in the lower bits; for rfc1964 only.

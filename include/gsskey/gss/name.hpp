@@ -97,10 +97,13 @@ struct NameTraits {
 struct DisplayedName {
   Buffer buffer;
   Oid type;  ///< empty where the implementation gives none
-  [[nodiscard]] std::string_view text() const noexcept {
+  /// Lives as long as this object. Of a const one, or in the same expression: `name.display()->text()` would be the
+  /// text of an object that is gone, of a result at which nobody has looked.
+  [[nodiscard]] std::string_view text() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view text = buffer.text();
     return text.substr(0, text.size() - text.ends_with('\0'));  // gss-ntlmssp counts one; of Kerberos it would be "\0"
   }
+  [[nodiscard]] std::string_view text() & = delete;
 };
 
 template <Mechanism M>
@@ -169,7 +172,7 @@ class Name {
     name.handle_ = decltype(handle_)::adopt(raw);
     return name;
   }
-  [[nodiscard]] gss_name_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_name_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
   [[nodiscard]] gss_name_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 

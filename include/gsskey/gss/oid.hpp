@@ -18,7 +18,9 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 struct OidText {
   char chars[160];
   std::size_t size = 0;
-  [[nodiscard]] constexpr std::string_view view() const noexcept { return detail::view_of(chars, size); }
+  [[nodiscard]] constexpr std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
+    return detail::view_of(chars, size);
+  }
 };
 
 /// An object identifier: the content octets of its DER form (X.690 section 8.19), compared as bytes. A value of 32
@@ -60,7 +62,7 @@ class Oid {
     return oid == nullptr ? Oid{} : from_der({oid->elements, oid->length});
   }
 
-  [[nodiscard]] constexpr const unsigned char* data() const noexcept { return octets_; }
+  [[nodiscard]] constexpr const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return octets_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
 
@@ -215,10 +217,10 @@ class OidSet {
     owner.set_ = decltype(set_)::adopt(set);
     return owner;
   }
-  [[nodiscard]] gss_OID_set get() const noexcept { return set_.get(); }
+  [[nodiscard]] gss_OID_set get() const noexcept GSSKEY_LIFETIMEBOUND { return set_.get(); }
   [[nodiscard]] gss_OID_set release() noexcept { return set_.release(); }
   /// For a C call that fills it.
-  [[nodiscard]] gss_OID_set* put() noexcept { return set_.put(); }
+  [[nodiscard]] gss_OID_set* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
   [[nodiscard]] Oid operator[](std::size_t index) const noexcept { return Oid::copy_of(&set_.get()->elements[index]); }

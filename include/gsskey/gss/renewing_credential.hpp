@@ -68,9 +68,11 @@ class CredentialLease {
   }
 
   /// `*lease` converts to CredentialRef; that of a temporary lease is refused.
-  [[nodiscard]] const Credential<M, U>& operator*() const& noexcept { return shared_->credential; }
+  [[nodiscard]] const Credential<M, U>& operator*() const& noexcept GSSKEY_LIFETIMEBOUND { return shared_->credential; }
   [[nodiscard]] const Credential<M, U>& operator*() const&& = delete;
-  [[nodiscard]] const Credential<M, U>* operator->() const noexcept { return &shared_->credential; }
+  [[nodiscard]] const Credential<M, U>* operator->() const noexcept GSSKEY_LIFETIMEBOUND {
+    return &shared_->credential;
+  }
 
  private:
   template <class Acquire>

@@ -145,7 +145,7 @@ class SecurityContext {
     context.handle_ = decltype(handle_)::adopt(raw);
     return context;
   }
-  [[nodiscard]] gss_ctx_id_t get() const noexcept { return handle_.get(); }
+  [[nodiscard]] gss_ctx_id_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
   [[nodiscard]] gss_ctx_id_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 

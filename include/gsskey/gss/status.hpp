@@ -75,7 +75,7 @@ class StatusText {
     if (size_ != 0) put("; ", 2);
     put(chars, size);
   }
-  [[nodiscard]] std::string_view view() const noexcept { return detail::view_of(chars_, size_); }
+  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND { return detail::view_of(chars_, size_); }
 
  private:
   void put(const char* chars, std::size_t size) noexcept {

@@ -74,7 +74,7 @@ class [[nodiscard]] CredentialCache {
   /// For CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef"; empty when this object is. Valid as long
   /// as this object stays where it is. Who uses a copy of the name later than that is not told: libkrb5 makes an empty
   /// cache of that name in the session, which nobody owns and nobody takes away.
-  [[nodiscard]] const char* name() const noexcept { return ring_ ? name_ : ""; }
+  [[nodiscard]] const char* name() const noexcept GSSKEY_LIFETIMEBOUND { return ring_ ? name_ : ""; }
   /// What is in it, to authenticate with. Credential::from_store. Errors: usage, for one that was moved from; keyring,
   /// for one that is gone from the session.
   [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
@@ -92,7 +92,7 @@ class [[nodiscard]] CredentialCache {
   static constexpr std::size_t random_size = 8;
   struct RingName {
     char text[ring_prefix.size() + own_prefix.size() + 2 * random_size + 1] = {};
-    [[nodiscard]] const char* c_str() const noexcept { return text; }
+    [[nodiscard]] const char* c_str() const noexcept GSSKEY_LIFETIMEBOUND { return text; }
     [[nodiscard]] std::size_t size() const noexcept { return sizeof text - 1; }
   };
 

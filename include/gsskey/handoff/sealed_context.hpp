@@ -42,7 +42,7 @@ class KeyName {
       *out++ = "0123456789abcdef"[byte & 15];
     }
   }
-  [[nodiscard]] const char* c_str() const noexcept { return text_; }
+  [[nodiscard]] const char* c_str() const noexcept GSSKEY_LIFETIMEBOUND { return text_; }
   [[nodiscard]] std::size_t size() const noexcept { return sizeof text_ - 1; }
 
  private:
@@ -155,7 +155,7 @@ class [[nodiscard]] ParkedContext {
  public:
   /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No
   /// secret to who does not possess the ring. Valid as long as this object.
-  [[nodiscard]] ByteView bytes() const noexcept { return sealed_; }
+  [[nodiscard]] ByteView bytes() const noexcept GSSKEY_LIFETIMEBOUND { return sealed_; }
   /// Where it was parked.
   [[nodiscard]] KeyringRef ring() const noexcept { return box_.ring(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(box_); }

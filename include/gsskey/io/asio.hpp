@@ -73,7 +73,7 @@ struct JobWaiter {
 template <class Stream>
 class AsioTransport {
  public:
-  explicit AsioTransport(Stream& stream) noexcept : stream_{&stream} {}
+  explicit AsioTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
   [[nodiscard]] asio::awaitable<Result<void>> async_send(ByteView token) {
     if (token.size() > 0xffffffffu) co_return Result<void>{unexpected(Error::transport("async_write", EMSGSIZE))};

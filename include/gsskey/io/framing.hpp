@@ -33,7 +33,7 @@ struct FrameHeader {
 template <BlockingStream Stream>
 class FramedTransport {
  public:
-  explicit FramedTransport(Stream& stream) noexcept : stream_{&stream} {}
+  explicit FramedTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
   [[nodiscard]] Result<void> send(ByteView token) noexcept(noexcept(stream_->write(token, token))) {
     if (token.size() > 0xffffffffu) return unexpected(Error::transport("send", EMSGSIZE));

@@ -42,8 +42,8 @@ class SecureStreamCore {
  public:
   SecureStreamCore(C context, SecureStreamOptions options) : context_{std::move(context)}, options_{options} {}
 
-  [[nodiscard]] C& context() noexcept { return context_; }
-  [[nodiscard]] const std::optional<Error>& last_error() const noexcept { return error_; }
+  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
+  [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
 
   // Reading. Some of `plain_` is there, or next_read() says what must come, unless broken() says why nothing can.
   [[nodiscard]] std::error_code broken() const noexcept { return broken_; }
@@ -194,10 +194,12 @@ class SecureStream {
       : next_{std::move(next)}, core_{std::move(context), options} {}
 
   [[nodiscard]] executor_type get_executor() noexcept { return next_.get_executor(); }
-  [[nodiscard]] NextLayer& next_layer() noexcept { return next_; }
-  [[nodiscard]] C& context() noexcept { return core_.context(); }
+  [[nodiscard]] NextLayer& next_layer() noexcept GSSKEY_LIFETIMEBOUND { return next_; }
+  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return core_.context(); }
   /// Why the last call failed, where it was not Asio that did.
-  [[nodiscard]] const std::optional<Error>& last_error() const noexcept { return core_.last_error(); }
+  [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND {
+    return core_.last_error();
+  }
 
   /// void(std::error_code, std::size_t): at least one byte, unless `buffers` is empty. They are filled once: one copy.
   template <class Buffers, class Token>

@@ -64,15 +64,21 @@ class KeyInfo {
     return info;
   }
 
-  [[nodiscard]] std::string_view type() const noexcept { return text_.text().substr(0, type_size_); }
+  /// Views live as long as this object. Of a const one, or in the same expression: of `key.describe()->description()`
+  /// the object would be gone.
+  [[nodiscard]] std::string_view type() const& noexcept GSSKEY_LIFETIMEBOUND {
+    return text_.text().substr(0, type_size_);
+  }
+  [[nodiscard]] std::string_view type() & = delete;
   [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] gid_t group() const noexcept { return group_; }
   [[nodiscard]] Permissions permissions() const noexcept { return permissions_; }
   /// Any bytes but NUL, which stands behind them.
-  [[nodiscard]] std::string_view description() const noexcept {
+  [[nodiscard]] std::string_view description() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view all = text_.text();
     return all.substr(all.size() - (all.empty() ? 0 : 1) - description_size_, description_size_);
   }
+  [[nodiscard]] std::string_view description() & = delete;
 
  private:
   SecretBytes text_;

@@ -37,7 +37,7 @@ class Decimal {
   explicit Decimal(std::uint32_t number) noexcept : end_{std::to_chars(text_, text_ + sizeof text_, number).ptr} {}
   Decimal(const Decimal&) = delete;
   Decimal& operator=(const Decimal&) = delete;
-  [[nodiscard]] std::string_view view() const noexcept {
+  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
     return detail::view_of(text_, static_cast<std::size_t>(end_ - text_));
   }
 
@@ -49,9 +49,9 @@ class Decimal {
 /// A command, ready for the kernel. It holds keys where it loads a blob.
 class Command {
  public:
-  [[nodiscard]] const unsigned char* data() const noexcept { return text_.data(); }
+  [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return text_.data(); }
   [[nodiscard]] std::size_t size() const noexcept { return text_.size(); }
-  [[nodiscard]] std::string_view text() const noexcept { return text_.text(); }
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return text_.text(); }
 
  protected:
   explicit Command(SecretBytes text) noexcept : text_{std::move(text)} {}

@@ -329,7 +329,7 @@ class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
   /// The same key as one of type Other, if the kernel says that it is one (keyctl_describe).
   template <KeyType Other>
   [[nodiscard]] Result<KeyRef<Other>> as() const noexcept {
-    auto info = this->describe();
+    const auto info = this->describe();
     if (!info) return unexpected(info.error());
     if (info->type() != detail::view_of(Other::name)) {
       return unexpected(Error::usage("KeyRef::as", "the key is of another type")

@@ -47,8 +47,10 @@ class KeyList {
 
   [[nodiscard]] std::size_t size() const noexcept { return serials_.size() / sizeof(key_serial_t); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  [[nodiscard]] Iterator begin() const noexcept { return Iterator{serials_.begin()}; }
-  [[nodiscard]] Iterator end() const noexcept { return Iterator{serials_.begin() + size() * sizeof(key_serial_t)}; }
+  [[nodiscard]] Iterator begin() const noexcept GSSKEY_LIFETIMEBOUND { return Iterator{serials_.begin()}; }
+  [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
+    return Iterator{serials_.begin() + size() * sizeof(key_serial_t)};
+  }
   [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
     return *Iterator{serials_.begin() + index * sizeof(key_serial_t)};
   }

@@ -47,7 +47,7 @@ class Description {
       { text.c_str() } -> std::same_as<const char*>;
       { text.size() } -> std::convertible_to<std::size_t>;
     }
-  Description(const S& text) noexcept
+  Description(const S& text GSSKEY_LIFETIMEBOUND) noexcept
       : text_{std::memchr(text.c_str(), 0, text.size()) == nullptr && Shape::is_valid({text.c_str(), text.size()})
                   ? text.c_str()
                   : nullptr} {}

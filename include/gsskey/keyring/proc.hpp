@@ -83,7 +83,7 @@ class ProcKeys {
     while (take_key(in, entry)) visit(static_cast<const ProcKey&>(entry));
   }
   /// The line of one key.
-  [[nodiscard]] Result<ProcKey> find(const KeyHandle auto& key) const noexcept {
+  [[nodiscard]] Result<ProcKey> find(const KeyHandle auto& key) const noexcept GSSKEY_LIFETIMEBOUND {
     detail::TextReader in{text_.text()};
     ProcKey entry;
     while (take_key(in, entry)) {

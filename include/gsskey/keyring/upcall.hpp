@@ -64,10 +64,10 @@ class KeyRequest {
   [[nodiscard]] KeyringRef process_ring() const noexcept { return rings_[1]; }
   [[nodiscard]] KeyringRef session_ring() const noexcept { return rings_[2]; }
   /// Any bytes but NUL: the requester chose them.
-  [[nodiscard]] std::string_view description() const noexcept { return info_.description(); }
-  [[nodiscard]] std::string_view type() const noexcept { return info_.type(); }
+  [[nodiscard]] std::string_view description() const noexcept GSSKEY_LIFETIMEBOUND { return info_.description(); }
+  [[nodiscard]] std::string_view type() const noexcept GSSKEY_LIFETIMEBOUND { return info_.type(); }
   /// What the requester said; the requester chose this too.
-  [[nodiscard]] std::string_view callout_info() const noexcept { return callout_info_.text(); }
+  [[nodiscard]] std::string_view callout_info() const noexcept GSSKEY_LIFETIMEBOUND { return callout_info_.text(); }
 
   /// The thread that asked, by its number in the initial process id name space, as /proc/keys tells it of the
   /// authorisation key; in a chain of upcalls the first one. For logs and no decisions: it may be gone, and another

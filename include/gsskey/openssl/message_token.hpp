@@ -37,13 +37,13 @@ class MessageToken {
   }
   ~MessageToken() = default;
 
-  [[nodiscard]] unsigned char* data() noexcept { return bytes_.get(); }
-  [[nodiscard]] const unsigned char* data() const noexcept { return bytes_.get(); }
+  [[nodiscard]] unsigned char* data() noexcept GSSKEY_LIFETIMEBOUND { return bytes_.get(); }
+  [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept { return data() + size_; }
-  [[nodiscard]] std::string_view text() const noexcept { return ByteView{*this}.text(); }
+  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
+  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + size_; }
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
   /// The first `size` bytes, as a secret; the others are wiped now.
   [[nodiscard]] SecretBytes to_secret(std::size_t size) && noexcept {
@@ -70,10 +70,10 @@ class MessageMic {
 
   explicit MessageMic(std::size_t size) noexcept : size_{size} {}
 
-  [[nodiscard]] unsigned char* data() noexcept { return bytes_; }
-  [[nodiscard]] const unsigned char* data() const noexcept { return bytes_; }
+  [[nodiscard]] unsigned char* data() noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
+  [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] std::string_view text() const noexcept { return ByteView{*this}.text(); }
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
  private:
   unsigned char bytes_[max_size];

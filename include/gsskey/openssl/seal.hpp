@@ -234,11 +234,11 @@ class SealKey {
     return key;
   }
 
-  [[nodiscard]] const SealKeyId& id() const noexcept { return id_; }
+  [[nodiscard]] const SealKeyId& id() const noexcept GSSKEY_LIFETIMEBOUND { return id_; }
   /// To be kept where only those can read it who may open the seals. Empty after a move.
-  [[nodiscard]] const SecretBytes& bytes() const noexcept { return bytes_; }
+  [[nodiscard]] const SecretBytes& bytes() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
   /// AES-256-GCM, for seal() and open_seal(): to look it up takes longer than to seal.
-  [[nodiscard]] const EVP_CIPHER* cipher() const noexcept { return cipher_.get(); }
+  [[nodiscard]] const EVP_CIPHER* cipher() const noexcept GSSKEY_LIFETIMEBOUND { return cipher_.get(); }
 
  private:
   SealKey() noexcept = default;

@@ -294,7 +294,8 @@ template <Mechanism M>
 class HttpAcceptor {
  public:
   /// `credential` is borrowed: of service HTTP, or of several.
-  explicit HttpAcceptor(CredentialRef<M, Accept> credential, HttpAcceptorOptions<M> options = {}) noexcept
+  explicit HttpAcceptor(CredentialRef<M, Accept> credential GSSKEY_LIFETIMEBOUND,
+                        HttpAcceptorOptions<M> options = {}) noexcept
       : credential_{credential}, options_{options} {}
 
   /// What the next request's Authorization header means; empty if it has none. May block as Acceptor::step() does.

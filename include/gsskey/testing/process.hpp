@@ -116,7 +116,7 @@ class TempFolder {
   }
 
   /// Absolute if TMPDIR is; empty when moved from.
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept GSSKEY_LIFETIMEBOUND { return path_; }
   /// Gives ownership up.
   [[nodiscard]] std::string release() noexcept { return std::exchange(path_, {}); }
 

@@ -64,10 +64,10 @@ class TestRealm {
     return *this;
   }
 
-  [[nodiscard]] const std::string& realm() const noexcept { return options_.realm; }
+  [[nodiscard]] const std::string& realm() const noexcept GSSKEY_LIFETIMEBOUND { return options_.realm; }
   /// The KDC's, TCP and UDP.
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
-  [[nodiscard]] const std::string& folder() const noexcept { return folder_.path(); }
+  [[nodiscard]] const std::string& folder() const noexcept GSSKEY_LIFETIMEBOUND { return folder_.path(); }
   [[nodiscard]] std::string krb5_conf() const { return folder() + "/krb5.conf"; }
   /// The keys of all services of the options. There is no such file without a service.
   [[nodiscard]] std::string keytab() const { return folder() + "/keytab"; }

@@ -4,6 +4,7 @@
 
 #include <concepts>
 #include <string_view>
+#include <utility>
 
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/advice.hpp>
@@ -16,16 +17,16 @@
 
 namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
-/// An error to be printed with what to do about it, where that is known: log("{}", advised(error)). It refers to the
-/// error, which must be there still when it is printed.
+/// An error to be printed with what to do about it, where that is known: log("{}", advised(error)). It has a
+/// copy of the error, which costs no more than a count, so it may be kept.
 class AdvisedError {
  public:
-  AdvisedError(const Error& error, std::string_view what) noexcept : error_{error}, advice_{what} {}
-  [[nodiscard]] const Error& error() const noexcept { return error_; }
+  AdvisedError(Error error, std::string_view what) noexcept : error_{std::move(error)}, advice_{what} {}
+  [[nodiscard]] const Error& error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
   [[nodiscard]] std::string_view advice() const noexcept { return advice_; }
 
  private:
-  const Error& error_;
+  Error error_;
   std::string_view advice_;
 };
 [[nodiscard]] inline AdvisedError advised(const Error& error) noexcept { return {error, advice(error)}; }
