@@ -197,19 +197,31 @@ TEST_CASE("why a key cannot be had") {
   }
 }
 
+namespace {
+
+/// From here on `call` fails with `error`; with an operation of keyctl, that one. False where there are no filters.
+bool refuse(long call, int error, int operation = -1) {
+  ::sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(call), 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, args[0])),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<std::uint32_t>(operation), 0,
+               static_cast<std::uint8_t>(operation < 0 ? 0 : 1)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const ::sock_fprog filter{6, program};
+  return ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0;
+}
+
+}  // namespace
+
 TEST_CASE("a filter of system calls") {
   for (const int error : {EPERM, ENOSYS, EOPNOTSUPP}) {
     CAPTURE(error);
     const int status = in_child([&] {
-      ::sock_filter program[] = {
-          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(::seccomp_data, nr)),
-          BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 0, 1),
-          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
-          BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-      };
-      const ::sock_fprog filter{4, program};
-      if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) {
-        return 77;
+      for (const long call : {SYS_keyctl, SYS_add_key, SYS_request_key}) {
+        if (!refuse(call, error)) return 77;
       }
       if (diagnose() != Findings{Finding::calls_are_filtered}) return 1;
       const auto capabilities = keyring_capabilities();  // libkeyutils makes "none" of EOPNOTSUPP
@@ -218,6 +230,42 @@ TEST_CASE("a filter of system calls") {
     });
     if (status == 77) return support::skip("this machine allows no seccomp filters");
     CHECK(status == 0);
+  }
+}
+
+TEST_CASE("a container in which the key service is half allowed") {
+  const support::Session session;
+  const auto key = must(session->create(User{"gsskey:half"}, "secret"));
+  const auto found = diagnose();
+  const auto found_of_key = diagnose(key);
+  CHECK_FALSE(found.contains(Finding::some_calls_are_filtered));
+  const struct {
+    long call;
+    int operation;
+    bool tells_of_key;
+  } table[] = {
+      {SYS_add_key, -1, true},
+      {SYS_request_key, -1, true},
+      {SYS_keyctl, KEYCTL_UPDATE, true},
+      {SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, true},
+      {SYS_keyctl, KEYCTL_DESCRIBE, false},
+      {SYS_keyctl, -1, false},  // add_key and request_key alone
+  };
+  for (const auto& row : table) {
+    for (const int error : {EPERM, ENOSYS}) {
+      CAPTURE(row.call, row.operation, error);
+      const int status = in_child([&] {
+        if (!refuse(row.call, error, row.operation)) return 77;
+        const auto seen = diagnose();
+        if (!seen.contains(Finding::some_calls_are_filtered) || seen.contains(Finding::calls_are_filtered)) return 1;
+        if (row.tells_of_key && seen != (found | Finding::some_calls_are_filtered)) return 2;
+        const auto seen_of_key = diagnose(key);
+        if (row.tells_of_key && seen_of_key != (found_of_key | Finding::some_calls_are_filtered)) return 3;
+        return seen_of_key.contains(Finding::key_is_gone) ? 4 : 0;
+      });
+      if (status == 77) return support::skip("this machine allows no seccomp filters");
+      CHECK(status == 0);
+    }
   }
 }
 
@@ -249,7 +297,7 @@ TEST_CASE("no /sbin/request-key, and a full quota") {
 
 TEST_CASE("every finding has its own explanation") {
   std::vector<std::string> texts;
-  for (unsigned bit = 0; bit <= 14; ++bit) texts.emplace_back(explanation(static_cast<Finding>(1U << bit)));
+  for (unsigned bit = 0; bit <= 15; ++bit) texts.emplace_back(explanation(static_cast<Finding>(1U << bit)));
   for (std::size_t one = 0; one < texts.size(); ++one)
     for (std::size_t other = 0; other < one; ++other) CHECK(texts[one] != texts[other]);
   CHECK(texts.back() == "an unknown finding");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <gsskey/core/detail/text_reader.hpp>
+#include <gsskey/keyring/detail/filtered.hpp>
 #include <gsskey/keyring/possession.hpp>
 #include <gsskey/keyring/proc.hpp>
 
@@ -24,6 +25,7 @@ enum class Finding : std::uint32_t {
   quota_is_full = 1 << 11,
   session_is_another_users = 1 << 12,
   key_is_negative = 1 << 13,
+  some_calls_are_filtered = 1 << 14,
 };
 using Findings = FlagSet<Finding>;
 
@@ -65,6 +67,10 @@ using Findings = FlagSet<Finding>;
     case Finding::key_is_negative:
       return "the key is a negative one: a handler refused it, or none answered, and that is remembered until its "
              "timeout";
+    case Finding::some_calls_are_filtered:
+      return "some calls of the key service are refused and others are not: by a seccomp filter that knows half of "
+             "them, "
+             "as of containers that refuse keyctl(2) and allow add_key(2). Allow all three, or none";
   }
   return "an unknown finding";
 }
@@ -72,13 +78,14 @@ using Findings = FlagSet<Finding>;
 /// What speaks against keys for the calling thread, as things are now.
 [[nodiscard]] inline Findings diagnose() noexcept {
   Findings found;
+  const auto filtered = keyring_detail::filtered_calls();
+  if (filtered == keyring_detail::Filtered::everything) return Finding::calls_are_filtered;
+  if (filtered == keyring_detail::Filtered::some) found = found | Finding::some_calls_are_filtered;
   const auto session = Keyring::session();
   const auto user_session = Keyring::user_session();
   const auto user = Keyring::user();
   if (!session) {
-    const auto number = static_cast<int>(session.error().minor_status());
-    if (number == EPERM || number == ENOSYS || number == EOPNOTSUPP) return Finding::calls_are_filtered;
-    if (number == EKEYREVOKED) found = found | Finding::session_is_revoked;
+    if (session.error().minor_status() == EKEYREVOKED) found = found | Finding::session_is_revoked;
   } else {
     if (user_session && *session == *user_session) found = found | Finding::session_is_the_default;
     const auto info = session->describe();
@@ -116,6 +123,10 @@ using Findings = FlagSet<Finding>;
       case EACCES:
         found = found | Finding::key_is_not_viewable;
         break;
+      case EPERM:  // the filter's
+      case ENOSYS:
+      case EOPNOTSUPP:
+        return found;
       default:
         return found | Finding::key_is_gone;
     }

@@ -49,7 +49,8 @@ struct KeyEvent {
 };
 
 /// A queue of events. Owns its descriptor, which polls readable when next() would not block; but the kernel wakes
-/// nobody for events_lost, which comes before the next event. One reader at a time.
+/// nobody for events_lost, which comes before the next event. One reader at a time. fork(): the child has the same
+/// queue, and what one of the two reads the other does not; the end of either closes its own copy. exec closes it.
 class KeyWatch {
  public:
   KeyWatch() noexcept = default;

@@ -25,10 +25,10 @@ namespace gsskey::inline GSSKEY_ABI {
 
 /// A realm: configuration, database, keytab and KDC in one folder of mode 0700, on loopback only. The destructor ends
 /// the KDC and removes the folder; should this process die without it, by SIGKILL say, a watcher does both. In a forked
-/// child the object can be used, and its destructor does nothing. Threads may share the const members. Needs kinit of
-/// MIT Kerberos, the programs of its KDC (krb5kdc, kdb5_util, kadmin.local from $PATH or the sbin folders; Kdc::heimdal
-/// says where Heimdal's are), and SIGCHLD not ignored; clients of any implementation may use it (krb5.conf serves
-/// Heimdal too).
+/// child the object can be used, and its destructor does nothing; after exec the realm lasts as long as the new
+/// program. Threads may share the const members. Needs kinit of MIT Kerberos, the programs of its KDC (krb5kdc,
+/// kdb5_util, kadmin.local from $PATH or the sbin folders; Kdc::heimdal says where Heimdal's are), and SIGCHLD not
+/// ignored; clients of any implementation may use it (krb5.conf serves Heimdal too).
 ///
 /// A failing program is an Error of Domain::system: ENOENT with the Debian package's name if it is not installed, EIO
 /// with the program's own words if it refused. A moved-from realm may be destroyed or assigned to; calls that return a
