@@ -17,6 +17,9 @@ TEST_CASE("commands of encrypted keys") {
   CHECK(must(EncryptedPayload::generate({Kind::user, "k"}, 4294967295, EncryptedFormat::enc32)).text() ==
         "new enc32 user:k 4294967295");
   CHECK(must(EncryptedPayload::load("default user:kmk 32 00ff")).text() == "load default user:kmk 32 00ff");
+  CHECK(must(EncryptedPayload::load(std::string(32762, '0'))).size() == 32767);
+  CHECK(EncryptedPayload::load(std::string(32763, '0')).error().domain() == Domain::usage);
+  CHECK(EncryptedPayload::load({"x", static_cast<std::size_t>(-1)}).error().domain() == Domain::usage);
   CHECK(must(EncryptedUpdate::seal_with({Kind::user, "other"})).text() == "update user:other");
   CHECK(must(EncryptedUpdate::seal_with({Kind::trusted, "other"})).text() == "update trusted:other");
 }

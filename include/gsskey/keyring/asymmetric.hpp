@@ -28,6 +28,13 @@ struct PublicKeyInfo {
 
 namespace keyring_detail {
 
+/// What PublicKeyInfo can tell of a size: 16 bits. libkeyutils hands sizes on in 32: of 2^32 + 32 bytes the kernel
+/// would sign or verify the first 32, with success.
+inline constexpr std::size_t largest_public_key_data = 65535;
+[[nodiscard]] inline Error too_much_for_a_public_key(const char* operation) noexcept {
+  return Error::usage(operation, "more than 65535 bytes: no key takes as many");
+}
+
 /// What a call wrote, which may be less than there was room for.
 [[nodiscard]] inline Result<SecretBytes> cut_to(long written, Result<SecretBytes> bytes) noexcept {
   if (static_cast<std::size_t>(written) < bytes->size()) {
@@ -40,7 +47,8 @@ namespace keyring_detail {
 
 /// A key and how it is used. `encoding` ("pkcs1", "raw") and, for signatures, `hash` ("sha256", the hash that the
 /// digest was made with) are words; what the kernel knows depends on it: ENOPKG, EINVAL. All calls need the right to
-/// search. Errors: keyring, with errno; usage, for words that are none.
+/// search. Errors: keyring, with errno; usage, for words that are none, and for data or a signature of more than 65,535
+/// bytes.
 class PublicKey {
  public:
   [[nodiscard]] static Result<PublicKey> of(KeyRef<key_type::Asymmetric> key, std::string_view encoding,
@@ -81,6 +89,10 @@ class PublicKey {
   /// to a wrong hash or length, so these are policy too. Other errors: keyring.
   [[nodiscard]] Result<void> verify(ByteView digest, ByteView signature) const noexcept {
     constexpr const char* operation = "keyctl_pkey_verify";
+    if (digest.size() > keyring_detail::largest_public_key_data ||
+        signature.size() > keyring_detail::largest_public_key_data) {
+      return unexpected(keyring_detail::too_much_for_a_public_key(operation));
+    }
     if (keyctl_pkey_verify(key_, info_, digest.data(), digest.size(), signature.data(), signature.size()) >= 0) {
       return {};
     }
@@ -97,6 +109,9 @@ class PublicKey {
   // The buffer has exactly the size that the query says: the kernel refuses a larger one and writes past a smaller one.
   [[nodiscard]] Result<SecretBytes> into(std::size_t PublicKeyInfo::* size, const char* operation, Call call,
                                          ByteView input) const noexcept {
+    if (input.size() > keyring_detail::largest_public_key_data) {
+      return unexpected(keyring_detail::too_much_for_a_public_key(operation));
+    }
     auto info = query();
     if (!info) return unexpected(info.error());
     auto output = SecretBytes::with_size((*info).*size);
@@ -136,13 +151,16 @@ template <KeyType T>
   return keyring_detail::cut_to(written, std::move(result));
 }
 /// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
-/// most 64.
+/// most 64 (usage; libkeyutils hands its size on in 32 bits, and the key would be derived from its first bytes only).
 template <KeyType T>
 [[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
                                                  Description<NonEmptyText> hash, ByteView other_info,
                                                  std::size_t size) noexcept {
   constexpr const char* operation = "keyctl_dh_compute_kdf";
   if (hash.c_str() == nullptr) return unexpected(Error::usage(operation, "a hash is named by a text without NUL"));
+  if (other_info.size() > 64 || size > 1024) {
+    return unexpected(Error::usage(operation, "other_info has at most 64 bytes, and what is derived 1024"));
+  }
   auto derived = SecretBytes::with_size(size);
   if (!derived) return derived;
   const long written =

@@ -21,9 +21,21 @@ namespace keyring_detail {
   return !text.empty();
 }
 
-/// `parts` one after the other.
+/// The payload of an encrypted or trusted key.
+inline constexpr std::size_t largest_command = 32767;
+
+/// `parts` one after the other. Errors: usage, if that is more than a payload; system (ENOMEM).
 template <class... Parts>
 [[nodiscard]] Result<SecretBytes> join(Parts... parts) noexcept {
+  std::size_t left = largest_command;
+  const auto takes = [&left](std::size_t size) {
+    if (size > left) return false;
+    left -= size;
+    return true;
+  };
+  if (!(takes(parts.size()) && ...)) {
+    return unexpected(Error::usage("add_key", "the payload is larger than a key of this type can be"));
+  }
   auto joined = SecretBytes::with_size((std::size_t{0} + ... + parts.size()));
   if (!joined) return joined;
   char* out = reinterpret_cast<char*>(joined->data());
@@ -193,7 +205,7 @@ namespace key_type {
 /// A random key that user space sees only encrypted under a master key: read() gives the blob for load().
 struct Encrypted {
   static constexpr const char* name = "encrypted";
-  static constexpr std::size_t max_payload = 32767;
+  static constexpr std::size_t max_payload = keyring_detail::largest_command;
   static constexpr bool can_read = true, can_update = true;
   using Payload = EncryptedPayload;
   using Update = EncryptedUpdate;
@@ -203,7 +215,7 @@ struct Encrypted {
 /// A random key sealed by hardware. ENODEV where the kernel or the machine has none.
 struct Trusted {
   static constexpr const char* name = "trusted";
-  static constexpr std::size_t max_payload = 32767;
+  static constexpr std::size_t max_payload = keyring_detail::largest_command;
   static constexpr bool can_read = true, can_update = true;
   using Payload = TrustedPayload;
   using Update = TrustedPayload;
