@@ -1,6 +1,5 @@
-// gsskey/gss/token_framing: what is said of the tokens of real handshakes, of every prefix of them, and of every
-// alteration of one byte.
-// SPDX-License-Identifier: MIT
+// gsskey/gss/token_framing, and negotiation's reader: what is said of the tokens of real handshakes, of every prefix of
+// them, and of every alteration of one byte. SPDX-License-Identifier: MIT
 #include <gsskey/gss/token_framing.hpp>
 
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <vector>
 
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/negotiation.hpp>
 
 #include "support/catch.hpp"
 #include "support/environment.hpp"
@@ -35,6 +35,7 @@ struct Answers {
   bool iakerb_request = false;
   bool reply_of_krb5 = false, reply_of_iakerb = false, reply_of_ntlm = false;
   bool reply_of_any = false, reply_in_dce_style = false;
+  bool negotiation_init = false, negotiation_response = false, negotiation_mic = false;
 
   friend bool operator==(const Answers&, const Answers&) = default;
 };
@@ -53,11 +54,16 @@ std::ostream& operator<<(std::ostream& out, const Answers& answers) {
   name(answers.reply_of_ntlm, "reply_of_ntlm");
   name(answers.reply_of_any, "reply_of_any");
   name(answers.reply_in_dce_style, "reply_in_dce_style");
+  name(answers.negotiation_init, "negotiation_init");
+  name(answers.negotiation_response, "negotiation_response");
+  name(answers.negotiation_mic, "negotiation_mic");
   return out;
 }
 
 Answers answers_of(ByteView token) {
   using namespace gss_detail;
+  NegotiationToken negotiation;
+  const bool negotiates = read_negotiation_token(token, negotiation) == nullptr;
   return {.first_of_krb5 = is_initial_token_of(token, mech::Krb5::oid),
           .first_of_spnego = is_initial_token_of(token, mech::Spnego::oid),
           .first_of_iakerb = is_initial_token_of(token, mech::Iakerb::oid),
@@ -67,7 +73,10 @@ Answers answers_of(ByteView token) {
           .reply_of_iakerb = is_reply_of<mech::Iakerb>(token, false),
           .reply_of_ntlm = is_reply_of<mech::Ntlmssp>(token, false),
           .reply_of_any = is_reply_of<mech::Any>(token, false),
-          .reply_in_dce_style = is_reply_of<mech::Krb5>(token, true)};
+          .reply_in_dce_style = is_reply_of<mech::Krb5>(token, true),
+          .negotiation_init = negotiates && negotiation.is_init,
+          .negotiation_response = negotiates && !negotiation.is_init,
+          .negotiation_mic = negotiates && negotiation.has_mic};
 }
 
 /// The same by other means: elements found by writing every header that there could be and comparing.
@@ -91,17 +100,59 @@ std::size_t element(std::string_view bytes, std::string_view& content) {
   }
   return 0;
 }
+bool fills(std::string_view bytes, char tag, std::string_view& content) {
+  return !bytes.empty() && bytes[0] == tag && element(bytes, content) == bytes.size();
+}
 std::string_view whole(std::string_view bytes, char tag) {
   std::string_view content;
-  return !bytes.empty() && bytes[0] == tag && element(bytes, content) == bytes.size() ? content : std::string_view{};
+  return fills(bytes, tag, content) ? content : std::string_view{};
 }
 std::string_view body(std::string_view bytes, const Oid& mechanism) {
   const std::string_view framed = whole(bytes, '\x60');
   const std::string oid = header('\x06', mechanism.size()) + std::string{ByteView{mechanism}.text()};
   return framed.starts_with(oid) ? framed.substr(oid.size()) : std::string_view{};
 }
+bool are_oids(std::string_view list) {
+  std::string_view content;
+  bool are = !list.empty();
+  while (are && !list.empty()) {
+    const std::size_t size = element(list, content);
+    are = size != 0 && list[0] == '\x06' && !content.empty();
+    list.remove_prefix(size);
+  }
+  return are;
+}
+/// RFC 4178 section 4.2: fields in the order of their tags, each once and of its type.
+bool negotiates(std::string_view bytes, bool& is_init, bool& has_mic) {
+  std::string_view fields, field, content, token, mic;
+  is_init = fills(body(bytes, mech::Spnego::oid), '\xa0', fields);
+  if ((!is_init && !fills(bytes, '\xa1', fields)) || !fills(fields, '\x30', fields)) return false;
+  std::string tags;
+  while (!fields.empty()) {
+    const std::size_t size = element(fields, field);
+    if (size == 0 || (!tags.empty() && tags.back() >= fields[0])) return false;
+    tags += fields[0];
+    fields.remove_prefix(size);
+    bool is_right = false;
+    if (tags.back() == '\xa0' && is_init) is_right = fills(field, '\x30', content) && are_oids(content);
+    if (tags.back() == '\xa0' && !is_init) {
+      is_right = fills(field, '\x0a', content) && content.size() == 1 && content[0] >= 0 && content[0] <= 3;
+    }
+    if (tags.back() == '\xa1') {
+      is_right = fills(field, is_init ? '\x03' : '\x06', content) && (is_init || !content.empty());
+    }
+    if (tags.back() == '\xa2') is_right = fills(field, '\x04', token);
+    if (tags.back() == '\xa3') is_right = fills(field, '\x04', mic);
+    if (!is_right) return false;
+  }
+  has_mic = tags.ends_with('\xa3');
+  return (!is_init || tags.starts_with('\xa0')) && !(tags.ends_with("\xa2\xa3") && token == mic);
+}
 Answers answers(std::string_view token) {
   using namespace std::literals;
+  bool is_init = false;
+  bool has_mic = false;
+  const bool negotiating = negotiates(token, is_init, has_mic);
   const std::string_view krb5 = body(token, mech::Krb5::oid);
   const bool reply = krb5.size() > 2 && (krb5.starts_with("\x02\x00"sv) || krb5.starts_with("\x03\x00"sv));
   const bool is_ntlm = token.starts_with("NTLMSSP\0"sv);
@@ -114,7 +165,10 @@ Answers answers(std::string_view token) {
           .reply_of_iakerb = !body(token, mech::Iakerb::oid).empty(),
           .reply_of_ntlm = is_ntlm,
           .reply_of_any = is_ntlm || reply,
-          .reply_in_dce_style = !whole(token, '\x6f').empty()};
+          .reply_in_dce_style = !whole(token, '\x6f').empty(),
+          .negotiation_init = negotiating && is_init,
+          .negotiation_response = negotiating && !is_init,
+          .negotiation_mic = negotiating && has_mic};
 }
 
 }  // namespace model
@@ -195,8 +249,9 @@ std::vector<Bytes> tokens_of(Initiator<M> initiator, Acceptor<N> acceptor,
 
 constexpr Answers first_of_krb5{.first_of_krb5 = true};
 constexpr Answers reply_of_krb5{.first_of_krb5 = true, .reply_of_krb5 = true, .reply_of_any = true};
-constexpr Answers first_of_spnego{.first_of_spnego = true};
-constexpr Answers later_of_spnego{};  // gss/negotiation.hpp reads it
+constexpr Answers first_of_spnego{.first_of_spnego = true, .negotiation_init = true};
+constexpr Answers later_of_spnego{.negotiation_response = true};
+constexpr Answers signed_of_spnego{.negotiation_response = true, .negotiation_mic = true};
 
 }  // namespace
 
@@ -250,6 +305,29 @@ TEST_CASE("SPNEGO") {
   REQUIRE(tokens.size() == 2);
   is(tokens[0], first_of_spnego);
   is(tokens[1], later_of_spnego);
+}
+
+TEST_CASE("a signature is a field of its own, wherever the bytes of one may be") {
+  const auto der = [](char tag, const std::string& content) { return model::header(tag, content.size()) + content; };
+  const auto response = [&der](const std::string& fields) { return der('\xa1', der('\x30', fields)); };
+  const std::string mic = der('\xa3', der('\x04', std::string(28, '\4')));
+  const std::string state = der('\xa0', der('\x0a', "\1"));
+  const std::string mechanism = der('\xa1', der('\x06', std::string{ByteView{mech::Krb5::oid}.text()}));
+  for (const std::string& token : {mic, std::string(200, 't'), mic + std::string(100, '\xa3')}) {
+    const std::string fields = state + mechanism + der('\xa2', der('\x04', token));
+    is(response(fields), later_of_spnego);
+    is(response(fields + mic), signed_of_spnego);
+  }
+  is(response({}), later_of_spnego);
+  is(response(mic), signed_of_spnego);
+  is(response(der('\xa2', der('\x04', std::string(28, '\4'))) + mic), {});  // a copy of the token
+  is(response(mic + mic), {});
+  is(response(mic + state), {});
+  is(response(der('\xa2', mic)), {});
+  CHECK(answers_of(response(mic) + mic) == Answers{});
+  is(der('\xa1', mic), {});
+  is(der('\xa0', der('\x30', mic)), {});
+  agrees(response(der('\xa2', der('\x04', std::string(70000, 't'))) + mic));
 }
 
 TEST_CASE("of bytes at random that begin like a token, too, both answer alike") {
@@ -313,7 +391,7 @@ TEST_CASE("NTLM, raw, and negotiated with a signature of both ends") {
   REQUIRE(tokens.size() == 4);
   is(tokens[0], first_of_spnego);
   is(tokens[1], later_of_spnego);
-  is(tokens[2], later_of_spnego);
-  is(tokens[3], later_of_spnego);
+  is(tokens[2], signed_of_spnego);
+  is(tokens[3], signed_of_spnego);
 }
 #endif
