@@ -1,5 +1,6 @@
-// gsskey/gss/token_framing, and negotiation's reader: what is said of the tokens of real handshakes, of every prefix of
-// them, and of every alteration of one byte. SPDX-License-Identifier: MIT
+// gsskey/gss/token_framing, and the reader of gss/negotiation: what is said of the tokens of real handshakes, of every
+// prefix of them, and of every alteration of one byte.
+// SPDX-License-Identifier: MIT
 #include <gsskey/gss/token_framing.hpp>
 
 #include <unistd.h>
