@@ -43,7 +43,9 @@ class BufferSet {
   [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
+  /// Empty past the end.
   [[nodiscard]] ByteView operator[](std::size_t index) const noexcept GSSKEY_LIFETIMEBOUND {
+    if (index >= size()) return {};
     const gss_buffer_desc& element = set_.get()->elements[index];
     return {element.value, element.length};
   }

@@ -103,16 +103,16 @@ class LucidContext {
   [[nodiscard]] gss_detail::gss_krb5_lucid_context_v1_t* release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
-  [[nodiscard]] bool is_initiator() const noexcept { return handle_.get()->initiate != 0; }
+  [[nodiscard]] bool is_initiator() const noexcept { return handle_ && handle_.get()->initiate != 0; }
   /// When the ticket ends, in seconds since 1970.
-  [[nodiscard]] std::uint32_t end_time() const noexcept { return handle_.get()->endtime; }
+  [[nodiscard]] std::uint32_t end_time() const noexcept { return handle_ ? handle_.get()->endtime : 0; }
   /// Of the next message that this end sends.
-  [[nodiscard]] std::uint64_t send_sequence() const noexcept { return handle_.get()->send_seq; }
+  [[nodiscard]] std::uint64_t send_sequence() const noexcept { return handle_ ? handle_.get()->send_seq : 0; }
   /// Of the first message that the peer sent, ever: messages that were received do not move it, neither with MIT krb5
   /// nor Heimdal.
-  [[nodiscard]] std::uint64_t first_received_sequence() const noexcept { return handle_.get()->recv_seq; }
+  [[nodiscard]] std::uint64_t first_received_sequence() const noexcept { return handle_ ? handle_.get()->recv_seq : 0; }
   [[nodiscard]] KerberosMessages messages() const noexcept {
-    return static_cast<KerberosMessages>(handle_.get()->protocol);
+    return static_cast<KerberosMessages>(handle_ ? handle_.get()->protocol : 0);
   }
 
   /// The one that messages are protected with: the acceptor's subkey where there is one (RFC 4121 section 2).
@@ -121,6 +121,7 @@ class LucidContext {
   }
   /// The initiator's subkey or the ticket's session key; Heimdal 7.8 gives the acceptor's subkey where there is one.
   [[nodiscard]] LucidKey context_key() const noexcept GSSKEY_LIFETIMEBOUND {
+    if (!handle_) return {};
     return view(is_rfc4121() ? handle_.get()->cfx_kd.ctx_key : handle_.get()->rfc1964_kd.ctx_key);
   }
   /// The AcceptorSubkey flag of RFC 4121 section 4.2.2; never with rfc1964.
@@ -132,8 +133,8 @@ class LucidContext {
     return has_acceptor_subkey() ? view(handle_.get()->cfx_kd.acceptor_subkey) : LucidKey{};
   }
   /// SGN_ALG and SEAL_ALG of RFC 1964 section 1.2, the first octet first in the lower bits; for rfc1964 only.
-  [[nodiscard]] std::uint32_t signature_algorithm() const noexcept { return handle_.get()->rfc1964_kd.sign_alg; }
-  [[nodiscard]] std::uint32_t sealing_algorithm() const noexcept { return handle_.get()->rfc1964_kd.seal_alg; }
+  [[nodiscard]] std::uint32_t signature_algorithm() const noexcept { return handle_ ? handle_.get()->rfc1964_kd.sign_alg : 0; }
+  [[nodiscard]] std::uint32_t sealing_algorithm() const noexcept { return handle_ ? handle_.get()->rfc1964_kd.seal_alg : 0; }
 
  private:
   LucidContext() noexcept = default;

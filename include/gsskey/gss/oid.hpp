@@ -223,7 +223,10 @@ class OidSet {
   [[nodiscard]] gss_OID_set* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
-  [[nodiscard]] Oid operator[](std::size_t index) const noexcept { return Oid::copy_of(&set_.get()->elements[index]); }
+  /// Empty past the end.
+  [[nodiscard]] Oid operator[](std::size_t index) const noexcept {
+    return index < size() ? Oid::copy_of(&set_.get()->elements[index]) : Oid{};
+  }
   [[nodiscard]] bool contains(const Oid& oid) const noexcept {
     for (std::size_t i = 0; i < size(); ++i) {
       if ((*this)[i] == oid) return true;

@@ -190,12 +190,12 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
 /// offload_to(pool) or Inline{}. A cancellation of the token's slot ends it with ECANCELED (transport).
 template <SteppedHandshake H, class Stream, class Offload, class Token>
 auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
-  auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions limits) {
+  auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions caps) {
     const auto slot = asio::get_associated_cancellation_slot(handler);
     const auto executor = borrowed->get_executor();
     asio::co_spawn(
         executor,
-        gss_detail::handshake_for_handler(std::move(owned), borrowed, std::move(elsewhere), limits, std::move(handler)),
+        gss_detail::handshake_for_handler(std::move(owned), borrowed, std::move(elsewhere), caps, std::move(handler)),
         asio::bind_cancellation_slot(slot, asio::detached));
   };
   return asio::async_initiate<Token, void(Result<typename H::Context>)>(start, token, std::move(handshake), &stream,

@@ -6,15 +6,17 @@
 #include <exception>
 #include <optional>
 #include <semaphore>
+#include <type_traits>
 #include <utility>
 
-#include <gsskey/core/config.hpp>
+#include <gsskey/core/error.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
 
 /// A coroutine that starts when it is awaited and gives a T. Owns its frame: move-only; destroying it destroys what the
 /// coroutine holds, wherever it is suspended, if nobody else is about to resume it. It may await any awaitable. Resumes
-/// whoever waits for it on the thread where it ended. Exceptions pass through.
+/// whoever waits for it on the thread where it ended. Exceptions pass through. Who awaits one that was moved from gets
+/// Error::usage where T is a Result, and else std::terminate().
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -50,12 +52,19 @@ class [[nodiscard]] Task {
   }
 
   // What co_await calls; once per task.
-  [[nodiscard]] bool await_ready() const noexcept { return false; }
+  [[nodiscard]] bool await_ready() const noexcept { return !handle_; }
   [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiting) noexcept {
     handle_.promise().waiting_ = waiting;
     return handle_;
   }
   [[nodiscard]] T await_resume() {
+    if (!handle_) {  // moved from
+      if constexpr (std::is_constructible_v<T, unexpected<Error>>) {
+        return T{unexpected(Error::usage("Task", "the task is empty: moved from"))};
+      } else {
+        std::terminate();
+      }
+    }
     auto& promise = handle_.promise();
     if (promise.exception_) std::rethrow_exception(std::move(promise.exception_));
     return *std::move(promise.value_);
@@ -109,7 +118,7 @@ template <class T>
   // Only until the task has ended; its result is fetched by the thread that waits.
   struct Ended {
     Task<T>& task;
-    [[nodiscard]] bool await_ready() const noexcept { return false; }
+    [[nodiscard]] bool await_ready() const noexcept { return task.await_ready(); }
     [[nodiscard]] std::coroutine_handle<> await_suspend(std::coroutine_handle<> waiting) const noexcept {
       return task.await_suspend(waiting);
     }

@@ -76,7 +76,8 @@ class KeyInfo {
   /// Any bytes but NUL, which stands behind them.
   [[nodiscard]] std::string_view description() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view all = text_.text();
-    return all.substr(all.size() - (all.empty() ? 0 : 1) - description_size_, description_size_);
+    if (all.empty()) return {};  // moved from
+    return all.substr(all.size() - 1 - description_size_, description_size_);
   }
   [[nodiscard]] std::string_view description() & = delete;
 

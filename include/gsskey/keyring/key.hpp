@@ -284,6 +284,7 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
   }
   /// What ~Key does, with the Error that ~Key can only tell the hook. Nothing is owned afterwards.
   [[nodiscard]] Result<void> close() && noexcept {
+    if (!link_) return unexpected(Error::usage("Key::close", "the key is empty: moved from, or never set"));
     if (!is_ours()) return unexpected(Error::usage("Key::close", keyring_detail::is_the_parents));
     return keyring_detail::take_down(Policy, keyring_detail::free_link(link_.release()));
   }

@@ -51,8 +51,9 @@ class KeyList {
   [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
     return Iterator{serials_.begin() + size() * sizeof(key_serial_t)};
   }
+  /// Empty past the end.
   [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
-    return *Iterator{serials_.begin() + index * sizeof(key_serial_t)};
+    return index < size() ? *Iterator{serials_.begin() + index * sizeof(key_serial_t)} : AnyKeyRef{};
   }
   [[nodiscard]] bool contains(const KeyHandle auto& key) const noexcept {
     for (const AnyKeyRef member : *this) {

@@ -37,8 +37,9 @@ class Confounders {
     return made;
   }
 
-  /// Never gives the same twice. False if OpenSSL has no random numbers.
+  /// Never gives the same twice. False if OpenSSL has no random numbers, and after a move.
   [[nodiscard]] bool take(unsigned char* to) noexcept {
+    if (!page_) return false;
     Page& page = *page_.get();
     if (page.left == 0 && !draw()) return false;
     unsigned char* const block = page.blocks[--page.left];

@@ -73,16 +73,16 @@ class Hmac {
   }
 
   [[nodiscard]] bool start() noexcept {
-    return init_(state_.get().state, nullptr) == 1 && update(ByteView{pads_}.subview(0, block_size_));
+    return state_ && init_(state_.get().state, nullptr) == 1 && update(ByteView{pads_}.subview(0, block_size_));
   }
   [[nodiscard]] bool update(ByteView bytes) noexcept {
-    return update_(state_.get().state, bytes.data(), bytes.size()) == 1;
+    return state_ && update_(state_.get().state, bytes.data(), bytes.size()) == 1;
   }
   /// Writes as many octets as the digest has.
   [[nodiscard]] bool finish(unsigned char* out) noexcept {
     std::size_t size = 0;
     void* const state = state_.get().state;
-    return final_(state, out, &size, size_) == 1 && init_(state, nullptr) == 1 &&
+    return state != nullptr && final_(state, out, &size, size_) == 1 && init_(state, nullptr) == 1 &&
            update(ByteView{pads_}.subview(block_size_)) && update({out, size_}) &&
            final_(state, out, &size, size_) == 1;
   }

@@ -45,8 +45,9 @@ class MessageToken {
   [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + size_; }
   [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
-  /// The first `size` bytes, as a secret; the others are wiped now.
+  /// The first `size` bytes, or all there are, as a secret; the others are wiped now.
   [[nodiscard]] SecretBytes to_secret(std::size_t size) && noexcept {
+    if (size > size_) size = size_;
     if (size < size_) explicit_bzero(bytes_.get() + size, size_ - size);
     size_ = 0;
     return SecretBytes::adopt(bytes_.release(), size, [](void* data, std::size_t) noexcept { std::free(data); });

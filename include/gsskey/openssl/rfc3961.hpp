@@ -164,16 +164,16 @@ class Checksum {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
   [[nodiscard]] bool start() noexcept {
-    return hmac_ ? hmac_->start() : EVP_MAC_init(cmac_.get(), nullptr, 0, nullptr) == 1;
+    return hmac_ ? hmac_->start() : (cmac_ && EVP_MAC_init(cmac_.get(), nullptr, 0, nullptr) == 1);
   }
   [[nodiscard]] bool update(ByteView bytes) noexcept {
-    return hmac_ ? hmac_->update(bytes) : EVP_MAC_update(cmac_.get(), bytes.data(), bytes.size()) == 1;
+    return hmac_ ? hmac_->update(bytes) : (cmac_ && EVP_MAC_update(cmac_.get(), bytes.data(), bytes.size()) == 1);
   }
   /// Writes size() bytes.
   [[nodiscard]] bool finish(unsigned char* out) noexcept {
     unsigned char whole[EVP_MAX_MD_SIZE];
     std::size_t size = 0;
-    if (!(hmac_ ? hmac_->finish(whole) : EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) == 1)) return false;
+    if (!(hmac_ ? hmac_->finish(whole) : cmac_ && EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) == 1)) return false;
     std::memcpy(out, whole, size_);
     return true;
   }
@@ -227,7 +227,7 @@ class ChainedCipher {
   /// Whole blocks, in place or apart.
   [[nodiscard]] bool update(const unsigned char* in, std::size_t size, unsigned char* out) noexcept {
     int written = 0;
-    broken_ = EVP_CipherUpdate(context_.get(), out, &written, in, static_cast<int>(size)) != 1;
+    broken_ = !context_ || EVP_CipherUpdate(context_.get(), out, &written, in, static_cast<int>(size)) != 1;
     return !broken_;
   }
 
