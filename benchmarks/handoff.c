@@ -84,7 +84,8 @@ static void crypt_token(int encrypt, const unsigned char* key, const unsigned ch
 }
 
 /* What gsskey promises, with the same calls of the kernel, and nothing else: the context's end is not looked at, nor
- * which mechanism it is, or which build of which library made it; the seal has no header, the key always one name. */
+ * which mechanism it is, or which build of which library made it, or whose the ring is; the seal has no header, the key
+ * always one name. */
 static void both_sealed(gss_ctx_id_t* context, size_t turns) {
   static const char name[] = "gsskey-bench:0123456789abcdef";
   const key_serial_t session = (key_serial_t)done(keyctl_get_keyring_ID(KEY_SPEC_SESSION_KEYRING, 0), "session");
@@ -94,10 +95,14 @@ static void both_sealed(gss_ctx_id_t* context, size_t turns) {
     sealed(RAND_priv_bytes(key, sizeof key));
     sealed(RAND_bytes(nonce, sizeof nonce));
     const key_serial_t own = (key_serial_t)done(keyctl_get_keyring_ID(KEY_SPEC_THREAD_KEYRING, 1), "thread");
-    const key_serial_t made = (key_serial_t)done(add_key("user", name, key, sizeof key, own), "add_key");
+    const key_serial_t box = (key_serial_t)done(add_key("keyring", name, NULL, 0, own), "add_key");
+    done(keyctl_set_timeout(box, 30), "keyctl_set_timeout");
+    const key_serial_t made = (key_serial_t)done(add_key("user", name, key, sizeof key, box), "add_key");
     done(keyctl_set_timeout(made, 30), "keyctl_set_timeout");
-    done(keyctl_setperm(made, KEY_POS_VIEW | KEY_POS_READ | KEY_POS_SEARCH | KEY_POS_LINK), "keyctl_setperm");
-    done(keyctl_move(made, own, session, KEYCTL_MOVE_EXCL), "keyctl_move");
+    done(keyctl_setperm(made, KEY_POS_VIEW | KEY_POS_READ | KEY_POS_SEARCH), "keyctl_setperm");
+    done(keyctl_move(box, own, session, KEYCTL_MOVE_EXCL), "keyctl_move");
+    char description[128];
+    done(keyctl_describe(made, description, sizeof description), "keyctl_describe"); /* it is possessed here */
     gss_buffer_desc token = GSS_C_EMPTY_BUFFER;
     check(gss_export_sec_context(&minor, context, &token), "gss_export_sec_context");
     if (token.length > max_token) done(-1, "gss_export_sec_context");
@@ -106,9 +111,11 @@ static void both_sealed(gss_ctx_id_t* context, size_t turns) {
     release(&token);
     explicit_bzero(key, sizeof key);
 
-    const key_serial_t found = (key_serial_t)done(keyctl_search(session, "user", name, 0), "keyctl_search");
+    const key_serial_t place = (key_serial_t)done(keyctl_search(session, "keyring", name, 0), "keyctl_search");
+    const key_serial_t found = (key_serial_t)done(keyctl_search(place, "user", name, 0), "keyctl_search");
     done(keyctl_read(found, (char*)key, sizeof key), "keyctl_read");
-    done(keyctl_unlink(found, session), "keyctl_unlink");
+    done(keyctl_unlink(found, place), "keyctl_unlink");
+    done(keyctl_unlink(place, session), "keyctl_unlink");
     crypt_token(0, key, nonce, seal, size, opened, tag);
     gss_buffer_desc again = {size, opened};
     check(gss_import_sec_context(&minor, &again, context), "gss_import_sec_context");

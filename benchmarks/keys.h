@@ -14,12 +14,12 @@ struct key_way {
   const char* name;      /* six letters: arguments move the stack */
   void (*connect)(void); /* once, first: the user key "gsskey:bench" of 64 bytes in the session ring */
 
-  void (*read)(size_t turns);       /* the payload is wiped before its memory goes back */
-  void (*describe)(size_t turns);   /* and takes the answer apart */
+  void (*read)(size_t turns);     /* the payload is wiped before its memory goes back */
+  void (*describe)(size_t turns); /* and takes the answer apart */
   void (*search)(size_t turns);
   void (*update)(size_t turns);
   void (*request)(size_t turns);    /* request_key of a key that is there */
-  void (*add_unlink)(size_t turns); /* create or update, then unlink */
+  void (*add_unlink)(size_t turns); /* create or update, then unlink this key and no other of its name */
   void (*create)(size_t turns);     /* fails if it is there; with a timeout, set before anybody can find the key */
   void (*upcall)(size_t turns);     /* request_key of one that a handler makes, then unlink */
 };

@@ -102,10 +102,11 @@ inline constexpr const char* is_the_parents =
       if (keyctl_revoke(link.serial) < 0) revoke_error = errno;  // it is unlinked all the same
       break;
   }
-  auto unlinked = check_link("keyctl_unlink", link.ring, link.serial);
-  if (unlinked) unlinked = done("keyctl_unlink", link.serial, keyctl_unlink(link.serial, link.ring));
+  int error = link_error(link.ring, link.serial);
+  if (error == 0 && keyctl_unlink(link.serial, link.ring) < 0) error = errno;
   if (revoke_error != 0) return unexpected(Error::keyring("keyctl_revoke", revoke_error, link.serial));
-  return unlinked;
+  if (error != 0) return unexpected(Error::keyring("keyctl_unlink", error, link.serial));
+  return {};
 }
 
 /// Gone already, which is what a destructor wants.

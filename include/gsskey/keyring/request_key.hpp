@@ -15,7 +15,7 @@ template <KeyType T>
                                         key_serial_t into) noexcept {
   if (description.c_str() == nullptr) return unexpected(Error::usage("request_key", description.rule));
   const key_serial_t serial = ::request_key(T::name, description.c_str(), callout_info, into);
-  if (serial < 0) return unexpected(about(failed("request_key"), T::name, description.c_str()));
+  if (serial < 0) return unexpected(failed_about("request_key", T::name, description.c_str()));
   return KeyRef<T>::from_serial(serial);
 }
 }  // namespace keyring_detail

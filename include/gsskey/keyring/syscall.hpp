@@ -39,6 +39,11 @@ inline constexpr std::size_t largest_update = 4096;
   const std::string_view text = error.text();
   return std::move(error).with_text(type, ";", shown, shown.size() < whole.size() ? "...: " : ": ", text);
 }
+/// Of a call that asked for a key and has just set errno. Out of the way of those that succeed.
+[[nodiscard, gnu::cold, gnu::noinline]] inline Error failed_about(const char* operation, const char* type,
+                                                                  const char* description) noexcept {
+  return about(failed(operation), type, description);
+}
 [[nodiscard]] inline Result<void> done(const char* operation, key_serial_t serial, long result) noexcept {
   if (result < 0) return unexpected(failed(operation, serial));
   return {};

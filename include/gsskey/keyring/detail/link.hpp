@@ -9,61 +9,64 @@
 
 #include <cstddef>
 #include <cstring>
-#include <utility>
 
 #include <gsskey/keyring/description.hpp>
 #include <gsskey/keyring/syscall.hpp>
 
 namespace gsskey::inline GSSKEY_ABI::keyring_detail {
 
-/// ENOENT, in the words that the kernel has for what is no ring or no key.
-[[nodiscard]] inline Error explained(Error error, key_serial_t ring, key_serial_t key) noexcept {
-  if (error.minor_status() != static_cast<std::uint32_t>(ENOENT)) return error;
-  const char* const operation = error.operation();
-  if (const auto info = KeyInfo::of(ring); info && info->type() != "keyring") {
-    return Error::keyring(operation, ENOTDIR, key);
+/// Whether this link is not there: 0, ENOENT, or why the ring cannot be asked. For a ring of more links than those
+/// below.
+[[nodiscard, gnu::cold, gnu::noinline]] inline int large_ring_error(key_serial_t ring, key_serial_t key) noexcept {
+  const auto all = read_all(
+      "keyctl_read", ring, [ring](char* buffer, std::size_t room) noexcept { return keyctl_read(ring, buffer, room); });
+  if (!all) return static_cast<int>(all.error().minor_status());
+  for (std::size_t at = 0; at + sizeof key <= all->size(); at += sizeof key) {
+    if (std::memcmp(all->data() + at, &key, sizeof key) == 0) return 0;
   }
-  const auto info = KeyInfo::of(key);
-  const bool is_gone = !info && info.error().minor_status() == static_cast<std::uint32_t>(ENOKEY);
-  return Error::keyring(operation, is_gone ? ENOKEY : ENOENT, key);
+  return ENOENT;
 }
-
-/// Nothing, if `ring` itself links this very key. ENOENT; EACCES if the ring can be neither read nor searched.
-[[nodiscard]] inline Result<void> check_link(const char* operation, key_serial_t ring, key_serial_t key) noexcept {
-  if (ring == 0 || key == 0) return unexpected(failed(operation, 0));
+/// The same for any ring; neither number is 0. EACCES if the ring can be neither read nor searched.
+[[nodiscard]] inline int link_error(key_serial_t ring, key_serial_t key) noexcept {
   key_serial_t serials[128];
   const long size = keyctl_read(ring, reinterpret_cast<char*>(serials), sizeof serials);
   if (size < 0) {
     const int error = errno;
     // KEYCTL_READ has ENOKEY for every ring that is not to be had, this has its own number for each.
-    return unexpected(Error::keyring(operation, keyctl_get_keyring_ID(ring, 0) < 0 ? errno : error, key));
+    return keyctl_get_keyring_ID(ring, 0) < 0 ? errno : error;
   }
-  if (static_cast<std::size_t>(size) <= sizeof serials) {
-    const auto count = static_cast<std::size_t>(size) / sizeof(key_serial_t);
-    for (std::size_t at = 0; at < count; ++at) {
-      if (serials[at] == key) return {};
+  if (static_cast<std::size_t>(size) > sizeof serials) return large_ring_error(ring, key);
+  const auto count = static_cast<std::size_t>(size) / sizeof key;
+  for (std::size_t at = 0; at < count; ++at) {
+    if (serials[at] == key) return 0;
+  }
+  explicit_bzero(serials, sizeof serials);  // what is no ring has a payload
+  return ENOENT;
+}
+/// As an Error, ENOENT in the words that the kernel has for what is no ring or no key.
+[[nodiscard, gnu::cold, gnu::noinline]] inline Error not_linked(const char* operation, key_serial_t ring,
+                                                                key_serial_t key, int error) noexcept {
+  if (ring == 0 || key == 0) return failed(operation, 0);
+  if (error == ENOENT) {
+    if (const auto info = KeyInfo::of(ring); info && info->type() != "keyring") {
+      error = ENOTDIR;
+    } else if (const auto gone = KeyInfo::of(key);
+               !gone && gone.error().minor_status() == static_cast<std::uint32_t>(ENOKEY)) {
+      error = ENOKEY;
     }
-    explicit_bzero(serials, sizeof serials);  // what is no ring has a payload
-    return unexpected(Error::keyring(operation, ENOENT, key));
   }
-  const auto all = read_all(
-      "keyctl_read", ring, [ring](char* buffer, std::size_t room) noexcept { return keyctl_read(ring, buffer, room); });
-  if (!all) return unexpected(all.error());
-  for (std::size_t at = 0; at + sizeof key <= all->size(); at += sizeof key) {
-    if (std::memcmp(all->data() + at, &key, sizeof key) == 0) return {};
-  }
-  return unexpected(Error::keyring(operation, ENOENT, key));
+  return Error::keyring(operation, error, key);
 }
 
 [[nodiscard]] inline Result<void> unlink(key_serial_t ring, key_serial_t key) noexcept {
-  if (auto linked = check_link("keyctl_unlink", ring, key); !linked) {
-    return unexpected(explained(std::move(linked).error(), ring, key));
+  if (const int error = ring == 0 || key == 0 ? EINVAL : link_error(ring, key); error != 0) {
+    return unexpected(not_linked("keyctl_unlink", ring, key, error));
   }
   return done("keyctl_unlink", key, keyctl_unlink(key, ring));
 }
 [[nodiscard]] inline Result<void> move(key_serial_t key, key_serial_t ring, key_serial_t to, unsigned flags) noexcept {
-  if (auto linked = check_link("keyctl_move", ring, key); !linked) {
-    return unexpected(explained(std::move(linked).error(), ring, key));
+  if (const int error = ring == 0 || key == 0 ? EINVAL : link_error(ring, key); error != 0) {
+    return unexpected(not_linked("keyctl_move", ring, key, error));
   }
   return done("keyctl_move", key, keyctl_move(key, ring, to, flags));
 }

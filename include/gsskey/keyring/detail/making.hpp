@@ -130,7 +130,7 @@ class Draft {
   /// Whether what stands in the way is dead for sure: of those that live, none may be what cannot be viewed.
   [[nodiscard]] bool has_dead_one(const KeyInfo& draft) const noexcept {
     const long found = keyctl_search(ring_, type_, draft.description().data(), 0);
-    if (found > 0 && check_link("keyctl_search", ring_, static_cast<key_serial_t>(found))) return false;
+    if (found > 0 && link_error(ring_, static_cast<key_serial_t>(found)) == 0) return false;
     const auto serials = read_all("keyctl_read", ring_, [this](char* buffer, std::size_t size) noexcept {
       return keyctl_read(ring_, buffer, size);
     });
