@@ -137,8 +137,9 @@ inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanis
     gss_buffer_desc part{0, nullptr};
     const OM_uint32 major = gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &part);
     const auto* words = static_cast<const char*>(part.value);
-    // MIT krb5 gives supplementary statuses a minor of which it has nothing else to say.
-    const bool says_nothing = part.length == 7 && std::memcmp(words, "Success", 7) == 0;
+    // MIT krb5 gives some failures a minor that stands for none: what the C library calls error 0, in its language.
+    const std::string_view no_error = detail::view_of(std::strerror(0));
+    const bool says_nothing = part.length == no_error.size() && std::memcmp(words, no_error.data(), part.length) == 0;
     if (GSS_ERROR(major) == 0 && !says_nothing) text.append(words, part.length);
     (void)gss_release_buffer(&ignored, &part);
     if (GSS_ERROR(major) != 0 || more == 0) return;

@@ -90,10 +90,11 @@ template <Mechanism M>
   return both;
 }
 
-/// Takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one unlink it, and there is
-/// no other link, because it cannot be linked. It is read before, because then it is gone; who was too late forgets it.
-/// Killed in between, a process leaves what it found.
-[[nodiscard]] inline Result<SealKey> take_key(const SealKeyId& id, KeyringRef ring) noexcept {
+/// Opens `parked`, and takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one
+/// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
+/// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
+template <Mechanism M>
+[[nodiscard]] Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](Error error) {
     switch (static_cast<int>(error.minor_status())) {
       case EKEYEXPIRED:
@@ -115,12 +116,15 @@ template <Mechanism M>
   if (!key) return unexpected(not_there(key.error()));
   auto bytes = key->read();
   if (!bytes) return unexpected(not_there(bytes.error()));
+  const auto sealing = SealKey::from_bytes(*std::move(bytes));
+  auto token = sealing ? open_seal<M>(*sealing, parked) : Result<SecretBytes>{unexpected(sealing.error())};
+  if (!token && token.error().domain() == Domain::system) return token;
   // By their names alone, which nobody else has.
   if (keyctl_unlink(key->serial(), box->serial()) < 0) {
     return unexpected(not_there(Error::keyring("keyctl_unlink", errno, key->serial())));
   }
   if (keyctl_unlink(box->serial(), ring.serial()) < 0) static_cast<void>(box->invalidate());  // it hangs deeper
-  return SealKey::from_bytes(*std::move(bytes));
+  return token;
 }
 }  // namespace handoff_detail
 
@@ -287,7 +291,7 @@ template <Mechanism M>
 /// then, nobody else will. Take `ring` from your own process and not from who sends the bytes: who can put a key there
 /// can have any context claimed. Errors: keyring (claimed
 /// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
-/// OpenSSL); system (ENOMEM); those of import_context() and import_credential(); unavailable.
+/// OpenSSL); system (ENOMEM), and it waits still; those of import_context() and import_credential(); unavailable.
 template <Mechanism M>
 [[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                ClaimOptions<M> options = {}) noexcept {
@@ -295,9 +299,7 @@ template <Mechanism M>
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
   const auto id = SealKeyId::of(parked);
   if (!id) return unexpected(id.error());
-  const auto key = handoff_detail::take_key(*id, ring);
-  if (!key) return unexpected(key.error());
-  const auto token = open_seal<M>(*key, parked);
+  const auto token = handoff_detail::take<M>(parked, *id, ring);
   if (!token) return unexpected(token.error());
 
   detail::Reader in{*token};
