@@ -351,6 +351,17 @@ TEST_CASE("errno beyond what the kernel carries is refused, and the requester ge
   tidy(session);
 }
 
+TEST_CASE("the errno of a short rejection reaches its requester") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  for (int number = 0; number < 8; ++number) {
+    const std::string order = "reject " + std::to_string(EKEYREJECTED) + (number % 2 == 0 ? " 0" : " 1");
+    CHECK(error_of(request_key<User>(handler.named(order + std::to_string(number)), order)) == EKEYREJECTED);
+  }
+  tidy(session);
+}
+
 TEST_CASE("a rejection is over when its time is") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;

@@ -255,5 +255,6 @@ int main(int argc, char** argv) {
         handle_upcall<User>(argc, argv, [&](const KeyRequest& request) { return simple(request, order); }, options);
   }
   ::dprintf(2, "exit %d\n", status);
+  if (order.word == "reject" && order.numbers.at(1) <= 1) ::usleep(300'000);  // the requester waits for the end
   return status;
 }

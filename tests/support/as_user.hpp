@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/eventually.hpp"
 
 namespace support {
 
@@ -34,8 +35,16 @@ long outcome(const gsskey::Result<T>& result) {
 /// Which session ring a child has: one of its own, which dies with it, or that of its parent, as after su or sudo.
 enum class ChildSession { own, inherited };
 
-/// Runs `work(answers)` in a child process whose user and group ids are all `user`, and returns the answers. What it
-/// makes in a session of its own dies with it.
+/// The keys that count against `user`.
+inline bool counted(uid_t user, long& keys) {
+  if (user == ::geteuid()) static_cast<void>(gsskey::Keyring::user_session());  // made when first asked for
+  const auto quota = gsskey::key_quota(user);
+  if (quota) keys = static_cast<long>(quota->keys);
+  return quota.has_value();
+}
+
+/// Runs `work(answers)` in a child process whose user and group ids are all `user`, and returns the answers. Afterwards
+/// no more keys may count against that user than before. What it makes in a session of its own dies with it.
 template <class Work>
 Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own) {
   int ends[2];
@@ -46,13 +55,17 @@ Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own)
     int status = 1;
     try {
       const bool is_other = user != ::geteuid();
-      Answers answers;
+      Answers answers{0};  // of these the first is ours: how many keys the user had before
       if (is_other &&
           (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0)) {
         std::perror("setresuid");
+      } else if (!counted(user, answers[0])) {
+        std::perror("/proc/key-users");
       } else if (session == ChildSession::inherited ||
                  gsskey::wait_for_quota(gsskey::Seconds{10}, [] { return gsskey::Keyring::join_session(); })) {
-        work(answers);
+        Answers found;
+        work(found);
+        answers.insert(answers.end(), found.begin(), found.end());
         const auto size = answers.size() * sizeof(long);
         status = ::write(ends[1], answers.data(), size) == static_cast<::ssize_t>(size) ? 0 : 2;
       }
@@ -68,6 +81,10 @@ Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own)
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(status == 0);
+  const long before = answers[0];
+  answers.erase(answers.begin());
+  long after = 0;
+  CHECK(eventually([&] { return counted(user, after) && after <= before; }));  // what is dead counts for a while
   return answers;
 }
 

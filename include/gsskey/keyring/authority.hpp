@@ -23,11 +23,22 @@ class Destination {
 };
 
 /// No key, and why: what the requester, and everybody who asks within `timeout`, gets as errno. 1 to 4094; ENOKEY,
-/// EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. Short for causes that may pass.
+/// EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. Short for causes that may pass; 0, or a time that is over, is the
+/// shortest.
 struct Rejection {
   int error = ENOKEY;
   Seconds timeout = Seconds{1};
 };
+
+namespace keyring_detail {
+/// For keyctl_reject: at least as long. The kernel counts the seconds of its clock, so that one is over within the
+/// next, and with the time it forgets the errno: a requester that is woken a moment later, when the handler's process
+/// has ended, would get ENOKEY (with 1 second and a handler that ends 0.3 s later, three of ten did).
+[[nodiscard]] constexpr std::uint32_t rejection_seconds(Seconds timeout) noexcept {
+  if (timeout.is_indefinite()) return timeout.count();
+  return (timeout.count() == 0 ? 1 : timeout.count()) + 1;
+}
+}  // namespace keyring_detail
 
 /// The calling thread's authority over one key under construction. It belongs to the thread that assumed it and to
 /// threads and programs that this one starts later, not to threads that were there before, nor to a child after its
@@ -79,12 +90,13 @@ class [[nodiscard]] Authority {
   }
   /// keyctl_negate: ENOKEY for everybody who asks within `timeout`.
   [[nodiscard]] Result<void> negate(Seconds timeout, Destination destination = Destination::none()) && noexcept {
-    return used(keyctl_negate(serial(), timeout.count(), destination.number()), "keyctl_negate");
+    return used(keyctl_negate(serial(), keyring_detail::rejection_seconds(timeout), destination.number()),
+                "keyctl_negate");
   }
   /// keyctl_reject. Where the kernel has no such call, libkeyutils negates.
   [[nodiscard]] Result<void> reject(Rejection rejection, Destination destination = Destination::none()) && noexcept {
-    return used(keyctl_reject(serial(), rejection.timeout.count(), static_cast<unsigned>(rejection.error),
-                              destination.number()),
+    return used(keyctl_reject(serial(), keyring_detail::rejection_seconds(rejection.timeout),
+                              static_cast<unsigned>(rejection.error), destination.number()),
                 "keyctl_reject");
   }
 
@@ -101,7 +113,8 @@ class [[nodiscard]] Authority {
       if (assumed.process != detail::this_process()) return;
       const int saved = errno;
       constexpr Rejection abandoned;
-      keyctl_reject(assumed.key, abandoned.timeout.count(), static_cast<unsigned>(abandoned.error), 0);
+      keyctl_reject(assumed.key, keyring_detail::rejection_seconds(abandoned.timeout),
+                    static_cast<unsigned>(abandoned.error), 0);
       keyctl_assume_authority(0);
       errno = saved;
     }
