@@ -5,7 +5,9 @@
 #include <dlfcn.h>
 
 #include <algorithm>
+#include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -112,4 +114,24 @@ TEST_CASE("an empty view is {0, NULL} to the C call") {
   const std::string zeros(3, '\0');
   CHECK(gss_detail::borrow(zeros).length == 3);
   CHECK(gss_detail::borrow(zeros).value == zeros.data());
+}
+
+TEST_CASE("sizes that add up to more than a limit, or than a size can say, are too long") {
+  constexpr std::size_t half = static_cast<std::size_t>(-1) / 2 + 1;
+  const auto admitted = [](std::size_t first, std::size_t second) {
+    const ByteView pieces[] = {{nullptr, first}, {nullptr, second}};
+    return gss_detail::admits_all(limits.message, pieces);
+  };
+  CHECK(admitted(limits.message.size - 1, 1));
+  CHECK_FALSE(admitted(limits.message.size, 1));
+  CHECK_FALSE(admitted(half, half));
+  CHECK_FALSE(admitted(1, static_cast<std::size_t>(-1)));
+}
+
+TEST_CASE("names that are too long are refused, and not read") {
+  const std::string_view name{"x", limits.name.size + 1};
+  CHECK(Name::user(name).error().text() == limits.name.exceeded);
+  CHECK(Name::service(name).error().text() == limits.name.exceeded);
+  const std::string_view half{"x", static_cast<std::size_t>(-1) / 2 + 1};
+  CHECK(Name::host_service(half, half).error().text() == "longer than any host name");
 }

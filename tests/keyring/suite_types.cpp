@@ -394,10 +394,10 @@ TEST_CASE("asymmetric: what openssl signs, the kernel verifies") {
   const auto sha256 = must(PublicKey::of(key, "pkcs1", "sha256"));
   CHECK(sha256.verify(digest, signature));
   if constexpr (sizeof(std::size_t) > 4) {  // more than the 32 bits that the size is handed on in
-    const support::Mapping longer{(std::size_t{1} << 32) + digest.size(), PROT_READ | PROT_WRITE};
+    const support::Mapping longer{std::size_t{0xffffffff} + 1 + digest.size(), PROT_READ | PROT_WRITE};
     std::memcpy(longer.data(), digest.data(), digest.size());
     CHECK(is_usage(sha256.verify({longer.data(), longer.size()}, signature)));
-    const support::Mapping signed_longer{(std::size_t{1} << 32) + signature.size(), PROT_READ | PROT_WRITE};
+    const support::Mapping signed_longer{std::size_t{0xffffffff} + 1 + signature.size(), PROT_READ | PROT_WRITE};
     std::memcpy(signed_longer.data(), signature.data(), signature.size());
     CHECK(is_usage(sha256.verify(digest, {signed_longer.data(), signed_longer.size()})));
     CHECK(is_usage(sha256.sign({longer.data(), longer.size()})));
@@ -636,7 +636,7 @@ TEST_CASE("Diffie-Hellman: no keys, no hash") {
   CHECK(is_usage(diffie_hellman(key, key, key, "sha256", {}, 1025)));
   CHECK(is_usage(diffie_hellman(key, key, key, "sha256", std::string(65, 'x'), 32)));
   if constexpr (sizeof(std::size_t) > 4) {
-    const support::Mapping info{(std::size_t{1} << 32) + 5, PROT_READ};  // would count as 5 bytes
+    const support::Mapping info{std::size_t{0xffffffff} + 1 + 5, PROT_READ};  // would count as 5 bytes
     CHECK(is_usage(diffie_hellman(key, key, key, "sha256", {info.data(), info.size()}, 32)));
   }
 }

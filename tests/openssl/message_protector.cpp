@@ -3,10 +3,17 @@
 #include <gsskey/openssl/take_over.hpp>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/protector.hpp"
 
 using namespace gsskey;
@@ -210,5 +217,112 @@ TEST_CASE("keys of RC4 and DES3 are refused, and the context is what it was") {
     REQUIRE_FALSE(again);
     REQUIRE(acceptor);
     exchange(acceptor, refused.error().context, message_of(100));
+  });
+}
+
+namespace {
+
+const bool everything = std::getenv("GSSKEY_TEST_EVERYTHING") != nullptr;
+
+/// `size` bytes in one piece, of which a few are not zero; what is not written to takes no memory.
+class LargeMessage {
+ public:
+  LargeMessage(MessageRoom room, std::size_t size)
+      : room_{room}, block_{room.header + size + room.trailer, PROT_READ | PROT_WRITE} {
+    for (std::size_t at = 0; at < size; at += mark_distance) message()[at] = 0x5a;
+  }
+  [[nodiscard]] MessageBlock block() { return {whole(), room_.header, message().size()}; }
+  [[nodiscard]] std::span<unsigned char> whole() { return {block_.data(), block_.size()}; }
+  [[nodiscard]] std::span<unsigned char> message() {
+    return whole().subspan(room_.header, block_.size() - room_.header - room_.trailer);
+  }
+  /// Whether `bytes` are this message. They are not afterwards.
+  [[nodiscard]] static bool is_in(std::span<unsigned char> bytes, std::size_t size) {
+    if (bytes.size() != size) return false;
+    for (std::size_t at = 0; at < size; at += mark_distance) {
+      if (std::exchange(bytes[at], 0) != 0x5a) return false;
+    }
+    return std::memcmp(bytes.data(), bytes.data() + 1, size - 1) == 0;  // all as the first, which is 0
+  }
+
+ private:
+  static constexpr std::size_t mark_distance = (std::size_t{1} << 26) + 7;
+  MessageRoom room_;
+  support::Mapping block_;
+};
+
+/// Without GSSKEY_TEST_EVERYTHING one that stands for the others: they take minutes, and 4 GiB. Around where sizes end
+/// that count bits in 32, bytes in 31 or in 32 bits.
+std::vector<std::size_t> large_sizes(std::string_view enctype) {
+  std::vector<std::size_t> sizes{std::size_t{1} << 20};
+  if constexpr (sizeof(std::size_t) > 4) {
+    for (const unsigned bits : {29u, 31u, 32u}) {
+      const std::size_t edge = std::size_t{1} << bits;
+      if (everything) sizes.push_back(edge + 5);
+      if (everything && enctype == "aes256-cts-hmac-sha1-96") {
+        sizes.insert(sizes.end(), {edge - 128, edge - 77, edge - 1, edge, edge + 128});
+      }
+    }
+  }
+  return sizes;
+}
+
+}  // namespace
+
+TEST_CASE("messages of every size, in place, from protector to protector") {
+  const auto row = GENERATE(from_range(std::begin(support::enctypes), std::end(support::enctypes)));
+  in_realm_of(row.name, [&] {
+    auto both = handshakes<mech::Krb5>();
+    auto ours = taken(std::move(both.initiator));
+    auto theirs = taken(std::move(both.acceptor));
+    for (const std::size_t size : large_sizes(row.name)) {
+      CAPTURE(row.name, size);
+      CHECK(support::in_child(600, [&] {
+              LargeMessage large{ours.room(), size};
+              const auto token = must(ours.wrap_in_place(large.block()));
+              return LargeMessage::is_in(must(theirs.unwrap_in_place(token)), size) ? 0 : 1;
+            }) == 0);
+      CHECK(support::in_child(600, [&] {
+              LargeMessage large{ours.room(), size};
+              const ByteView message{large.message().data(), size};
+              must(theirs.verify_mic(message, must(ours.get_mic(message))));
+              const auto mic = must(ours.get_mic(message));
+              large.message().back() ^= 1;  // the last byte counts
+              return theirs.verify_mic(message, mic) ? 1 : 0;
+            }) == 0);
+      if (everything) std::printf("%s %zu\n", row.name, size);
+    }
+  });
+}
+
+// With GSSKEY_TEST_EVERYTHING: at limits.message, beyond which the library's own checksums are wrong.
+TEST_CASE("the longest messages of a SecurityContext and a protector are the same ones") {
+  const auto row = GENERATE(from_range(std::begin(support::enctypes), std::end(support::enctypes)));
+  const std::size_t size = everything ? limits.message.size : std::size_t{1} << 20;
+  in_realm_of(row.name, [&] {
+    CAPTURE(row.name);
+    auto both = handshakes<mech::Krb5>();
+    auto ours = taken(std::move(both.initiator));
+    auto theirs = must(std::move(both.acceptor).establish());
+    CHECK(support::in_child(120, [&] {
+            LargeMessage large{ours.room(), size};
+            const auto token = must(ours.wrap_in_place(large.block()));
+            auto plain = must(theirs.unwrap({token.data(), token.size()}));
+            return LargeMessage::is_in({plain.data(), plain.size()}, size) ? 0 : 1;
+          }) == 0);
+    CHECK(support::in_child(120, [&] {
+            LargeMessage large{ours.room(), size};
+            auto token = must(theirs.wrap({large.message().data(), size}));
+            const auto raw = token.release();
+            const auto plain = must(ours.unwrap_in_place({static_cast<unsigned char*>(raw.value), raw.length}));
+            return LargeMessage::is_in(plain, size) ? 0 : 1;
+          }) == 0);
+    CHECK(support::in_child(120, [&] {
+            LargeMessage large{ours.room(), size};
+            const ByteView message{large.message().data(), size};
+            must(ours.verify_mic(message, must(theirs.get_mic(message))));
+            must(theirs.verify_mic(message, must(ours.get_mic(message))));
+            return 0;
+          }) == 0);
   });
 }

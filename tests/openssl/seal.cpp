@@ -218,6 +218,15 @@ TEST_CASE("another key, another mechanism, no time at all") {
   CHECK(seal_fault(Error::usage("open_seal", "the seal was altered")) == SealFault::none);
 }
 
+TEST_CASE("more than 1 GiB is refused, and not read: OpenSSL counts in int") {
+  const auto key = must(SealKey::generate());
+  for (const std::size_t size : {(std::size_t{1} << 30) + 1, static_cast<std::size_t>(-1)}) {
+    const auto sealed = seal(key, {"x", size}, mech::Krb5::oid, Seconds{30});
+    REQUIRE_FALSE(sealed);
+    CHECK(sealed.error().text() == "the token is larger than 1 GiB");
+  }
+}
+
 TEST_CASE("a key goes where its bytes go, and nothing is left in the one that was moved from") {
   auto key = must(SealKey::generate());
   const auto sealed = must(seal(key, "token", mech::Krb5::oid, minute));

@@ -66,6 +66,7 @@ struct TakeOverFailure {
 /// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move: then calls answer
 /// Domain::usage.
 ///
+/// Messages have any size that memory has; limits are those of what is at the other end, a SecurityContext, say.
 /// One thread may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs). Keys are
 /// wiped when it dies. What is an Error, and what the results mean, is as in SecurityContext, but that integrity is
 /// always looked at before the order; a system Error means that OpenSSL has no memory, a policy Error without flags
