@@ -3,16 +3,13 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/inquiry.hpp>
 
-#include <unistd.h>
-
-#include <cstdlib>
-#include <fstream>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "support/catch.hpp"
 #include "support/exported_names.hpp"
+#include "support/ntlm.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
 
@@ -21,22 +18,9 @@ using support::must;
 
 namespace {
 
-constexpr const char* plugin_configuration = "/etc/gss/mech.d/mech.ntlmssp.conf";
-
-/// The realm, with the plugin, and a file of NTLM users. False: the plugin is not installed.
 bool has_ntlm() {
-  if (::access(plugin_configuration, R_OK) != 0) {
-    support::skip("gss-ntlmssp is not installed");
-    return false;
-  }
-  ::setenv("GSS_MECH_CONFIG", plugin_configuration, 1);  // before the first gss call
-  static const bool ready = [] {
-    const std::string users = support::realm().realm.folder() + "/ntlm-users";
-    std::ofstream{users} << "GSSKEY:carol:secret\n";
-    ::setenv("NTLM_USER_FILE", users.c_str(), 1);
-    return true;
-  }();
-  return ready;
+  if (!support::has_ntlm()) support::skip("gss-ntlmssp is not installed");
+  return support::has_ntlm();
 }
 
 template <Mechanism M>

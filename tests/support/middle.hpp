@@ -44,8 +44,7 @@ struct Outcome {
 /// Runs the two against each other until neither has anything to say. An end that has failed says what it left for the
 /// peer, and nothing any more.
 template <class Initiating, class Accepting>
-Outcome run(Initiating initiator, Accepting acceptor, const Middle& middle) {
-  using namespace gsskey;
+Outcome step_through(Initiating& initiator, Accepting& acceptor, const Middle& middle) {
   constexpr std::size_t most_legs = 10;
   Outcome outcome;
   std::string token;        // on its way
@@ -75,6 +74,12 @@ Outcome run(Initiating initiator, Accepting acceptor, const Middle& middle) {
   }
   outcome.initiator.peer_signed = initiator.peer_signed_negotiation();
   outcome.acceptor.peer_signed = acceptor.peer_signed_negotiation();
+  return outcome;
+}
+/// The same, and what the two have then.
+template <class Initiating, class Accepting>
+Outcome run(Initiating initiator, Accepting acceptor, const Middle& middle) {
+  Outcome outcome = step_through(initiator, acceptor, middle);
   auto ours = std::move(initiator).establish();
   auto theirs = std::move(acceptor).establish();
   const auto tell = [](End& told, auto& context) {

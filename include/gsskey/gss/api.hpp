@@ -125,12 +125,15 @@ struct KnownFaults {
   /// The identity of gss_acquire_cred's default is chosen when it is first used. Guard: acquire_default() uses it.
   bool default_is_chosen_late;
   /// gss_accept_sec_context for SPNEGO is COMPLETE when a later token of the initiator has none of the mechanism,
-  /// though the mechanism is not. Guard: Acceptor asks gss_inquire_context whether the context is open.
+  /// though the mechanism is not. Guard: Acceptor takes a token without one as the answer to a signature only.
   bool completes_before_mechanism;
   /// One forged message, made without a key, moves the window of sequence numbers before its checksum is looked at: the
   /// genuine ones that follow are refused. No guard: unwrap and verify_mic refuse the forgery, and then them.
   /// MessageProtector does not do this.
   bool forgery_moves_window;
+  /// gss_accept_sec_context in DCE style takes the AP-REP that it has just sent for the third leg, which is to prove
+  /// that the first is no replay. No guard: with ContextFlag::dce_style only the first message proves it.
+  bool accepts_own_dce_reply;
   /// gss_add_cred crashes when it copies (Heimdal 7.8), or has no other mechanism to add (GNU GSS). Guard:
   /// add_credential() is unavailable.
   bool add_cred_is_unusable;
@@ -186,6 +189,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .default_is_chosen_late = true,
                                           .completes_before_mechanism = false,
                                           .forgery_moves_window = false,
+                                          .accepts_own_dce_reply = false,
                                           .add_cred_is_unusable = false,
                                           .keytabs_crash = false};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
@@ -243,6 +247,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .default_is_chosen_late = false,
                                           .completes_before_mechanism = true,
                                           .forgery_moves_window = true,
+                                          .accepts_own_dce_reply = true,
                                           .add_cred_is_unusable = true,
                                           .keytabs_crash = true};
 #else
@@ -292,6 +297,7 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .default_is_chosen_late = false,
                                           .completes_before_mechanism = false,
                                           .forgery_moves_window = false,
+                                          .accepts_own_dce_reply = false,
                                           .add_cred_is_unusable = true,
                                           .keytabs_crash = false};
 #endif

@@ -23,7 +23,7 @@ enum class ContextFlag : std::uint32_t {
   prot_ready = 128,            ///< per-message calls before completion; not used here (RFC 7546 section 4.2)
   transferable = 256,          ///< the context can be exported
   channel_bound = 0x800,       ///< the peers' channel bindings were compared
-  dce_style = 0x1000,          ///< three legs (MS-KILE)
+  dce_style = 0x1000,          ///< three legs (MS-KILE); see KnownFaults::accepts_own_dce_reply
   identify = 0x2000,           ///< the acceptor may identify, not impersonate (RFC 4757)
   extended_error = 0x4000,     ///< (RFC 4757)
   delegate_by_policy = 0x8000  ///< delegate if the KDC says that the target is trusted (RFC 5896)

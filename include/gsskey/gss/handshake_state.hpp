@@ -139,13 +139,6 @@ class Handshake {
       if (!step) return step;
       if (M::negotiates || negotiation_.has_begun() || is_initial_token_of(step->token, mech::Spnego::oid)) {
         negotiation_.send(step->token);
-        if constexpr (known_faults.completes_before_mechanism) {
-          if (step->complete && !is_open()) {
-            return refuse(
-                Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
-                    .with_text("the token is invalid; it has nothing of the mechanism, which is not complete"));
-          }
-        }
         if (step->complete && !allow_unsigned && !peer_signed_negotiation() &&
             needs_signature<M>(negotiation_, Oid::copy_of(mechanism_))) {
           return refuse(Error::policy(operation, 0,
@@ -155,14 +148,6 @@ class Handshake {
       }
     }
     return step;
-  }
-
-  [[nodiscard]] bool is_open() const noexcept {
-    OM_uint32 minor = 0;
-    int open = 0;
-    const OM_uint32 major =
-        gss_inquire_context(&minor, context_.get(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, &open);
-    return major == GSS_S_COMPLETE && open != 0;
   }
 
   /// nullptr, or why the bindings and the demand for them cannot be.

@@ -100,6 +100,12 @@ class Negotiation {
     NegotiationToken token;
     if (const char* fault = read_negotiation_token(bytes, token)) return fault;
     if (token.is_init != offered_.empty()) return "the token is invalid; it is not the next of the negotiation";
+    // Heimdal's acceptor takes one with nothing of the mechanism for its end: KnownFaults::completes_before_mechanism.
+    if (token.is_init) {
+      is_acceptor_ = true;
+    } else if (is_acceptor_ && !token.has_token && !(token.has_mic && has_signed_)) {
+      return "the token is invalid; it has nothing of the mechanism";
+    }
     peer_signs_ = token.has_mic;
     note(token);
     return nullptr;
@@ -109,6 +115,7 @@ class Negotiation {
     NegotiationToken token;
     if (bytes.empty()) return;
     if (read_negotiation_token(bytes, token) == nullptr) {
+      has_signed_ = token.has_mic;
       note(token);
     } else if (has_begun()) {
       is_reselected_ = true;  // nothing is known of it, so nothing is believed
@@ -147,6 +154,8 @@ class Negotiation {
 
   Oid offered_;   // the first of the initiator's list
   Oid answered_;  // what it has become: the same, or the acceptor's choice
+  bool is_acceptor_ = false;
+  bool has_signed_ = false;  // this end, with its last token
   bool peer_signs_ = false;
   bool is_reselected_ = false;
 };
