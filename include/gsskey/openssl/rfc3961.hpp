@@ -224,7 +224,7 @@ class ChainedCipher {
   /// The message ended; its last ciphertext block.
   void end(const unsigned char* last) noexcept { std::memcpy(chained_, last, sizeof chained_); }
 
-  /// Whole blocks, in place or apart.
+  /// Whole blocks, in place or apart; `size` is a chunk of a message, because OpenSSL counts in int.
   [[nodiscard]] bool update(const unsigned char* in, std::size_t size, unsigned char* out) noexcept {
     int written = 0;
     broken_ = !context_ || EVP_CipherUpdate(context_.get(), out, &written, in, static_cast<int>(size)) != 1;
