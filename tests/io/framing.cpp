@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/heap.hpp"
 
 using namespace gsskey;
 
@@ -102,6 +103,37 @@ TEST_CASE("a longer frame than allowed is refused before memory is taken for it"
   CHECK(std::string{error.operation()} == "receive");
   CHECK(error_of(std::string{"\0\1\0\1", 4}).minor_status() == EMSGSIZE);
   CHECK(error_of(std::string{"\0\0\0\5token", 9}, 4).minor_status() == EMSGSIZE);
+}
+
+TEST_CASE("memory grows with what has come, not with what is announced") {
+  struct Watched {
+    Memory memory{};
+    long before = support::heap::live_bytes();
+    int reads = 0;
+    Result<void> write(ByteView header, ByteView body) { return memory.write(header, body); }
+    Result<void> read(void* data, std::size_t size) {
+      ++reads;
+      CHECK(support::heap::live_bytes() - before <= 2 * static_cast<long>(memory.at) + 1024);
+      return memory.read(data, size);
+    }
+  };
+  const auto size = GENERATE(std::size_t{0}, std::size_t{1}, std::size_t{512}, std::size_t{513}, std::size_t{65536});
+  const std::string token(size, 'x');
+  Watched stream;
+  FramedTransport wire{stream};
+  REQUIRE(wire.send(token));
+  SECTION("all of it comes, in few reads") {
+    stream.before = support::heap::live_bytes();
+    const auto received = wire.receive(65536);
+    REQUIRE(received);
+    CHECK(received->text() == token);
+    CHECK(stream.reads <= 9);
+  }
+  SECTION("half of it comes") {
+    stream.memory.bytes.resize(FrameHeader::size + size / 2);
+    stream.before = support::heap::live_bytes();
+    CHECK(wire.receive(65536).has_value() == (size == 0));
+  }
 }
 
 TEST_CASE("a socket that delivers byte by byte delivers whole frames") {

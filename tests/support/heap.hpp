@@ -13,6 +13,7 @@ extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #else
 #include <dlfcn.h>
+#include <malloc.h>
 #endif
 
 namespace support::heap {
@@ -20,6 +21,7 @@ namespace support::heap {
 // Compilers believe that malloc and free change nothing of ours: hence volatile.
 inline volatile long allocations = 0;
 inline volatile long frees = 0;
+inline volatile long bytes = 0;
 
 /// Blocks that are out, of all threads and libraries; bytes under TSan, whose hooks see no aligned_alloc().
 [[nodiscard]] inline long live() noexcept {
@@ -27,6 +29,15 @@ inline volatile long frees = 0;
   return static_cast<long>(__sanitizer_get_current_allocated_bytes());
 #else
   return __atomic_load_n(&allocations, __ATOMIC_RELAXED) - __atomic_load_n(&frees, __ATOMIC_RELAXED);
+#endif
+}
+
+/// Bytes that are out, of all threads and libraries.
+[[nodiscard]] inline long live_bytes() noexcept {
+#ifdef GSSKEY_TEST_HEAP_HOOKS
+  return static_cast<long>(__sanitizer_get_current_allocated_bytes());
+#else
+  return __atomic_load_n(&bytes, __ATOMIC_RELAXED);
 #endif
 }
 
@@ -84,6 +95,32 @@ struct Exhausted {
   ~Exhausted() { now = false; }
 };
 
+/// While one lives, the n-th allocation, counted from 1 in all threads, fails, and only that one; n = 0: none yet.
+/// Where Exhausted is possible.
+class NthFails {
+ public:
+  explicit NthFails(long n) noexcept { arm(n); }
+  NthFails(const NthFails&) = delete;
+  NthFails& operator=(const NthFails&) = delete;
+  ~NthFails() { arm(0); }
+
+  void arm(long n) noexcept { __atomic_store_n(&left, n, __ATOMIC_SEQ_CST); }
+  /// Stops; whether one has failed.
+  [[nodiscard]] bool has_failed(long n) noexcept {
+    return n > 0 && __atomic_exchange_n(&left, 0, __ATOMIC_SEQ_CST) <= 0;
+  }
+
+  [[nodiscard]] static bool refuses() noexcept {
+    return __atomic_load_n(&left, __ATOMIC_RELAXED) > 0 && __atomic_sub_fetch(&left, 1, __ATOMIC_SEQ_CST) == 0;
+  }
+
+ private:
+  static inline long left = 0;
+};
+
+/// Whether there is no memory now.
+[[nodiscard]] inline bool refuses() noexcept { return Exhausted::now || NthFails::refuses(); }
+
 #ifdef GSSKEY_TEST_HEAP_HOOKS
 
 inline const int hooks = __sanitizer_install_malloc_and_free_hooks(&on_malloc, &on_free);
@@ -95,8 +132,13 @@ template <class Function>
 Function* original(const char* name) noexcept {
   return reinterpret_cast<Function*>(dlsym(RTLD_NEXT, name));
 }
+inline void count_bytes(void* block, int sign) noexcept {
+  if (block != nullptr)
+    __atomic_fetch_add(&bytes, sign * static_cast<long>(malloc_usable_size(block)), __ATOMIC_RELAXED);
+}
 inline void* counted(void* block) noexcept {
   on_malloc(block, 0);
+  count_bytes(block, 1);
   return block;
 }
 
@@ -108,16 +150,18 @@ inline void* counted(void* block) noexcept {
 extern "C" {
 void* malloc(std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t)>("malloc");
-  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(size));
+  return support::heap::refuses() ? nullptr : support::heap::counted(next(size));
 }
 void* calloc(std::size_t count, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("calloc");
-  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(count, size));
+  return support::heap::refuses() ? nullptr : support::heap::counted(next(count, size));
 }
 void* realloc(void* block, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(void*, std::size_t)>("realloc");
-  if (support::heap::Exhausted::now) return nullptr;
+  if (support::heap::refuses()) return nullptr;
+  support::heap::count_bytes(block, -1);
   void* const moved = next(block, size);
+  support::heap::count_bytes(moved != nullptr || size == 0 ? moved : block, 1);
   if (moved != nullptr) support::heap::on_malloc(moved, size);
   if (block != nullptr && (moved != nullptr || size == 0)) support::heap::on_free(nullptr);
   return moved;
@@ -125,12 +169,13 @@ void* realloc(void* block, std::size_t size) noexcept {
 // Asio's coroutine frames come from here.
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("aligned_alloc");
-  return support::heap::Exhausted::now ? nullptr : support::heap::counted(next(alignment, size));
+  return support::heap::refuses() ? nullptr : support::heap::counted(next(alignment, size));
 }
 void free(void* block) noexcept {
   static auto* const next = support::heap::original<void(void*)>("free");
   if (block == nullptr) return;
   support::heap::on_free(block);
+  support::heap::count_bytes(block, -1);
   next(block);
 }
 }
