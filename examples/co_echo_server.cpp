@@ -101,7 +101,7 @@ Result<int> serve(unsigned short port, const char* service, const char* host, co
   if (!credential) return unexpected(credential.error());
 
   asio::io_context io;
-  asio::thread_pool pool{2};  // declared after `io`: it ends first
+  asio::thread_pool pool{2};  // declared after what its steps borrow: the credential
   asio::signal_set signals{io, SIGINT, SIGTERM};
   signals.async_wait([&io](std::error_code, int) { io.stop(); });
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};

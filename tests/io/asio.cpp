@@ -12,6 +12,8 @@
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
 
+#include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <future>
@@ -418,4 +420,251 @@ TEST_CASE("a write that was cancelled within a packet is repeated, and comes onc
   asio::co_spawn(streams.io, read_all(), Rethrow{});
   streams.io.run();
   CHECK(received == sent);
+}
+
+namespace {
+
+/// A socket that takes `open` bytes more, and then no more: a write waits, to be cancelled, or would block.
+struct Valve {
+  using executor_type = Socket::executor_type;
+
+  explicit Valve(Socket socket) : next{std::move(socket)}, closed{next.get_executor()} {
+    closed.expires_at(asio::steady_timer::time_point::max());
+  }
+  executor_type get_executor() { return next.get_executor(); }
+  template <class Buffers>
+  std::size_t write_some(const Buffers& buffers, std::error_code& code) {
+    std::string bytes(std::min(open, asio::buffer_size(buffers)), '\0');
+    if (bytes.empty()) code = asio::error::would_block;
+    const std::size_t count = asio::buffer_copy(asio::buffer(bytes), buffers);
+    if (count != 0) asio::write(next, asio::buffer(bytes), code);
+    open -= count;
+    return count;
+  }
+  template <class Buffers, class Token>
+  auto async_write_some(const Buffers& buffers, Token&& token) {
+    return asio::async_compose<Token, void(std::error_code, std::size_t)>(
+        [this, buffers, state = 0, count = std::size_t{0}](auto& self, std::error_code code = {}) mutable {
+          if (state++ != 0) return self.complete(code, count);
+          count = write_some(buffers, code);
+          if (count != 0) return asio::post(next.get_executor(), std::move(self));
+          closed.async_wait(std::move(self));
+        },
+        token, next);
+  }
+
+  Socket next;
+  asio::steady_timer closed;
+  std::size_t open = 0;
+};
+using Valved = SecureStream<Valve, Krb5Context>;
+
+/// A write; where it waits, it is cancelled.
+template <class Buffers>
+std::size_t write_or_cancel(asio::io_context& io, Valved& stream, const Buffers& buffers, bool is_async,
+                            std::error_code& code) {
+  if (!is_async) return stream.write_some(buffers, code);
+  std::size_t count = 0;
+  bool is_done = false;
+  asio::cancellation_signal signal;
+  stream.async_write_some(buffers,
+                          asio::bind_cancellation_slot(signal.slot(), [&](std::error_code failed, std::size_t size) {
+                            code = failed;
+                            count = size;
+                            is_done = true;
+                          }));
+  io.restart();
+  io.poll();
+  if (!is_done) signal.emit(asio::cancellation_type::terminal);
+  io.restart();
+  io.run();
+  REQUIRE(is_done);
+  return count;
+}
+
+/// Counts reads.
+struct Counting {
+  using executor_type = Socket::executor_type;
+  Socket& next;
+  int reads = 0;
+  executor_type get_executor() { return next.get_executor(); }
+  auto async_read_some(asio::mutable_buffer buffer, auto&& token) {
+    ++reads;
+    return next.async_read_some(buffer, std::forward<decltype(token)>(token));
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a write that is given up at any point: the same bytes go on, and no others") {
+  const bool is_async = GENERATE(false, true);
+  const std::size_t size = GENERATE(std::size_t{15}, std::size_t{8000}, std::size_t{40'000});
+  asio::io_context io;
+  auto ends = support::pair<mech::Krb5>();
+  Sockets sockets{io};
+  Valved stream{Valve{std::move(sockets.client)}, std::move(ends.initiator)};
+  Stream peer{std::move(sockets.server), std::move(ends.acceptor)};
+  const auto valve = [&](std::size_t open) { stream.next_layer().open = open; };
+
+  std::string sent;
+  const auto check_received = [&] {
+    std::string received(sent.size(), '\0');
+    asio::read(peer, asio::buffer(received));
+    CHECK(received == sent);
+    CHECK(peer.next_layer().available() == 0);
+    sent.clear();
+  };
+  // How long a packet is, and how much of the text goes into it.
+  const auto text = "pay alice 1 EUR" + some_text(size - 15);
+  std::error_code code;
+  valve(100'000);
+  const std::size_t cut = write_or_cancel(io, stream, asio::buffer(text), is_async, code);
+  const std::size_t packet = 100'000 - stream.next_layer().open;
+  REQUIRE((packet > cut && !code));
+  sent += text.substr(0, cut);
+  check_received();
+
+  for (const std::size_t point :
+       {std::size_t{0}, std::size_t{2}, std::size_t{4}, std::size_t{30}, packet - 1, packet}) {
+    INFO("given up after " << point << " of " << packet);
+    valve(point);
+    CHECK(write_or_cancel(io, stream, asio::buffer(text), is_async, code) == (point == packet ? cut : std::size_t{0}));
+    CHECK(bool{code} == (point != packet));
+    sent += text.substr(0, cut);
+    if (point == packet) break;
+
+    valve(100'000);
+    auto other = text;
+    other.replace(4, 10, "bob 99 EUR");
+    auto last = text.substr(0, cut);
+    last.back() ^= 1;
+    const std::array<asio::const_buffer, 2> pieces{asio::buffer(text, 3), asio::buffer(other) + 3};
+    for (const bool again : {is_async, !is_async}) {
+      for (const auto& wrong : {other, last, text.substr(0, cut - 1), other + other, std::string{"x"}}) {
+        CHECK(write_or_cancel(io, stream, asio::buffer(wrong), again, code) == 0);
+        CHECK(code == std::errc::invalid_argument);
+      }
+      CHECK(write_or_cancel(io, stream, pieces, again, code) == 0);
+      CHECK(code == std::errc::invalid_argument);
+    }
+    CHECK(stream.next_layer().open == 100'000);  // nothing of them was sent
+    CHECK(stream.last_error()->text() == "a write that failed must be repeated with the same bytes");
+
+    // The same bytes, cut otherwise, in two tries.
+    const std::array<asio::const_buffer, 3> same{asio::const_buffer{}, asio::buffer(text, 3), asio::buffer(text) + 3};
+    valve((packet - point) / 2);
+    CHECK(write_or_cancel(io, stream, same, !is_async, code) == 0);
+    CHECK(code);
+    valve(100'000);
+    CHECK(write_or_cancel(io, stream, same, is_async, code) == cut);
+    CHECK_FALSE(code);
+    // Afterwards anything.
+    CHECK(write_or_cancel(io, stream, asio::buffer(other), is_async, code) == cut);
+    sent += other.substr(0, cut);
+    check_received();
+  }
+  check_received();
+}
+
+TEST_CASE("empty packets: some are passed over, and then it is enough") {
+  Streams streams;
+  const auto send_empty = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      const auto token = must(streams.client.context().wrap(""));
+      const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
+      asio::write(streams.client.next_layer(), asio::buffer(header.bytes));
+      asio::write(streams.client.next_layer(), asio::buffer(token.data(), token.size()));
+    }
+  };
+  const auto read = [&](bool is_async, std::error_code& code) {
+    char byte = 0;
+    if (!is_async) return streams.server.read_some(asio::buffer(&byte, 1), code);
+    std::size_t count = 99;
+    streams.server.async_read_some(asio::buffer(&byte, 1), [&](std::error_code failed, std::size_t size) {
+      code = failed;
+      count = size;
+    });
+    streams.io.restart();
+    streams.io.run();
+    return count;
+  };
+  const bool is_async = GENERATE(false, true);
+  std::error_code code;
+  for (int i = 0; i < 3; ++i) {
+    send_empty(32);
+    asio::write(streams.client, asio::buffer("x", 1));
+    CHECK(read(is_async, code) == 1);
+    CHECK_FALSE(code);
+  }
+  send_empty(33);
+  CHECK(read(is_async, code) == 0);
+  CHECK(code == std::errc::protocol_error);
+  CHECK(streams.server.last_error()->text() == "the peer sends one empty packet after the other");
+  CHECK(read(!is_async, code) == 0);
+  CHECK(code == std::errc::protocol_error);
+}
+
+TEST_CASE("a peer that announces much and sends nothing costs little; 64 KiB come in few reads") {
+  asio::io_context io;
+  Sockets sockets{io};
+  Counting counting{sockets.server};
+  AsioTransport wire{counting};
+  const auto text = some_text(65536);
+  std::optional<Result<SecretBytes>> received;
+  const auto run = [&]() -> asio::awaitable<void> {
+    auto token = co_await wire.async_receive(65536);
+    received.emplace(std::move(token));
+  };
+  asio::co_spawn(io, run(), Rethrow{});
+  io.poll();
+  const auto before = support::heap::live_bytes();
+  asio::write(sockets.client, asio::buffer("\0\1\0\0", 4));
+  io.restart();
+  io.poll();
+  CHECK(support::heap::live_bytes() - before < 1024);
+  asio::write(sockets.client, asio::buffer(text, 5000));
+  io.restart();
+  io.poll();
+  CHECK(support::heap::live_bytes() - before < 2 * 5000 + 1024);
+  std::thread rest{[&] { asio::write(sockets.client, asio::buffer(text) + 5000); }};
+  io.restart();
+  io.run();
+  rest.join();
+  CHECK(must(*std::move(received)).text() == text);
+  CHECK(counting.reads <= 16);
+
+  // A stream: what an earlier packet took is kept for the next.
+  Streams streams;
+  std::error_code code;
+  char byte = 0;
+  streams.server.async_read_some(asio::buffer(&byte, 1), [&](std::error_code failed, std::size_t) { code = failed; });
+  streams.io.poll();
+  const auto idle = support::heap::live_bytes();
+  asio::write(streams.client.next_layer(), asio::buffer("\0\0\x3f\xfc", 4));
+  streams.io.restart();
+  streams.io.poll();
+  CHECK(support::heap::live_bytes() - idle < 1024);
+}
+
+TEST_CASE("a stream that is moved within a packet reads on, and what is left reads nothing") {
+  asio::io_context io;
+  Sockets sockets{io};
+  auto ends = support::pair<mech::Krb5>();
+  Stream client{std::move(sockets.client), std::move(ends.initiator)};
+  Stream server{std::move(sockets.server), std::move(ends.acceptor)};
+  const auto token = must(client.context().wrap("moved"));
+  const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
+  asio::write(client.next_layer(), asio::buffer(header.bytes));
+  asio::write(client.next_layer(), asio::buffer(token.data(), 20));
+  std::error_code code;
+  char bytes[5];
+  server.next_layer().non_blocking(true);
+  CHECK(server.read_some(asio::buffer(bytes), code) == 0);
+  CHECK(code == asio::error::would_block);
+  Stream moved{std::move(server)};
+  CHECK(server.read_some(asio::buffer(bytes), code) == 0);
+  CHECK(code);
+  asio::write(client.next_layer(), asio::buffer(token.data() + 20, token.size() - 20));
+  CHECK(moved.read_some(asio::buffer(bytes), code) == 5);
+  CHECK(std::string_view{bytes, 5} == "moved");
 }

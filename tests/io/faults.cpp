@@ -4,7 +4,9 @@
 #include <gsskey/io/asio.hpp>
 #include <gsskey/io/secure_stream.hpp>
 
+#include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
 #include <asio/local/connect_pair.hpp>
 #include <asio/local/stream_protocol.hpp>
 #include <asio/read_until.hpp>
@@ -12,10 +14,13 @@
 #include <asio/thread_pool.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <semaphore>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -342,7 +347,100 @@ TEST_CASE("the KDC dies, and who has a ticket does not notice") {
   leaves_nothing(kdc_dies, is_heimdal ? 1 : 0);  // Heimdal 7.8: the text of an error of the KDC (lsan.supp)
 }
 
-#if defined(GSSKEY_GSS_MIT)
+#if defined(GSSKEY_GSS_MIT)  // Heimdal 7.8 goes on waiting when the connection that it waits for is closed
+namespace {
+
+/// In the KDC's place: takes connections, and says nothing until it goes.
+class SilentKdc {
+ public:
+  SilentKdc() : acceptor_{io_, {asio::ip::address_v4::loopback(), support::realm().realm.port()}} {
+    accept();
+    thread_ = std::thread{[this] { io_.run(); }};
+  }
+  SilentKdc(const SilentKdc&) = delete;
+  ~SilentKdc() {
+    io_.stop();
+    thread_.join();
+  }
+
+  void wait_until_asked() { asked_.acquire(); }
+
+ private:
+  void accept() {
+    acceptor_.async_accept([this](std::error_code code, asio::ip::tcp::socket socket) {
+      if (code) return;
+      if (connections_.empty()) asked_.release();
+      connections_.push_back(std::move(socket));
+      accept();
+    });
+  }
+
+  asio::io_context io_;
+  asio::ip::tcp::acceptor acceptor_;
+  std::vector<asio::ip::tcp::socket> connections_;
+  std::binary_semaphore asked_{0};
+  std::thread thread_;
+};
+
+/// Counts its steps.
+struct CountedInitiator {
+  using Context = Initiator<Krb5>::Context;
+  static constexpr bool starts = true;
+  Initiator<Krb5> initiator;
+  std::atomic<int>* steps;
+
+  expected<Step, StepFailure> step(ByteView token) {
+    ++*steps;
+    return initiator.step(token);
+  }
+  Result<Context> establish() && { return std::move(initiator).establish(); }
+};
+
+/// As in co_echo_server: whichever ends first cancels the other.
+template <class Offload>
+asio::awaitable<void> client_with_deadline(Socket socket, CountedInitiator initiator, asio::steady_timer& deadline,
+                                           Offload offload, int& late) {
+  using namespace asio::experimental::awaitable_operators;
+  AsioTransport wire{socket};
+  std::error_code code;
+  auto first = co_await (drive<asio::awaitable>(std::move(initiator), wire, offload) ||
+                         deadline.async_wait(asio::redirect_error(asio::use_awaitable, code)));
+  if (first.index() == 1) ++late;
+}
+
+}  // namespace
+
+TEST_CASE("two clients with a deadline, a pool of one thread and a silent KDC: it is waited for once") {
+  support::initiator_credential<Krb5>();
+  std::atomic<int> steps = 0;
+  int late = 0;
+  support::realm().realm.stop_kdc();
+  {
+    asio::thread_pool pool{1};  // before the io_context: the order is of no importance
+    SilentKdc kdc;
+    asio::io_context io;
+    asio::steady_timer deadline{io, asio::steady_timer::time_point::max()};
+    std::vector<Socket> peers;
+    for (int i = 0; i < 2; ++i) {
+      Socket client{io};
+      asio::local::connect_pair(client, peers.emplace_back(io));
+      CountedInitiator initiator{
+          {must(Name::host_service("other", "localhost")), support::initiator_credential<Krb5>()}, &steps};
+      asio::co_spawn(io,
+                     client_with_deadline(std::move(client), std::move(initiator), deadline, offload_to(pool), late),
+                     Rethrow{});
+    }
+    io.poll();
+    kdc.wait_until_asked();
+    deadline.expires_at(asio::steady_timer::time_point::min());
+    io.run();  // does not wait for the KDC
+    CHECK(late == 2);
+    CHECK(steps == 1);
+  }
+  CHECK(steps == 1);
+  must(support::realm().realm.restart_kdc());
+}
+
 TEST_CASE("the KDC dies between two legs that each need it") {
   using mech::Iakerb;  // the acceptor asks the KDC, for a ticket to the realm and then for one to itself
   support::acceptor_credential<Iakerb>();

@@ -2,28 +2,24 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <array>
-#include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <exception>  // Asio 1.22 uses it and does not include it
 #include <memory>
+#include <new>
 #include <optional>
-#include <system_error>
+#include <type_traits>
 #include <utility>
 
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
 #include <asio/async_result.hpp>
 #include <asio/awaitable.hpp>
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/buffer.hpp>
 #include <asio/co_spawn.hpp>
-#include <asio/detached.hpp>
 #include <asio/dispatch.hpp>
-#include <asio/error.hpp>
 #include <asio/executor_work_guard.hpp>
-#include <asio/post.hpp>
+// Not used here: what programs that use this need too.
+#include <asio/bind_cancellation_slot.hpp>
+#include <asio/detached.hpp>
 #include <asio/read.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/use_awaitable.hpp>
@@ -33,40 +29,12 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/io/co_drive.hpp>
+#include <gsskey/io/detail/asio_job.hpp>
+#include <gsskey/io/detail/asio_operation.hpp>
 #include <gsskey/io/drive.hpp>
-#include <gsskey/io/framing.hpp>
+#include <gsskey/io/task.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
-
-namespace detail {
-
-[[nodiscard]] inline Error error_of(const char* operation, const std::error_code& code) {
-  if (code == asio::error::eof) return Error::transport(operation, ECONNRESET, "the peer closed the connection");
-  if (code.category() == asio::error::get_system_category() || code.category() == std::generic_category()) {
-    return Error::transport(operation, code.value());
-  }
-  const auto message = code.message();
-  return Error::transport(operation, EIO).with_text(std::string_view{message});
-}
-
-/// The handler of a job on another thread: completed once, on its own executor, by the job or by a cancellation.
-template <class Handler, class Outcome>
-struct JobWaiter {
-  explicit JobWaiter(Handler&& waiting) : handler{std::move(waiting)} {}
-
-  void complete(std::error_code code, std::optional<Outcome> outcome) {
-    if (completed) return;
-    completed = true;
-    asio::get_associated_cancellation_slot(handler).clear();
-    auto last = std::move(handler);
-    last(code, std::move(outcome));
-  }
-
-  Handler handler;
-  bool completed = false;
-};
-
-}  // namespace detail
 
 /// Tokens over an Asio stream that it borrows, each behind its length in four bytes, big-endian: an
 /// AwaitableTransport for asio::awaitable. Errors: transport; ECANCELED after a cancellation.
@@ -76,46 +44,27 @@ class AsioTransport {
   explicit AsioTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
   [[nodiscard]] asio::awaitable<Result<void>> async_send(ByteView token) {
-    if (token.size() > 0xffffffffu) co_return Result<void>{unexpected(Error::transport("async_write", EMSGSIZE))};
-    const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
-    const std::array<asio::const_buffer, 2> frame{asio::buffer(header.bytes, FrameHeader::size),
-                                                  asio::buffer(token.data(), token.size())};
-    std::error_code code;
-    const std::size_t sent =
-        co_await asio::async_write(*stream_, frame, asio::redirect_error(asio::use_awaitable, code));
-    static_cast<void>(sent);
-    if (code) co_return Result<void>{unexpected(detail::error_of("async_write", code))};
-    co_return Result<void>{};
+    return detail::send_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, token);
   }
-
   [[nodiscard]] asio::awaitable<Result<SecretBytes>> async_receive(std::size_t max_size) {
-    using Received = Result<SecretBytes>;
-    FrameHeader header;
-    std::error_code code;
-    std::size_t count = co_await asio::async_read(*stream_, asio::buffer(header.bytes, FrameHeader::size),
-                                                  asio::redirect_error(asio::use_awaitable, code));
-    if (code) co_return Received{unexpected(detail::error_of("async_read", code))};
-    const std::size_t size = header.length();
-    if (size > max_size) {
-      co_return Received{
-          unexpected(Error::transport("async_read", EMSGSIZE, "the peer announces a longer token than is allowed"))};
-    }
-    auto token = SecretBytes::with_size(size);
-    if (!token) co_return Received{unexpected(token.error())};
-    count = co_await asio::async_read(*stream_, asio::buffer(token->data(), size),
-                                      asio::redirect_error(asio::use_awaitable, code));
-    static_cast<void>(count);
-    if (code) co_return Received{unexpected(detail::error_of("async_read", code))};
-    co_return std::move(token);
+    return detail::receive_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, max_size);
   }
 
  private:
   Stream* stream_;
 };
 
-/// The offload of drive() to an executor whose threads may block, an asio::thread_pool's. A cancelled task goes on at
-/// once with asio::error::operation_aborted; its step ends by itself on the pool. The pool must be joined before the
-/// task's own io_context is destroyed: declare it later.
+/// The offload of drive() to an executor whose threads may block, an asio::thread_pool's. For any job: callable once,
+/// move-only, with its result's type as Job::Outcome. What the job throws goes to the one who waits.
+///
+/// A cancelled task goes on at once with asio::error::operation_aborted: a job that the pool has not begun is dropped
+/// and will not begin, one that runs ends by itself, and its outcome is dropped. So it is, too, when the task's context
+/// is destroyed, before the pool or after it. A pool that is stopped with the job in its queue gives operation_aborted.
+///
+/// Shutdown: a step that waits for a KDC which does not answer cannot be cut short (MIT krb5: some 25 s, by
+/// `kdc_timeout` and `max_retries` of krb5.conf; Heimdal: `kdc_timeout`). The pool's join(), and its destructor, wait
+/// for those that run, one for each thread, and for none that are in the queue and cancelled. What a running step
+/// borrows, its credential and the slot for a delegated one, must outlive that join: declare it before the pool.
 template <class Executor>
 class OffloadTo {
  public:
@@ -123,30 +72,18 @@ class OffloadTo {
 
   template <class Job>
   [[nodiscard]] asio::awaitable<typename Job::Outcome> operator()(Job job) const {
-    using Outcome = typename Job::Outcome;
-    auto start = [](auto handler, Executor pool, Job owned) {
-      using Waiter = detail::JobWaiter<decltype(handler), Outcome>;
-      const auto home = asio::get_associated_executor(handler);
-      auto slot = asio::get_associated_cancellation_slot(handler);
-      auto waiter = std::make_shared<Waiter>(std::move(handler));
-      if (slot.is_connected()) {
-        slot.assign([home, weak = std::weak_ptr<Waiter>{waiter}](asio::cancellation_type) {
-          asio::post(home, [weak] {
-            if (auto cancelled = weak.lock()) cancelled->complete(asio::error::operation_aborted, std::nullopt);
-          });
-        });
-      }
-      asio::post(pool,
-                 [work = asio::make_work_guard(home), owned = std::move(owned), waiter = std::move(waiter)]() mutable {
-                   asio::post(work.get_executor(), [outcome = owned(), waiter = std::move(waiter)]() mutable {
-                     waiter->complete({}, std::move(outcome));
-                   });
-                 });
+    auto begin = [](auto once, Executor pool, Job owned) {
+      detail::start_job(pool, std::move(owned), std::move(once));
     };
-    auto outcome =
-        co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(std::error_code, std::optional<Outcome>)>(
-            start, asio::use_awaitable, pool_, std::move(job));
+    auto outcome = co_await detail::awaited<std::optional<typename Job::Outcome>>(begin, pool_, std::move(job));
     co_return *std::move(outcome);
+  }
+
+  /// The same without a coroutine: `handler` is called once, on its associated executor, with (std::exception_ptr,
+  /// std::optional<Outcome>), one of which is there. Throws, and calls neither, if memory for that is short.
+  template <class Job, class Handler>
+  void start(Job job, Handler handler) const {
+    detail::start_job(pool_, std::move(job), std::move(handler));
   }
 
  private:
@@ -165,38 +102,149 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 
 namespace gss_detail {
 
+template <class Stream, class Host>
+struct FiberTransport {
+  detail::FiberIo<Stream, Host> io;
+
+  [[nodiscard]] Task<Result<void>> async_send(ByteView token) { return detail::send_frame<Task>(io, token); }
+  [[nodiscard]] Task<Result<SecretBytes>> async_receive(std::size_t max_size) {
+    return detail::receive_frame<Task>(io, max_size);
+  }
+};
+
+template <class Offload, class Job>
+[[nodiscard]] asio::awaitable<std::optional<typename Job::Outcome>> offloaded(Offload offload, Job job) {
+  auto outcome = co_await offload(std::move(job));
+  co_return std::optional<typename Job::Outcome>{std::move(outcome)};
+}
+
+template <class Offload, class Host>
+struct FiberOffload {
+  Offload offload;
+  Host* host;
+
+  template <class Job>
+  [[nodiscard]] auto operator()(Job job) {
+    auto start = [to = offload, at = host, owned = std::move(job)](auto resume) mutable {
+      if constexpr (requires { to.start(std::move(owned), std::move(resume)); }) {
+        to.start(std::move(owned), std::move(resume));
+      } else {
+        asio::co_spawn(at->executor, offloaded(std::move(to), std::move(owned)), std::move(resume));
+      }
+    };
+    return detail::awaiting<typename Job::Outcome>(*host, std::move(start));
+  }
+};
+template <class Host>
+[[nodiscard]] Inline for_fiber(Inline, Host&) noexcept {
+  return {};
+}
+template <class Offload, class Host>
+[[nodiscard]] FiberOffload<Offload, Host> for_fiber(Offload offload, Host& host) noexcept {
+  return {std::move(offload), &host};
+}
+
+/// Whether who runs on `here` is already where a handler of `home` must be called.
+template <class Home, class Here>
+[[nodiscard]] bool is_at(const Home& home, const Here& here) noexcept {
+  if constexpr (std::is_convertible_v<const Here&, Home>) {
+    return home == static_cast<Home>(here);
+  } else {
+    return false;
+  }
+}
+
+/// A call of a handler that waits to be run, once.
+template <class Handler, class Value>
+struct LastCall {
+  std::optional<Handler> handler{};
+  std::optional<Value> value{};
+
+  void operator()() {
+    auto last = *std::exchange(handler, std::nullopt);
+    std::move(last)(*std::move(value));
+  }
+};
+
+/// Calls `handler` on `home`; in place, if there is no memory to go there.
+template <class Home, class Handler, class Value>
+void call_on(const Home& home, Handler handler, Value value) {
+  std::shared_ptr<LastCall<Handler, Value>> last;
+  try {
+    last = std::make_shared<LastCall<Handler, Value>>();
+  } catch (const std::bad_alloc&) {
+    std::move(handler)(std::move(value));
+    return;
+  }
+  last->handler.emplace(std::move(handler));
+  last->value.emplace(std::move(value));
+  try {
+    asio::dispatch(home, [last] { (*last)(); });
+    return;
+  } catch (...) {
+    if (!last->handler) throw;  // its own
+  }
+  (*last)();
+}
+
+/// drive() and then `handler`, which is taken over by the first resume() and not before.
 template <SteppedHandshake H, class Stream, class Offload, class Handler>
-[[nodiscard]] asio::awaitable<void> handshake_for_handler(H handshake, Stream* stream, Offload offload,
-                                                          DriveOptions options, Handler handler) {
+[[nodiscard]] detail::Fiber handshake_for_handler(H handshake, Stream* stream, Offload offload, DriveOptions options,
+                                                  Handler& handler) {
   using Established = Result<typename H::Context>;
-  AsioTransport<Stream> wire{*stream};
+  using Host = detail::FiberHost<typename Stream::executor_type>;
+  Handler last{std::move(handler)};
+  auto* const self = co_await detail::ThisFiber{};
+  Host host{self, stream->get_executor()};
+  const auto home = asio::get_associated_executor(last, host.executor);
+  const auto work = asio::make_work_guard(home);
   std::optional<Established> established;
   try {
-    auto driven = co_await drive<asio::awaitable>(std::move(handshake), wire, std::move(offload), options);
+    host.cancellation = asio::cancellation_state{asio::get_associated_cancellation_slot(last)};
+    auto moved = co_await detail::moved_to(host, host.executor);
+    static_cast<void>(moved);
+    FiberTransport<Stream, Host> wire{{stream, &host}};
+    auto driven = co_await drive<Task>(std::move(handshake), wire, for_fiber(std::move(offload), host), options);
     established.emplace(std::move(driven));
-  } catch (const std::system_error& failure) {  // what Asio throws when a task is cancelled
-    established.emplace(unexpected(detail::error_of("async_handshake", failure.code())));
+  } catch (...) {
+    established.emplace(unexpected(detail::error_of("async_handshake", std::current_exception())));
   }
-  const auto executor = asio::get_associated_executor(handler, stream->get_executor());
-  asio::dispatch(executor, [handler = std::move(handler), established = *std::move(established)]() mutable {
-    std::move(handler)(std::move(established));
-  });
+  asio::get_associated_cancellation_slot(last).clear();
+  host.cancellation = {};
+  if (is_at(home, host.executor)) {
+    std::move(last)(*std::move(established));
+  } else {
+    call_on(home, std::move(last), *std::move(established));
+  }
 }
 
 }  // namespace gss_detail
 
 /// drive() for any completion token: void(Result<Context>) with a handler, use_future, use_awaitable, deferred.
 /// `stream` is borrowed until the completion, and its executor runs the loop; `offload` as for drive(),
-/// offload_to(pool) or Inline{}. A cancellation of the token's slot ends it with ECANCELED (transport).
+/// offload_to(pool) or Inline{}. A cancellation of the token's slot (terminal) ends it with ECANCELED (transport).
+///
+/// The handler is called exactly once, unless its execution context is destroyed before. What `stream`, `offload` or
+/// the handshake throws is an Error for it: transport with the exception's text, or system (ENOMEM). Where memory is so
+/// short that nothing can be posted to an executor, the handler is called in place: by the initiating function, or on
+/// the stream's executor. What the handler throws goes to whoever runs the loop. An offload of one's own that returns
+/// an asio::awaitable is run by asio::co_spawn, which ends the process if it finds no memory; one that has start(job,
+/// handler), as OffloadTo does, is not.
 template <SteppedHandshake H, class Stream, class Offload, class Token>
 auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
   auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions caps) {
-    const auto slot = asio::get_associated_cancellation_slot(handler);
-    const auto executor = borrowed->get_executor();
-    asio::co_spawn(
-        executor,
-        gss_detail::handshake_for_handler(std::move(owned), borrowed, std::move(elsewhere), caps, std::move(handler)),
-        asio::bind_cancellation_slot(slot, asio::detached));
+    std::optional<detail::Fiber> fiber;
+    std::optional<Error> failed;
+    try {
+      fiber.emplace(gss_detail::handshake_for_handler(std::move(owned), borrowed, std::move(elsewhere), caps, handler));
+    } catch (...) {
+      failed.emplace(detail::error_of("async_handshake", std::current_exception()));
+    }
+    if (fiber) {
+      fiber->resume();
+    } else {
+      std::move(handler)(Result<typename H::Context>{unexpected(*std::move(failed))});
+    }
   };
   return asio::async_initiate<Token, void(Result<typename H::Context>)>(start, token, std::move(handshake), &stream,
                                                                         std::move(offload), options);

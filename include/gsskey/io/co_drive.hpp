@@ -44,7 +44,7 @@ class StepJob {
   StepJob(H handshake, SecretBytes input) noexcept : handshake_{std::move(handshake)}, input_{std::move(input)} {}
 
   /// Blocks on KDC, DNS or disk, as Initiator::step() and Acceptor::step() do.
-  [[nodiscard]] Outcome operator()() noexcept {
+  [[nodiscard]] Outcome operator()() {
     auto step = handshake_.step(input_);
     return {std::move(handshake_), std::move(step)};
   }

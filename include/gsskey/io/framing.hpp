@@ -44,6 +44,25 @@ class IncomingFrame {
   explicit IncomingFrame(const char* operation, std::size_t max_size, bool keeps_memory = false) noexcept
       : operation_{operation}, max_size_{max_size}, keeps_memory_{keeps_memory} {}
 
+  // What was moved from is as one that nothing has come to.
+  IncomingFrame(IncomingFrame&& other) noexcept
+      : operation_{other.operation_},
+        max_size_{other.max_size_},
+        received_{std::exchange(other.received_, 0)},
+        memory_{std::move(other.memory_)},
+        header_{other.header_},
+        keeps_memory_{other.keeps_memory_} {}
+  IncomingFrame& operator=(IncomingFrame&& other) noexcept {
+    if (this == &other) return *this;
+    operation_ = other.operation_;
+    max_size_ = other.max_size_;
+    received_ = std::exchange(other.received_, 0);
+    memory_ = std::move(other.memory_);
+    header_ = other.header_;
+    keeps_memory_ = other.keeps_memory_;
+    return *this;
+  }
+
   struct Room {
     unsigned char* data;
     std::size_t size;

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <exception>  // Asio 1.22 uses it and does not include it
 #include <optional>
 #include <system_error>
@@ -35,12 +33,30 @@ struct SecureStreamOptions {
 
 namespace detail {
 
+/// How many packets without a byte may follow one another: OpenSSL's bound for empty TLS records. None is of use to a
+/// byte stream, and each costs an unwrap() here.
+inline constexpr unsigned max_empty_packets = 32;
+
+template <class Buffers>
+[[nodiscard]] ByteView first_nonempty(const Buffers& buffers) noexcept {
+  for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
+    const asio::const_buffer buffer{*it};
+    if (buffer.size() != 0) return {buffer.data(), buffer.size()};
+  }
+  return {};
+}
+
 /// Cuts, seals and frames what is written; takes frames apart and opens them. No I/O: the stream asks what to transfer
 /// next and says how much of it was.
 template <MessageContext C>
 class SecureStreamCore {
  public:
-  SecureStreamCore(C context, SecureStreamOptions options) : context_{std::move(context)}, options_{options} {}
+  SecureStreamCore(C context, SecureStreamOptions options)
+      : context_{std::move(context)},
+        max_token_size_{options.max_packet_size > FrameHeader::size
+                            ? options.max_packet_size - static_cast<std::uint32_t>(FrameHeader::size)
+                            : 0},
+        frame_{"read", max_token_size_, true} {}
 
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
   [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
@@ -60,55 +76,47 @@ class SecureStreamCore {
     return count;
   }
   [[nodiscard]] asio::mutable_buffer next_read() noexcept {
-    if (received_ < FrameHeader::size) {
-      return {header_.bytes + received_, FrameHeader::size - received_};
-    }
-    const std::size_t body = received_ - FrameHeader::size;
-    return {frame_.data() + body, header_.length() - body};
+    const auto room = frame_.next();
+    return {room.data, room.size};
   }
   /// After `count` bytes of next_read(), with what the transfer said.
   [[nodiscard]] std::error_code received(std::size_t count, std::error_code code) noexcept {
-    received_ += count;
-    if (code == asio::error::eof && received_ != 0) {
+    // Whatever the transfer says: what next_read() hands out goes by what has come.
+    if (auto came = frame_.came(count); !came) return broken_ = fail(came.error());
+    if (code == asio::error::eof && frame_.has_begun()) {
       return broken_ = fail(Error::transport("read", ECONNRESET, "the peer closed the connection within a packet"));
     }
-    // Whatever the transfer says: what next_read() hands out is as long as this length.
-    if (received_ == FrameHeader::size) {
-      const std::size_t size = header_.length();
-      if (size > max_token_size()) {
-        return broken_ = fail(Error::transport("read", EMSGSIZE, "the peer announces a longer packet than is allowed"));
-      }
-      if (frame_.size() < size) {
-        // Most connections have short packets only: a new block for a longer one, and few of these.
-        auto grown = SecretBytes::with_size(std::min<std::size_t>(std::bit_ceil(size), max_token_size()));
-        if (!grown) return broken_ = fail(grown.error());
-        frame_ = *std::move(grown);
-      }
-      if (size != 0) return code;
-    }
-    if (code) return code;
-    if (received_ < FrameHeader::size || received_ < FrameHeader::size + header_.length()) return {};
-    auto plain = context_.unwrap(ByteView{frame_.data(), header_.length()});
+    if (code || !frame_.is_complete()) return code;
+    auto plain = context_.unwrap(frame_.token());
     if (!plain) return broken_ = fail(plain.error());
-    received_ = 0;
+    frame_.restart();
     plain_ = *std::move(plain);
+    empty_packets_ = plain_.empty() ? empty_packets_ + 1 : 0;
+    if (empty_packets_ > max_empty_packets) {
+      return broken_ = fail(Error::transport("read", EPROTO, "the peer sends one empty packet after the other"));
+    }
     return {};
   }
 
-  // Writing. seal() first; then next_write() until it is empty.
-  [[nodiscard]] bool has_sealed() const noexcept { return message_size_ != 0; }
-  [[nodiscard]] std::error_code seal(ByteView message) noexcept {
+  // Writing. seal() first; then next_write() until it is empty; abandon(), if that ends before.
+  template <class Buffers>
+  [[nodiscard]] std::error_code seal(const Buffers& buffers) noexcept {
+    if (write_broken_) {
+      return fail(Error::transport("write", ENOMEM, "a write failed, and there was no memory to repeat it"));
+    }
     if (has_sealed()) {
-      // Part of it may be on the wire: sealed anew, it would come twice.
-      if (message.size() >= message_size_) return {};
+      if (unsent_.empty()) {
+        return fail(Error::transport("write", EALREADY, "another write is under way, or was lost with its handler"));
+      }
+      if (begins_with(buffers, unsent_)) return {};
       return fail(Error::transport("write", EINVAL, "a write that failed must be repeated with the same bytes"));
     }
     if (limit_ == 0) {
-      const auto limit = context_.wrap_size_limit(max_token_size());
+      const auto limit = context_.wrap_size_limit(max_token_size_);
       if (!limit) return fail(limit.error());
       limit_ = *limit;
     }
-    message = message.subview(0, limit_);
+    const ByteView message = first_nonempty(buffers).subview(0, limit_);
     auto token = context_.wrap(message);
     if (!token) return fail(token.error());
     const ByteView bytes{*token};
@@ -129,16 +137,38 @@ class SecureStreamCore {
     sent_ += count;
     if (sent_ < FrameHeader::size + ByteView{*token_}.size()) return 0;
     token_.reset();
+    unsent_.wipe();
     return std::exchange(message_size_, 0);
+  }
+  /// A write of `buffers` ended before all of its packet was sent. The packet has its place in the sequence and part of
+  /// it may be on the wire: it cannot be sealed anew, nor left out. What is in it is kept, to be compared with.
+  template <class Buffers>
+  void abandon(const Buffers& buffers) noexcept {
+    if (!has_sealed() || !unsent_.empty()) return;
+    auto copy = SecretBytes::with_size(message_size_);
+    if (copy) {
+      static_cast<void>(asio::buffer_copy(asio::buffer(copy->data(), copy->size()), buffers));
+      unsent_ = *std::move(copy);
+    } else {
+      write_broken_ = true;
+      token_.reset();
+    }
   }
 
  private:
   using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
 
-  [[nodiscard]] std::uint32_t max_token_size() const noexcept {
-    constexpr std::uint32_t header = FrameHeader::size;
-    return options_.max_packet_size > header ? options_.max_packet_size - header : 0;
+  template <class Buffers>
+  [[nodiscard]] static bool begins_with(const Buffers& buffers, ByteView wanted) noexcept {
+    for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
+      const asio::const_buffer buffer{*it};
+      const ByteView bytes{buffer.data(), std::min(buffer.size(), wanted.size())};
+      if (bytes != wanted.subview(0, bytes.size())) return false;
+      wanted = wanted.subview(bytes.size());
+    }
+    return wanted.empty();
   }
+  [[nodiscard]] bool has_sealed() const noexcept { return message_size_ != 0; }
   [[nodiscard]] std::error_code fail(Error error) noexcept {
     const bool has_number = error.domain() == Domain::transport || error.domain() == Domain::system;
     const int number = has_number ? static_cast<int>(error.minor_status()) : EBADMSG;
@@ -147,14 +177,13 @@ class SecureStreamCore {
   }
 
   C context_;
-  SecureStreamOptions options_;
+  std::uint32_t max_token_size_;
   std::optional<Error> error_;
 
-  FrameHeader header_{};
-  std::size_t received_ = 0;  // of header and frame together
-  SecretBytes frame_;
+  IncomingFrame frame_;
   SecretBytes plain_;
   std::size_t taken_ = 0;
+  unsigned empty_packets_ = 0;  // one after the other
   std::error_code broken_;
 
   std::uint32_t limit_ = 0;
@@ -162,16 +191,9 @@ class SecureStreamCore {
   std::optional<Token> token_;
   std::size_t message_size_ = 0;
   std::size_t sent_ = 0;
+  SecretBytes unsent_;  // the message of a packet that a failed write has left
+  bool write_broken_ = false;
 };
-
-template <class Buffers>
-[[nodiscard]] ByteView first_nonempty(const Buffers& buffers) noexcept {
-  for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
-    const asio::const_buffer buffer{*it};
-    if (buffer.size() != 0) return {buffer.data(), buffer.size()};
-  }
-  return {};
-}
 
 }  // namespace detail
 
@@ -179,11 +201,18 @@ template <class Buffers>
 /// with an established context: each packet is four bytes of length, big-endian, and a wrap() token, as PostgreSQL has
 /// it. Messages are cut to the packet size. Wrapping and unwrapping happen on the calling thread: they do not block.
 ///
-/// One read and one write at a time, on one thread or strand. A write that ended with an error after part of its packet
-/// had left must be repeated with the same bytes; what was sealed is then sent on. GSS-API has no closing message: a
-/// peer's end of stream between packets is asio::error::eof, and whether the peer meant it is for the protocol above to
-/// know; within a packet it is ECONNRESET. What fails to unwrap is EBADMSG, a packet too long EMSGSIZE; last_error()
-/// says why. After these nothing more can be read.
+/// One read and one write at a time, on one thread or strand.
+///
+/// A write that ended with an error before all of its packet had left, a cancelled one too, has said 0 bytes of it. The
+/// packet can be neither changed nor left out any more: the next write must begin with the same bytes, in buffers cut
+/// as one likes, and sends on what was sealed. They are compared with a copy that is kept till then, and wiped; other
+/// bytes are EINVAL, as often as they are tried, and nothing of them is sent. (Had there been no memory for the copy,
+/// all further writes are ENOMEM.) Reading goes on. Who has nothing to repeat, after a deadline, closes the connection.
+///
+/// GSS-API has no closing message: a peer's end of stream between packets is asio::error::eof, and whether the peer
+/// meant it is for the protocol above to know; within a packet it is ECONNRESET. What fails to unwrap is EBADMSG, a
+/// packet too long EMSGSIZE, more than 32 empty packets without another in between EPROTO; last_error() says why. After
+/// these nothing more can be read. The memory of a packet grows with what has come of it.
 template <class NextLayer, MessageContext C>
 class SecureStream {
  public:
@@ -229,11 +258,12 @@ class SecureStream {
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers, std::error_code& code) {
     code = {};
-    const ByteView message = detail::first_nonempty(buffers);
-    if (message.empty()) return 0;
-    if (code = core_.seal(message); code) return 0;
+    if (asio::buffer_size(buffers) == 0) return 0;
+    if (code = core_.seal(buffers); code) return 0;
     const std::size_t count = asio::write(next_, core_.next_write(), code);
-    return core_.sent(count);
+    const std::size_t sent = core_.sent(count);
+    if (sent == 0) core_.abandon(buffers);
+    return sent;
   }
   /// These throw std::system_error.
   template <class Buffers>
@@ -291,18 +321,26 @@ class SecureStream {
       auto& core = stream.core_;
       if (!started) {
         started = true;
-        const ByteView message = detail::first_nonempty(buffers);
-        if (!message.empty()) refused = core.seal(message);
-        if (message.empty() || refused) {
+        const bool is_empty = asio::buffer_size(buffers) == 0;
+        if (!is_empty) refused = core.seal(buffers);
+        if (is_empty || refused) {
           idle = true;
           asio::post(stream.get_executor(), std::move(self));
-        } else {
+          return;
+        }
+        const ByteView message =
+            detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
+        try {
           asio::async_write(stream.next_, core.next_write(), std::move(self));
+        } catch (...) {
+          core.abandon(asio::buffer(message.data(), message.size()));
+          throw;
         }
         return;
       }
       if (idle) return self.complete(refused, 0);
       const std::size_t sent = core.sent(count);
+      if (sent == 0) core.abandon(buffers);
       self.complete(code, sent);
     }
 
