@@ -192,6 +192,65 @@ TEST_CASE("acceptors demand replay or sequence detection, and either keeps a mes
   CHECK(ContextFlags::from_bits(refused.error().minor_status()) == (ContextFlag::replay | ContextFlag::sequence));
 }
 
+TEST_CASE("what real initiators ask for, and what acceptors by default make of it") {
+  constexpr auto mutual = ContextFlag::mutual, replay = ContextFlag::replay, sequence = ContextFlag::sequence;
+  constexpr auto conf = ContextFlag::confidentiality, integ = ContextFlag::integrity;
+  // Seen in their calls of gss_init_sec_context (JDK: by what an acceptor of them has), but PostgreSQL's: its source.
+  struct {
+    const char* peer;
+    ContextFlags asks;
+    bool is_served;
+  } const peers[] = {
+      {"gss-client 1.20.1", {mutual, replay}, true},
+      {"gss-client 1.20.1 -nomutual", {replay}, true},
+      {"gss-client 1.20.1 -seq", {mutual, replay, sequence}, true},
+      {"gss-client 1.20.1 -noreplay", {mutual}, false},
+      {"Cyrus SASL 2.1.28", {mutual, sequence, conf, integ}, true},
+      {"Cyrus SASL 2.1.28, no encryption", {mutual, sequence, integ}, true},
+      {"curl 7.88.1", {mutual, replay}, true},
+      {"curl 7.88.1 --delegation always", {mutual, replay, ContextFlag::delegate}, true},
+      {"python3-gssapi 1.8.2", {mutual, sequence}, true},
+      {"JDK 17.0.15", {mutual, replay, sequence, conf, integ}, true},
+      {"JDK 17.0.15, no mutual authentication", {replay, sequence, conf, integ}, true},
+      {"PostgreSQL 15, encryption", {mutual, replay, sequence, conf, integ}, true},
+      {"PostgreSQL 15, login only", {mutual}, false},  // protects nothing with it: .demand = {}
+  };
+  for (const auto& [peer, asks, is_served] : peers) {
+    CAPTURE(peer);
+    const InitiatorOptions options{.demand = {}, .request = asks};
+    const auto ends = support::establish(support::initiator<mech::Krb5>(options), support::acceptor<mech::Krb5>());
+    CHECK(ends.has_value() == is_served);
+    const auto negotiated =
+        support::establish(support::initiator<mech::Spnego>(options), support::acceptor<mech::Spnego>());
+    CHECK(negotiated.has_value() == is_served);
+    CHECK(support::establish(support::initiator<mech::Krb5>(options), support::acceptor<mech::Krb5>({.demand = {}})));
+    if (is_served) continue;
+    CHECK(ends.error().domain() == Domain::policy);
+    CHECK(ContextFlags::from_bits(ends.error().minor_status()) == (replay | sequence));
+  }
+}
+
+TEST_CASE("flag by flag: what an end demands by default, and does without") {
+  const auto served = [](InitiatorOptions options, AcceptorOptions<mech::Krb5> accepting = {}) {
+    return support::establish(support::initiator<mech::Krb5>(options), support::acceptor<mech::Krb5>(accepting))
+        .has_value();
+  };
+  const ContextFlags all = InitiatorOptions{}.demand;
+  for (const auto flag : {ContextFlag::mutual, ContextFlag::replay, ContextFlag::sequence}) {
+    CAPTURE(static_cast<unsigned>(flag));
+    CHECK(served({.demand = all.without(flag)}));                          // one of replay and sequence is left
+    CHECK_FALSE(served({.demand = all.without(flag)}, {.demand = flag}));  // `demand` replaces
+    CHECK(served({.demand = all.without(flag)}, {.demand = ContextFlags{}}));
+  }
+  CHECK_FALSE(served({.demand = all.without(ContextFlag::replay | ContextFlag::sequence)}));
+  // Kerberos grants these two to who does not ask.
+  CHECK(served({.demand = all.without(ContextFlag::confidentiality | ContextFlag::integrity)}));
+  const auto demand = AcceptorOptions<mech::Krb5>{}.demand | ContextFlag::mutual;
+  CHECK(served({}, {.demand = demand}));
+  CHECK_FALSE(served({.demand = all.without(ContextFlag::mutual)}, {.demand = demand}));
+  CHECK_FALSE(served({.demand = all.without(ContextFlag::replay | ContextFlag::sequence)}, {.demand = demand}));
+}
+
 TEST_CASE("a demanded service that is not granted destroys the context, on both sides") {
   support::initiator_credential<mech::Krb5>();
   support::acceptor_credential<mech::Krb5>();
