@@ -2,6 +2,7 @@
 // plugin.
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/inquiry.hpp>
+#include <gsskey/protocol/http_negotiate.hpp>
 
 #include <string>
 #include <string_view>
@@ -12,6 +13,7 @@
 #include "support/ntlm.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
+#include "support/spnego_token.hpp"
 
 using namespace gsskey;
 using support::must;
@@ -118,6 +120,46 @@ TEST_CASE("the initiator starts with Kerberos, the acceptor wants NTLM, and that
   CHECK(must(ours.inquire()).mechanism == mech::Ntlmssp::oid);
   CHECK(must(theirs.unwrap(must(ours.wrap("to the server")))).text() == "to the server");
   CHECK(must(ours.unwrap(must(theirs.wrap("to the client")))).text() == "to the client");
+}
+
+TEST_CASE("what is not the first choice is signed, over HTTP too, unless somebody says that it need not be") {
+  if (!has_ntlm()) return;
+  using Client = mech::Negotiate<mech::Ntlmssp>;
+  const auto client = carol<Client>();
+  const auto server = must(Credential<Corporate, Accept>::acquire_default());
+  const auto unsigned_one = [](ByteView bytes) {
+    auto token = support::SpnegoToken::parse(bytes.text()).value();
+    token.mic.reset();
+    return token.write();
+  };
+  const auto log_in = [&](bool allows, bool strips) {
+    HttpInitiator<Client> ours{Initiator<Client>{support::target(), client, {.demand = protection}}};
+    HttpAcceptor<Corporate> theirs{server, {.demand = protection, .allow_unsigned_negotiation = allows}};
+    std::string authorization = must(ours.authorize());
+    while (true) {
+      const auto answer = theirs.step(authorization);
+      if (answer) return std::string{};
+      if (!answer.error().is_challenge) return std::string{answer.error().error.text()};
+      authorization = must(ours.authorize(answer.error().www_authenticate));
+      if (strips) authorization = negotiate_header(unsigned_one(must(parse_authorization(authorization)).token));
+    }
+  };
+  CHECK(log_in(false, false).empty());
+  CHECK(log_in(false, true).find("not signed") != std::string::npos);
+  CHECK(log_in(true, true).empty());
+
+  // The same of both ends without HTTP.
+  const auto established = [&](bool allows) {
+    Initiator<Client> ours{support::target(), client, {.demand = protection}};
+    Acceptor<Corporate> theirs{server, {.demand = protection, .allow_unsigned_negotiation = allows}};
+    const auto challenge = must(theirs.step(must(ours.step()).token));
+    const auto last = theirs.step(unsigned_one(must(ours.step(challenge.token)).token));
+    if (!last) CHECK(last.error().error.domain() == Domain::policy);
+    CHECK_FALSE(theirs.peer_signed_negotiation());
+    return last && std::move(theirs).establish();
+  };
+  CHECK_FALSE(established(false));
+  CHECK(established(true));
 }
 
 TEST_CASE("an acceptor for Kerberos with no credential of its own does not take NTLM, though the library would") {
