@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 
 #include <cstddef>
+#include <cstdint>
 #include <ctime>
 #include <future>
 #include <string>
@@ -50,14 +51,14 @@ TEMPLATE_TEST_CASE("both ends tell the same keys, and the session key is the one
   auto ends = support::pair<TestType>();
   const auto session = must(session_key(ends.initiator));
   const auto info = must(ends.initiator.inquire());
-  const std::time_t now = std::time(nullptr);
+  const std::int64_t now = std::time(nullptr);
   const auto ours = must(export_lucid(std::move(ends.initiator)));
   const auto theirs = must(export_lucid(std::move(ends.acceptor)));
   CHECK(ours.is_initiator());
   CHECK_FALSE(theirs.is_initiator());
   CHECK(ours.end_time() == theirs.end_time());
-  CHECK(ours.end_time() >= now + info.lifetime.count() - 1);
-  CHECK(ours.end_time() <= now + info.lifetime.count() + 1);
+  CHECK(std::int64_t{ours.end_time()} >= now + info.lifetime.count() - 1);
+  CHECK(std::int64_t{ours.end_time()} <= now + info.lifetime.count() + 1);
   for (const auto* const end : {&ours, &theirs}) {
     CHECK(end->messages() == KerberosMessages::rfc4121);
     CHECK(end->key().type == Enctype::aes256_cts_hmac_sha1_96);

@@ -96,8 +96,8 @@ std::size_t element(std::string_view bytes, std::string_view& content) {
     for (std::size_t at = 2; at < before; ++at) size = size * 256 + static_cast<unsigned char>(bytes[at]);
     if (size > bytes.size() - before || bytes.substr(0, before) != header(bytes[0], size)) continue;
     if ((bytes[0] & 0x1f) == 0x1f) return 0;
-    content = bytes.substr(before, size);
-    return before + size;
+    content = bytes.substr(before, static_cast<std::size_t>(size));
+    return before + content.size();
   }
   return 0;
 }

@@ -342,6 +342,6 @@ Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
   return moved;
 }
 
-static_assert(sizeof(Keyring) == 8 && sizeof(KeyringRef) == 4);
+static_assert(sizeof(Keyring) == sizeof(void*) && sizeof(KeyringRef) == 4);
 
 }  // namespace gsskey::inline GSSKEY_ABI

@@ -31,7 +31,7 @@ namespace gss_detail {
 struct ProtectorState {
   ContextInfo info;
   const rfc3961::EncryptionType* type;
-  std::time_t end;  // of the context's life; 0: none
+  std::int64_t end;  // of the context's life, in seconds since 1970; 0: none. A time_t of 32 bits ends in 2038
   bool ends_with_ticket;
   alignas(64) rfc4121::Sender sender;
   alignas(64) rfc4121::Receiver receiver;
@@ -90,7 +90,7 @@ class MessageProtector {
   [[nodiscard]] Seconds lifetime() const noexcept {
     if (!state_) return Seconds{};
     if (state_->end == 0) return Seconds::indefinite();
-    const std::time_t now = std::time(nullptr);
+    const std::int64_t now = std::time(nullptr);
     return now < state_->end ? Seconds{static_cast<std::uint32_t>(state_->end - now)} : Seconds{};
   }
 

@@ -111,7 +111,7 @@ template <Mechanism M>
     if (options.ends_with_ticket) {
       state->end = lucid->end_time();
     } else if (!lifetime.is_indefinite()) {
-      state->end = std::time(nullptr) + lifetime.count();
+      state->end = std::int64_t{std::time(nullptr)} + lifetime.count();
     }
     state->lucid = std::move(lucid);
     return MessageProtector::adopt(std::move(state));

@@ -7,6 +7,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <cstdint>
+#include <limits>
+
 #include <gsskey/core/error.hpp>
 #include <gsskey/keyring/timeout.hpp>
 
@@ -60,7 +63,8 @@ class UpcallDeadline {
     event.sigev_signo = signal;
     if (::timer_create(CLOCK_MONOTONIC, &event, &timer) != 0) return false;
     ::itimerspec when{};
-    when.it_value.tv_sec = seconds;
+    constexpr std::int64_t longest = std::numeric_limits<::time_t>::max();  // 68 years, where it has 32 bits
+    when.it_value.tv_sec = static_cast<::time_t>(seconds < longest ? seconds : longest);
     if (::timer_settime(timer, 0, &when, nullptr) == 0) return true;
     ::timer_delete(timer);
     return false;
