@@ -40,6 +40,44 @@ void as_each(Work work, const Answers& wanted) {
 
 int run(const std::string& command) { return std::system((command + " >/dev/null 2>&1").c_str()); }
 
+/// An ext4 in a file, with encryption, mounted as long as this lives.
+class EncryptedFileSystem {
+ public:
+  EncryptedFileSystem() {
+    REQUIRE(::mkdtemp(place_.data()) != nullptr);
+    std::filesystem::create_directory(folder());
+    is_mounted_ = run("truncate -s 16M " + image() + " && mkfs.ext4 -q -O encrypt " + image()) == 0 && mount();
+  }
+  EncryptedFileSystem(const EncryptedFileSystem&) = delete;
+  EncryptedFileSystem& operator=(const EncryptedFileSystem&) = delete;
+  ~EncryptedFileSystem() {
+    if (is_mounted_) CHECK(unmount());
+    std::filesystem::remove_all(place_);
+  }
+  [[nodiscard]] bool is_mounted() const { return is_mounted_; }
+  [[nodiscard]] std::string folder() const { return place_ + "/mounted"; }
+  void mount_again() {
+    is_mounted_ = !unmount();
+    REQUIRE_FALSE(is_mounted_);
+    is_mounted_ = mount();
+    REQUIRE(is_mounted_);
+  }
+  [[nodiscard]] Result<fscrypt_key_specifier> unlocked_with(KeyRef<FscryptProvisioning> key) const {
+    const int mount_point = ::open(folder().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    auto name = unlock(mount_point, key);
+    ::close(mount_point);
+    return name;
+  }
+
+ private:
+  [[nodiscard]] std::string image() const { return place_ + "/image"; }
+  [[nodiscard]] bool mount() const { return run("mount -o loop " + image() + ' ' + folder()) == 0; }
+  [[nodiscard]] bool unmount() const { return run("umount " + folder()) == 0; }
+
+  std::string place_ = "/tmp/gsskey-fscrypt-XXXXXX";
+  bool is_mounted_ = false;
+};
+
 }  // namespace
 
 TEST_CASE("a secret store: added, replaced, removed, added again, and nothing left") {
@@ -142,52 +180,31 @@ TEST_CASE("a service's keys are in a session of its own, however it was started"
 TEST_CASE("an encrypted folder is unlocked with a key that no program reads") {
   const support::Session session;
   if (::geteuid() != 0) return support::skip("only root mounts");
-  char folder[] = "/tmp/gsskey-fscrypt-XXXXXX";
-  REQUIRE(::mkdtemp(folder) != nullptr);
-  const std::string place = folder;
-  const std::string image = place + "/image";
-  const std::string mounted = place + "/mounted";
-  std::filesystem::create_directory(mounted);
-  const bool is_ready = run("truncate -s 16M " + image + " && mkfs.ext4 -q -O encrypt " + image) == 0 &&
-                        run("mount -o loop " + image + ' ' + mounted) == 0;
-  if (!is_ready) {
-    std::filesystem::remove_all(place);
-    return support::skip("no mkfs.ext4, or no loop devices, or an ext4 without encryption");
-  }
+  EncryptedFileSystem disk;
+  if (!disk.is_mounted()) return support::skip("no mkfs.ext4, no loop devices, or an ext4 without encryption");
   const auto key = provide(*session, {"gsskey-test:folder"}, std::string(64, 'k'));
-  bool is_unlocked = false;
-  if (key) {
-    CHECK(error_of(AnyKeyRef::from_serial(key->serial()).read()) == EOPNOTSUPP);
-    const auto open = [&] { return ::open(mounted.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); };
-    int mount_point = open();
-    auto name = unlock(mount_point, *key);
-    CHECK(name);
-    std::filesystem::create_directory(mounted + "/secrets");
-    if (name) {
-      ::fscrypt_policy_v2 policy{};
-      policy.version = FSCRYPT_POLICY_V2;
-      policy.contents_encryption_mode = FSCRYPT_MODE_AES_256_XTS;
-      policy.filenames_encryption_mode = FSCRYPT_MODE_AES_256_CTS;
-      policy.flags = FSCRYPT_POLICY_FLAGS_PAD_32;
-      std::memcpy(policy.master_key_identifier, name->u.identifier, sizeof policy.master_key_identifier);
-      const int secrets = ::open((mounted + "/secrets").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-      CHECK(::ioctl(secrets, FS_IOC_SET_ENCRYPTION_POLICY, &policy) == 0);
-      ::close(secrets);
-      std::ofstream{mounted + "/secrets/plan"} << "the plan";
-    }
-    ::close(mount_point);
-    // Mounted again, it is locked, and the key of before opens it.
-    REQUIRE(run("umount " + mounted + " && mount -o loop " + image + ' ' + mounted) == 0);
-    CHECK_FALSE(std::filesystem::exists(mounted + "/secrets/plan"));
-    mount_point = open();
-    CHECK(unlock(mount_point, *key));
-    ::close(mount_point);
-    std::string text;
-    std::getline(std::ifstream{mounted + "/secrets/plan"} >> std::ws, text);
-    is_unlocked = text == "the plan";
-  }
-  CHECK(run("umount " + mounted) == 0);
-  std::filesystem::remove_all(place);
   if (!key && error_of(key) == ENODEV) return support::skip("this kernel has no fscrypt-provisioning keys");
-  CHECK(is_unlocked);
+  REQUIRE(key);
+  CHECK(error_of(AnyKeyRef::from_serial(key->serial()).read()) == EOPNOTSUPP);
+
+  const auto name = must(disk.unlocked_with(*key));
+  const std::string folder = disk.folder() + "/secrets";
+  std::filesystem::create_directory(folder);
+  ::fscrypt_policy_v2 policy{};
+  policy.version = FSCRYPT_POLICY_V2;
+  policy.contents_encryption_mode = FSCRYPT_MODE_AES_256_XTS;
+  policy.filenames_encryption_mode = FSCRYPT_MODE_AES_256_CTS;
+  policy.flags = FSCRYPT_POLICY_FLAGS_PAD_32;
+  std::memcpy(policy.master_key_identifier, name.u.identifier, sizeof policy.master_key_identifier);
+  const int secrets = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  CHECK(::ioctl(secrets, FS_IOC_SET_ENCRYPTION_POLICY, &policy) == 0);
+  ::close(secrets);
+  std::ofstream{folder + "/plan"} << "the plan";
+
+  disk.mount_again();  // locked
+  CHECK_FALSE(std::filesystem::exists(folder + "/plan"));
+  CHECK(disk.unlocked_with(*key));
+  std::string text;
+  std::getline(std::ifstream{folder + "/plan"}, text);
+  CHECK(text == "the plan");
 }
