@@ -14,6 +14,7 @@ class SecretStore {
   static gsskey::Result<SecretStore> open(const std::string& name) {
     auto session = gsskey::Keyring::session();
     if (!session) return gsskey::unexpected(session.error());
+    if (auto own = gsskey::check_ring(*session); !own) return gsskey::unexpected(own.error());  // not by su
     auto ring = session->create(gsskey::key_type::Keyring{name});
     if (!ring) return gsskey::unexpected(ring.error());
     SecretStore store;

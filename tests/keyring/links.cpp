@@ -364,6 +364,20 @@ TEST_CASE("a payload in pieces") {
   REQUIRE(session->unlink(key));
 }
 
+TEST_CASE("a ring that refuses links takes the key of an upcall all the same, as refuse_links() says") {
+  const support::Session session;
+  const auto ring = must(session->create(key_type::Keyring{"gsskey:closed"}));
+  const auto key = make(*session);
+  REQUIRE(ring.refuse_links());
+  CHECK(error_of(ring.link(key)) == EPERM);
+  CHECK(error_of(ring.upsert(User{"gsskey:other"}, "x")) == EPERM);
+  CHECK(must(ring.members()).empty());
+  // No handler answers: what is linked is the kernel's memory of that, by the way that a made key takes.
+  CHECK(error_of(request_key<User>("gsskey-nobody-answers:link", "", ring)) != 0);
+  if (must(ring.members()).empty()) return support::skip("this kernel has closed the gap");
+  REQUIRE(ring.clear());
+}
+
 TEST_CASE("an upsert that fails leaves nothing behind") {
   if (::geteuid() != 0) return support::skip("needs root, to make a ring that its user may write and not possess");
   const support::Session session;
