@@ -121,6 +121,7 @@ static void create(size_t turns) {
     check(made, "add_key");
     check(keyctl_set_timeout(made, 60), "keyctl_set_timeout");
     check(keyctl_move(made, scratch, ring, KEYCTL_MOVE_EXCL), "keyctl_move");
+    if (keyctl_search(ring, "keyring", "lock", 0) >= 0) exit(1); /* whoever replaces a dead key holds one */
     check(keyctl_unlink(scratch, ring), "keyctl_unlink");
     unlink_this(made);
   }

@@ -20,7 +20,7 @@ struct key_way {
   void (*update)(size_t turns);
   void (*request)(size_t turns);    /* request_key of a key that is there */
   void (*add_unlink)(size_t turns); /* create or update, then unlink this key and no other of its name */
-  void (*create)(size_t turns);     /* fails if it is there; with a timeout, set before anybody can find the key */
+  void (*create)(size_t turns);     /* fails if a living one is there; with a timeout, set before anybody can find it */
   void (*upcall)(size_t turns);     /* request_key of one that a handler makes, then unlink */
 };
 

@@ -43,6 +43,7 @@ static_assert(Permissions{}.possessor(Right::view).user(all_rights).risks().empt
 // Who may link it gets what the possessor may, where that is more.
 static_assert(warns(owner.user(Right::link), Risk::link_gives_possession));
 static_assert(warns(owner.user(all_rights.without(Right::write)), Risk::link_gives_possession));
+static_assert(Permissions::from_bits(0xff3f0000).risks().empty());  // bits that are no right are nothing to have
 static_assert(warns(owner.group(Right::link), Risk::link_gives_possession));
 static_assert(warns(owner.other(Right::link), Risk::link_gives_possession));
 static_assert(Permissions{}.possessor(Right::view).user(all_rights).other(Right::link).risks().empty());

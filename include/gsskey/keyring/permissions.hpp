@@ -81,11 +81,12 @@ class Permissions {
     Risks found;
     if (strangers.contains(Right::search)) found = found | Risk::others_may_invalidate;
     if (strangers.contains(Right::view)) found = found | Risk::others_see_description;
+    const Rights owned = Rights::from_bits(possessor().bits() & all_rights.bits());  // the kernel refuses the rest
     for (const Rights own : {user(), group(), other()}) {
       const Rights possessed = possessor() | own;
       if (!possessed.contains(Right::search)) continue;  // or it is not possessed
       if (!possessed.contains(Right::read)) found = found | Risk::possessor_reads_anyway;
-      if (own.contains(Right::link) && !own.contains(possessor())) found = found | Risk::link_gives_possession;
+      if (own.contains(Right::link) && !own.contains(owned)) found = found | Risk::link_gives_possession;
     }
     if (!owner_rights().contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
     return found.without(accepted_);

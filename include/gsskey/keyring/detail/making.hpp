@@ -72,61 +72,97 @@ class Draft {
   }
 
   /// Into the ring: if that has no key of the type and description, or one that is expired, revoked or invalidated.
-  [[nodiscard]] Result<key_serial_t> place() noexcept { return place_where(&Draft::has_dead_one); }
+  [[nodiscard]] Result<key_serial_t> place() noexcept {
+    if (aside_ == ring_) return placed();
+    if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
+    if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
+    const auto info = KeyInfo::of(key_);
+    while (info && has_dead_one(*info)) {
+      const Timed waiting{aside_, "gsskey-replacing-from", 1};
+      if (waiting.serial < 0) return unexpected(failed("add_key", aside_));
+      const Lock lock{aside_, ring_};
+      if (lock.error == 0 && keyctl_move(key_, aside_, waiting.serial, 0) == 0) {
+        if (has_dead_one(*info) && keyctl_move(key_, waiting.serial, ring_, 0) == 0) return placed();
+        break;
+      }
+      if (lock.error != 0 && !lock.is_late()) return unexpected(Error::keyring("keyctl_move", lock.error, key_));
+      if (lock.error == EEXIST && !waits_for_lock()) break;
+      if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
+    }
+    return unexpected(Error::keyring("keyctl_move", EEXIST, key_));
+  }
   /// And in place of a living one too.
-  [[nodiscard]] Result<key_serial_t> place_over() noexcept { return place_where(&Draft::has_any); }
+  [[nodiscard]] Result<key_serial_t> place_over() noexcept {
+    while (true) {
+      const Lock lock{aside_, ring_};
+      if (lock.error == EKEYEXPIRED || (lock.error == EEXIST && waits_for_lock())) continue;
+      // A lock of the dead keeps everybody else from replacing, too.
+      if (lock.error != 0 && lock.error != EEXIST) return unexpected(Error::keyring("keyctl_move", lock.error, key_));
+      if (move(key_, 0)) return placed();
+      return unexpected(failed("keyctl_move", key_));
+    }
+  }
 
  private:
   /// The kernel counts dead keys as keys until its collector comes (/proc/sys/kernel/keys/gc_delay, 300 s), and cannot
   /// replace one on the condition that it is dead. So whoever wants to look, and then replace, has a lock meanwhile: a
-  /// ring of this name in the ring, which several can create and one does. It has a timeout: of who is killed with it,
-  /// the lock stands there until it is collected, and what is dead stays in the way for as long.
+  /// ring of this name in the ring, which several can move there and one does. Who finds the place empty needs no lock,
+  /// but looks for one afterwards: of the two, the one who puts a key there and then looks for a lock, and the one who
+  /// takes the lock and then looks for a living key, one sees the other. The lock has a timeout: of who is killed with
+  /// it, it stands there until it is collected, and what is dead stays in the way of create() for as long. The key
+  /// comes from a ring that ends before the lock does, so who is stopped in the middle replaces nothing when it goes
+  /// on.
   static constexpr const char* lock_name = "gsskey-replacing";
 
-  template <class Check>
-  [[nodiscard]] Result<key_serial_t> place_where(Check may_replace) noexcept {
-    if (aside_ == ring_ || move(key_, KEYCTL_MOVE_EXCL)) return placed();
-    if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
-    const auto refused = unexpected(Error::keyring("keyctl_move", EEXIST, key_));
-    const auto info = KeyInfo::of(key_);
-    if (!info) return refused;
-    for (int patience = 500; patience > 0; --patience) {
-      if (!(this->*may_replace)(*info)) return refused;
-      const Lock lock{aside_};
-      if (lock.serial < 0) return unexpected(failed("add_key", aside_));
-      if (move(lock.serial, KEYCTL_MOVE_EXCL)) {
-        const bool still = (this->*may_replace)(*info);
-        const bool moved = still && move(key_, 0);
-        const int error = errno;
-        keyctl_unlink(lock.serial, ring_);
-        if (!still) return refused;
-        if (moved) return placed();
-        return unexpected(Error::keyring("keyctl_move", error, key_));
-      }
-      if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
-      const ::timespec pause{0, 1'000'000};
-      ::nanosleep(&pause, nullptr);
-      if (move(key_, KEYCTL_MOVE_EXCL)) return placed();
-    }
-    return refused;
-  }
-  struct Lock {
-    key_serial_t aside;
+  /// An empty ring in another that ends by itself.
+  struct Timed {
+    key_serial_t ring;
     key_serial_t serial;
-    explicit Lock(key_serial_t aside_) noexcept
-        : aside{aside_}, serial{::add_key("keyring", lock_name, nullptr, 0, aside_)} {
-      if (serial > 0) keyctl_set_timeout(serial, 1);
+    Timed(key_serial_t ring_, const char* name, unsigned seconds) noexcept
+        : ring{ring_}, serial{::add_key("keyring", name, nullptr, 0, ring_)} {
+      if (serial > 0) keyctl_set_timeout(serial, seconds);
     }
-    Lock(const Lock&) = delete;
-    Lock& operator=(const Lock&) = delete;
-    ~Lock() {
+    Timed(const Timed&) = delete;
+    Timed& operator=(const Timed&) = delete;
+    ~Timed() {
       const int saved = errno;
-      if (serial > 0) keyctl_unlink(serial, aside);  // if it is still there
+      if (serial > 0) keyctl_unlink(serial, ring);
       errno = saved;
     }
   };
+  struct Lock : Timed {
+    int error = 0;
+    Lock(key_serial_t aside, key_serial_t place) noexcept : Timed{aside, lock_name, 2} {
+      if (serial < 0 || keyctl_move(serial, aside, place, KEYCTL_MOVE_EXCL) < 0) {
+        error = errno;
+      } else {
+        ring = place;
+      }
+    }
+    /// Another has it, or this one ended on its way.
+    [[nodiscard]] bool is_late() const noexcept { return error == EEXIST || error == EKEYEXPIRED; }
+  };
+  [[nodiscard]] long lock_there() const noexcept { return keyctl_search(ring_, "keyring", lock_name, 0); }
+  static void pause() noexcept {
+    const ::timespec millisecond{0, 1'000'000};
+    ::nanosleep(&millisecond, nullptr);
+  }
+  /// For a while. Not for one whose owner was killed.
+  [[nodiscard]] bool waits_for_lock() const noexcept {
+    if (lock_there() < 0 && errno == EKEYEXPIRED) return false;
+    pause();
+    return true;
+  }
+  /// The key is there; whoever has the lock may have seen a dead one there before, and replace this one.
+  [[nodiscard]] Result<key_serial_t> settled() noexcept {
+    const long lock = lock_there();
+    if (lock < 0) return placed();
+    while (lock_there() == lock) pause();  // until its timeout at most
+    const key_serial_t key = placed();
+    if (link_error(ring_, key) == 0) return key;
+    return unexpected(Error::keyring("keyctl_move", EEXIST, key));
+  }
 
-  [[nodiscard]] bool has_any(const KeyInfo&) const noexcept { return true; }
   /// Whether what stands in the way is dead for sure: of those that live, none may be what cannot be viewed.
   [[nodiscard]] bool has_dead_one(const KeyInfo& draft) const noexcept {
     const long found = keyctl_search(ring_, type_, draft.description().data(), 0);
