@@ -11,6 +11,7 @@
 
 #include "support/alterations.hpp"
 #include "support/catch.hpp"
+#include "support/foreign_initiator.hpp"
 #include "support/middle.hpp"
 #include "support/ntlm.hpp"
 #include "support/realm.hpp"
@@ -136,6 +137,16 @@ Tally try_pair(const char* name, const std::vector<Plan>& plans, InitiatorOption
   });
 }
 
+template <Mechanism Theirs>
+Tally try_foreign(const char* name, const std::vector<Plan>& plans) {
+  const auto& server = support::acceptor_credential<Theirs>();
+  return try_all(name, plans, [&](const support::Middle& middle) {
+    // What that one reads, and how strictly, is not what is looked at here.
+    return support::run(support::ForeignInitiator{}, Acceptor<Theirs>{server},
+                        [&](const Leg& leg) { return leg.to_acceptor() ? middle(leg) : leg.token; });
+  });
+}
+
 constexpr ContextFlags protection = ContextFlag::confidentiality | ContextFlag::integrity;
 
 }  // namespace
@@ -151,6 +162,8 @@ TEST_CASE("never do both ends believe in a negotiation that was altered") {
     all.both += tally.both;
     ++pairs;
   };
+  add(try_foreign<mech::Spnego>("an initiator of another make, Spnego", plans));
+  add(try_foreign<Krb5>("an initiator of another make, Negotiate<Krb5>", plans));
   for (const ContextFlags demand :
        {protection | ContextFlag::mutual | ContextFlag::replay, protection | ContextFlag::replay}) {
     const InitiatorOptions options{.demand = demand};

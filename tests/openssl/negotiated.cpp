@@ -10,6 +10,7 @@
 
 #include "support/alterations.hpp"
 #include "support/catch.hpp"
+#include "support/foreign_initiator.hpp"
 #include "support/ntlm.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
@@ -80,6 +81,15 @@ TEST_CASE("what is counted and what the library has verified cannot differ, what
     count += taken_over(support::initiator_credential<NtlmFirst>(), support::acceptor_credential<Kerberos>(), options);
   }
   std::cout << count << " negotiations that came to a context were taken over\n";
+}
+
+TEST_CASE("the message of an initiator of another make that protects a negotiation is counted") {
+  support::has_ntlm();
+  support::ForeignInitiator initiator;
+  auto acceptor = support::acceptor<mech::Spnego>();
+  support::step_through(initiator, acceptor, [](const support::Leg& leg) { return leg.token; });
+  CHECK(acceptor.peer_signed_negotiation());
+  check(taken(std::move(acceptor)), must(std::move(initiator).establish()));
 }
 
 TEST_CASE("the message that protects a negotiation is counted") {
