@@ -25,6 +25,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/heap.hpp"
@@ -474,6 +475,52 @@ TEST_CASE("a handshake that is cancelled before it begins, and after it has ende
     CHECK_FALSE(told.error);
   }
   CHECK(told.by_result == 1);
+}
+
+TEST_CASE("many handshakes at once, on strands of a loop that several threads run") {
+  constexpr int count = 60;
+  asio::thread_pool pool{2};
+  asio::thread_pool loop{3};
+  std::atomic<int> established = 0;
+  std::atomic<int> cancelled = 0;
+  const auto told = [&](const Established& result) {
+    if (result) ++established;
+    if (!result && result.error().minor_status() == ECANCELED) ++cancelled;
+  };
+  struct One {
+    explicit One(asio::thread_pool& loop) : strand{asio::make_strand(loop)}, ours{strand}, theirs{strand} {
+      asio::local::connect_pair(ours, theirs);
+    }
+    asio::strand<asio::thread_pool::executor_type> strand;
+    Socket ours;
+    Socket theirs;
+    asio::cancellation_signal signal{};
+  };
+  std::vector<std::unique_ptr<One>> all;
+  for (int i = 0; i < count; ++i) {
+    auto& one = *all.emplace_back(std::make_unique<One>(loop));
+    if (i % 3 == 0) {  // in a coroutine
+      asio::co_spawn(
+          one.strand,
+          [&one, &pool, &told]() -> asio::awaitable<void> {
+            auto result = co_await async_handshake(Greeting{}, one.ours, offload_to(pool), asio::use_awaitable);
+            told(result);
+          },
+          Rethrow{});
+    } else {
+      asio::dispatch(one.strand, [&one, &pool, &told] {
+        async_handshake(Greeting{}, one.ours, offload_to(pool), asio::bind_cancellation_slot(one.signal.slot(), told));
+      });
+    }
+    if (i % 3 == 2) {  // some are cancelled on their way
+      asio::post(one.strand, [&one] { one.signal.emit(asio::cancellation_type::terminal); });
+    } else {
+      asio::write(one.theirs, asio::buffer("\0\0\0\6answer", 10));
+    }
+  }
+  loop.join();
+  CHECK(established == 2 * count / 3);
+  CHECK(cancelled == count / 3);
 }
 
 namespace {

@@ -61,10 +61,11 @@ class AsioTransport {
 /// and will not begin, one that runs ends by itself, and its outcome is dropped. So it is, too, when the task's context
 /// is destroyed, before the pool or after it. A pool that is stopped with the job in its queue gives operation_aborted.
 ///
-/// Shutdown: a step that waits for a KDC which does not answer cannot be cut short (MIT krb5: some 25 s, by
-/// `kdc_timeout` and `max_retries` of krb5.conf; Heimdal: `kdc_timeout`). The pool's join(), and its destructor, wait
-/// for those that run, one for each thread, and for none that are in the queue and cancelled. What a running step
-/// borrows, its credential and the slot for a delegated one, must outlive that join: declare it before the pool.
+/// Shutdown: a step that waits for a KDC which does not answer cannot be cut short. MIT krb5 1.20 gives up after some
+/// 25 s (from 1.22 on `request_timeout` of krb5.conf sets that), Heimdal after `kdc_timeout` and `max_retries`. The
+/// pool's join(), and its destructor, wait for the steps that run, one for each thread, and for none that was cancelled
+/// in the queue. What a running step borrows, its credential and the slot for a delegated one, must outlive that join:
+/// declare it before the pool.
 template <class Executor>
 class OffloadTo {
  public:
