@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -349,6 +350,30 @@ TEST_CASE("a ring that is not possessed, a default session and another user's ri
     REQUIRE(session->set_owner(0));
   }
   intact();
+}
+
+TEST_CASE("who became another user parks nothing in the session that he was left with, unless that is meant") {
+  if (::geteuid() != 0) return support::skip("needs root, to become another user");
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  const auto& realm = support::realm().realm;  // libkrb5 reads its configuration
+  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+  const auto answers = support::as_user(
+      support::nobody,
+      [&](Answers& found) {
+        const auto refused = handoff::park(std::move(ends.acceptor), *session);
+        found.push_back(!refused && refused.error().domain() == Domain::policy);
+        {
+          const auto told = handoff::park(std::move(ends.acceptor), *session, {.in_ring_of_another_user = true});
+          found.push_back(told.has_value());
+          if (told) ends.acceptor = must(handoff::claim<mech::Krb5>(*told));
+        }
+        const auto own = handoff::park(std::move(ends.acceptor), must(Keyring::join_session()));
+        found.push_back(own && handoff::claim<mech::Krb5>(*own));
+      },
+      support::ChildSession::inherited);
+  CHECK(answers == Answers{1, 1, 1});
 }
 
 TEST_CASE("no time at all, and a context without any left") {
