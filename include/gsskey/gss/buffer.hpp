@@ -74,12 +74,12 @@ class Buffer {
 
 namespace gss_detail {
 /// The Error of a call that is given more than `limit` admits.
-[[nodiscard, gnu::cold, gnu::noinline]] inline Error too_long(const char* operation, const Limit& limit) noexcept {
+[[nodiscard]] inline Error too_long(const char* operation, Limit limit) noexcept {
   return Error::usage(operation, limit.exceeded);
 }
 /// Whether `limit` admits all `pieces` together; each says its size(). The sum cannot overflow.
 template <class Pieces>
-[[nodiscard]] constexpr bool admits_all(const Limit& limit, const Pieces& pieces) noexcept {
+[[nodiscard]] constexpr bool admits_all(Limit limit, const Pieces& pieces) noexcept {
   std::size_t left = limit.size;
   for (const auto& piece : pieces) {
     if (piece.size() > left) return false;

@@ -219,9 +219,11 @@ class SecurityContext {
     if (!handle_) [[unlikely]] {
       return unexpected(empty("gss_verify_mic"));
     }
-    if (!limits.message.admits(message.size()) || !limits.token.admits(mic.size())) [[unlikely]] {
-      const Limit& limit = limits.message.admits(message.size()) ? limits.token : limits.message;
-      return unexpected(gss_detail::too_long("gss_verify_mic", limit));
+    if (!limits.message.admits(message.size())) [[unlikely]] {
+      return unexpected(gss_detail::too_long("gss_verify_mic", limits.message));
+    }
+    if (!limits.token.admits(mic.size())) [[unlikely]] {
+      return unexpected(gss_detail::too_long("gss_verify_mic", limits.token));
     }
     OM_uint32 minor = 0;
     gss_buffer_desc raw_message = gss_detail::borrow(message);
