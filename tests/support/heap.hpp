@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
+#include <string_view>
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define GSSKEY_TEST_HEAP_HOOKS
@@ -11,6 +13,7 @@
 extern "C" int __sanitizer_install_malloc_and_free_hooks(void (*)(const volatile void*, std::size_t),
                                                          void (*)(const volatile void*));
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
+extern "C" std::size_t __sanitizer_get_allocated_size(const volatile void*);
 #else
 #include <dlfcn.h>
 #include <malloc.h>
@@ -73,12 +76,45 @@ class FreeWatch {
   volatile bool wiped_ = false;
 };
 
+/// How large a block is that is about to be freed.
+[[nodiscard]] inline std::size_t size_of(const void* block) noexcept {
+#ifdef GSSKEY_TEST_HEAP_HOOKS
+  return __sanitizer_get_allocated_size(block);
+#else
+  return malloc_usable_size(const_cast<void*>(block));
+#endif
+}
+
+/// Looks for a text in each block that is freed. One at a time.
+class FreedText {
+ public:
+  explicit FreedText(std::string_view text) noexcept : text_{text} { current = this; }
+  FreedText(const FreedText&) = delete;
+  FreedText& operator=(const FreedText&) = delete;
+  ~FreedText() { current = nullptr; }
+
+  [[nodiscard]] bool seen() const noexcept { return seen_; }
+
+  static void on_free(const void* block) noexcept {
+    FreedText* const watch = current;
+    if (watch == nullptr || block == nullptr) return;
+    if (memmem(block, size_of(block), watch->text_.data(), watch->text_.size()) != nullptr) watch->seen_ = true;
+  }
+
+ private:
+  static inline FreedText* volatile current = nullptr;
+
+  std::string_view text_;
+  volatile bool seen_ = false;
+};
+
 inline void on_malloc(const volatile void*, std::size_t) noexcept {
   __atomic_fetch_add(&allocations, 1, __ATOMIC_RELAXED);
 }
 inline void on_free(const volatile void* block) noexcept {
   __atomic_fetch_add(&frees, 1, __ATOMIC_RELAXED);
   FreeWatch::on_free(const_cast<const void*>(block));
+  FreedText::on_free(const_cast<const void*>(block));
 }
 
 /// While one lives, malloc, calloc and realloc fail. Not possible under ASan and TSan, whose malloc is not replaced.
