@@ -210,3 +210,24 @@ TEST_CASE("adopt and release hand a handle over") {
   CHECK(again.get() == raw);
   CHECK(shown(again) == "alice");
 }
+
+TEMPLATE_TEST_CASE("the name of a peer is one like any other, negotiated or not", "", mech::Krb5, mech::Spnego) {
+  const auto ends = support::pair<TestType>();
+  for (const auto* context : {&ends.initiator, &ends.acceptor}) {
+    const ContextInfo info = must(context->inquire());
+    CHECK(shown(info.initiator) == "alice@GSSKEY.TEST");
+    for (const char* same : {"alice@GSSKEY.TEST", "alice"}) {
+      CHECK(info.initiator.equals(must(Name::principal(same))).yes());
+      CHECK(must(Name::principal(same)).equals(info.initiator).yes());
+    }
+    CHECK(info.initiator.equals(must(Name::principal("bob@GSSKEY.TEST"))).no());
+    CHECK(info.initiator.is_anonymous().no());
+    const Name copy = must(info.initiator.duplicate());
+    CHECK(copy.equals(info.initiator).yes());
+    const MechName<mech::Krb5> canonical = must(copy.canonicalize<mech::Krb5>());
+    CHECK(must(MechName<mech::Krb5>::import_exported(must(canonical.export_name()))).equals(canonical).yes());
+    CHECK(shown(info.acceptor) == "host/localhost@GSSKEY.TEST");
+    CHECK(info.acceptor.equals(must(Name::principal("host/localhost@GSSKEY.TEST"))).yes());
+    CHECK(shown(must(info.acceptor.duplicate())) == "host/localhost@GSSKEY.TEST");
+  }
+}

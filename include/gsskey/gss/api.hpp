@@ -87,6 +87,9 @@ struct KnownFaults {
   bool order_before_integrity;
   /// gss_acquire_cred frees the caller's name when it answers GSS_S_BAD_NAME. Guard: it gets a copy.
   bool acquire_releases_bad_name;
+  /// A name that a negotiated context gives is equal to no other, and gss_duplicate_name crashes on it. Guard: it is
+  /// made anew from what it displays.
+  bool negotiated_names_crash;
   /// gss_init_sec_context reads uninitialised memory when the reply is not a token of its mechanism. Guard: Initiator
   /// looks at the framing first.
   bool crashes_on_foreign_reply;
@@ -173,6 +176,7 @@ inline constexpr Capabilities capabilities{.credential_store = true,
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
                                           .acquire_releases_bad_name = false,
+                                          .negotiated_names_crash = false,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = false,
@@ -231,6 +235,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .order_before_integrity = true,
                                           .acquire_releases_bad_name = false,
+                                          .negotiated_names_crash = true,
                                           .crashes_on_foreign_reply = true,
                                           .spnego_refuses_derived_credentials = true,
                                           .unwrap_misreports_confidentiality = false,
@@ -281,6 +286,7 @@ inline constexpr Capabilities capabilities{.credential_store = false,
 inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .order_before_integrity = false,
                                           .acquire_releases_bad_name = true,
+                                          .negotiated_names_crash = false,
                                           .crashes_on_foreign_reply = false,
                                           .spnego_refuses_derived_credentials = false,
                                           .unwrap_misreports_confidentiality = true,

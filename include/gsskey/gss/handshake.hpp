@@ -193,7 +193,7 @@ class Acceptor : public gss_detail::Handshake<M> {
                                token.put(), &flags, nullptr, options_.delegated != nullptr ? &delegated : nullptr);
     auto step = this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, std::move(token)),
                             options_.allow_unsigned_negotiation);
-    peer_ = Name::adopt(peer);
+    peer_ = gss_detail::adopt_name_of<M>(peer);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
     // MIT krb5 so answers an AP-REQ whose token id is another's: go on, with nothing to go on with. NTLM may say
     // nothing.

@@ -194,7 +194,9 @@ class Name {
     if (!shown) return Answer::failure(shown.error());
     return Answer::of(shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@"));
   }
-  /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3).
+  /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3), nor do
+  /// names of two mechanisms: compare a negotiated peer with Name::principal(), not with its Kerberos form
+  /// (canonicalize()).
   [[nodiscard]] Answer equals(const Name& other) const noexcept {
     if (!handle_ || !other.handle_) return Answer::failure(empty("gss_compare_name"));
     OM_uint32 minor = 0;
@@ -299,5 +301,24 @@ Result<MechName<M>> Name::canonicalize() const noexcept {
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_canonicalize_name", major, minor));
   return MechName<M>{std::move(canonical)};
 }
+
+namespace gss_detail {
+/// Takes ownership of a name that a context of M gave. Empty, which is nobody's, if it cannot be made whole.
+template <Mechanism M>
+[[nodiscard]] Name adopt_name_of(gss_name_t raw) noexcept {
+  Name name = Name::adopt(raw);
+  if constexpr (known_faults.negotiated_names_crash && (M::negotiates || M::oid.empty())) {
+    if (!name) return name;
+    const auto shown = name.display();
+    if (!shown) return Name{};
+    if (shown->type != name_type::krb5_principal) return name;
+    const auto principal = Name::principal(shown->text());
+    if (!principal) return Name{};
+    auto whole = principal->template canonicalize<mech::Krb5>();
+    return whole ? Name{*std::move(whole)} : Name{};
+  }
+  return name;
+}
+}  // namespace gss_detail
 
 }  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
