@@ -81,8 +81,9 @@ class Credential {
 
   /// The default credential for M: initiators, that of the default cache; acceptors, every key of the default keytab.
   /// It is whose it is from here on, whatever becomes of the environment: MIT krb5, which would choose at the first use
-  /// and by the target (.k5identity), is asked at once, which may ask a KDC if there is a client keytab. An Initiator
-  /// without a credential chooses by the target. gss_acquire_cred; for initiators of MIT krb5, gss_inquire_cred.
+  /// and by the target (.k5identity), is asked at once: that reads the cache (some 30 us, once), and asks a KDC if
+  /// there is a client keytab and no ticket. An Initiator without a credential chooses by the target. gss_acquire_cred;
+  /// for initiators of MIT krb5, gss_inquire_cred.
   [[nodiscard]] static Result<Credential> acquire_default() noexcept {
     auto credential = acquire_unresolved();
     if constexpr (known_faults.default_is_chosen_late && !std::same_as<U, Accept>) {
