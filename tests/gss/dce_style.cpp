@@ -75,8 +75,8 @@ TEMPLATE_TEST_CASE("messages of header and data, and whole ones", "", mech::Krb5
     CAPTURE(size);
     const std::string message(size, 'm');
     Sealed there = seal(ends.initiator, message);
-    CHECK(there.header.size() == 76);  // sixteen bytes of filler more than in a token of wrap()
-    CHECK(there.data != Bytes(size, 'm'));
+    CHECK(there.header.size() == 76);                     // sixteen bytes of filler more than in a token of wrap()
+    if (size > 8) CHECK(there.data != Bytes(size, 'm'));  // one byte in 256 is the same
     must(open(ends.acceptor, there));
     CHECK(there.data == Bytes(size, 'm'));
     Sealed back = seal(ends.acceptor, message);
