@@ -39,10 +39,14 @@ struct ReservedPort {
     const int on = 1;
     sockaddr_in name = loopback(address, port);
     socklen_t size = sizeof name;
-    if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
-        ::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0 ||
-        ::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+      return unexpected(Error::system("setsockopt", errno));
+    }
+    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
       return unexpected(errno_error("bind", address + ":" + std::to_string(port)));
+    }
+    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+      return unexpected(Error::system("getsockname", errno));
     }
     return ReservedPort{std::move(socket), ntohs(name.sin_port)};
   }

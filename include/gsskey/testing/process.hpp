@@ -176,30 +176,43 @@ struct ProgramOutput {
     if (!stream) return unexpected(Error::system("memfd_create", errno));
   }
   if (auto written = write_all(streams[0].get(), input); !written) return unexpected(written.error());
-  ::lseek(streams[0].get(), 0, SEEK_SET);
+  if (::lseek(streams[0].get(), 0, SEEK_SET) != 0) return unexpected(Error::system("lseek", errno));
 
   sigset_t none;
   sigset_t all;
   ::sigemptyset(&none);
   ::sigfillset(&all);
   posix_spawnattr_t attributes;
-  ::posix_spawnattr_init(&attributes);
+  if (const int failure = ::posix_spawnattr_init(&attributes); failure != 0) {
+    return unexpected(Error::system("posix_spawnattr_init", failure));
+  }
   ::posix_spawnattr_setsigmask(&attributes, &none);
   ::posix_spawnattr_setsigdefault(&attributes, &all);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (int fd = 0; fd < 3; ++fd) ::posix_spawn_file_actions_adddup2(&actions, streams[fd].get(), fd);
-  ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  const char* operation = "posix_spawn_file_actions_init";
+  int failure = ::posix_spawn_file_actions_init(&actions);
+  const bool has_actions = failure == 0;
+  for (int fd = 0; fd < 3 && failure == 0; ++fd) {  // without them the child would have this process's streams
+    operation = "posix_spawn_file_actions_adddup2";
+    failure = ::posix_spawn_file_actions_adddup2(&actions, streams[fd].get(), fd);
+  }
+  if (failure == 0) {
+    operation = "posix_spawn_file_actions_addclosefrom_np";
+    failure = ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  }
 
   const auto arguments = c_strings(command);
   const auto variables = c_strings(environment);
   pid_t child = 0;
-  const int failure = ::posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(), variables.data());
-  ::posix_spawn_file_actions_destroy(&actions);
+  if (failure == 0) {
+    operation = "posix_spawn";
+    failure = ::posix_spawn(&child, arguments[0], &actions, &attributes, arguments.data(), variables.data());
+  }
+  if (has_actions) ::posix_spawn_file_actions_destroy(&actions);
   ::posix_spawnattr_destroy(&attributes);
   errno = failure;
-  if (failure != 0) return unexpected(errno_error("posix_spawn", command[0]));
+  if (failure != 0) return unexpected(errno_error(operation, command[0]));
   int status = 0;
   while (::waitpid(child, &status, 0) < 0) {
     if (errno != EINTR) return unexpected(Error::system("waitpid", errno));
@@ -237,9 +250,7 @@ class Daemon {
     const pid_t pid = ::fork();
     const int failure = errno;
     if (pid == 0) {
-      ::dup2(input.get(), 0);
-      ::dup2(output.get(), 1);
-      ::dup2(output.get(), 2);
+      if (::dup2(input.get(), 0) < 0 || ::dup2(output.get(), 1) < 0 || ::dup2(output.get(), 2) < 0) ::_exit(126);
       ::closefrom(3);
       watch(owner, arguments.data(), variables.data(), const_cast<char* const*>(cleanup));
     }

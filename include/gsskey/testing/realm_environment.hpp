@@ -2,13 +2,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <cstdlib>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include <gsskey/core/config.hpp>
+#include <gsskey/core/error.hpp>
 
 namespace gsskey::inline GSSKEY_ABI {
 
@@ -35,14 +36,21 @@ class RealmEnvironment {
     std::optional<std::string> value;
   };
 
-  explicit RealmEnvironment(const std::vector<std::string>& variables) {
+  RealmEnvironment() = default;
+  /// All of them, or none: half in a realm would be half in the machine's own.
+  [[nodiscard]] static Result<RealmEnvironment> of(const std::vector<std::string>& variables) {
+    RealmEnvironment environment;
     for (const auto& variable : variables) {
       const auto equals = variable.find('=');
       std::string name = variable.substr(0, equals);
       const char* before = std::getenv(name.c_str());
-      ::setenv(name.c_str(), variable.c_str() + equals + 1, 1);
-      saved_.push_back({std::move(name), before != nullptr ? std::optional<std::string>{before} : std::nullopt});
+      const std::optional<std::string> value = before != nullptr ? std::optional<std::string>{before} : std::nullopt;
+      if (::setenv(name.c_str(), variable.c_str() + equals + 1, 1) != 0) {
+        return unexpected(Error::system("setenv", errno));
+      }
+      environment.saved_.push_back({std::move(name), value});
     }
+    return environment;
   }
   void restore() noexcept {
     for (const auto& [name, value] : saved_) {

@@ -150,7 +150,7 @@ class TestRealm {
   /// The same for this process, as long as what it returns lives.
   [[nodiscard]] Result<RealmEnvironment> enter(std::string_view cache = {}) const {
     if (!valid()) return unexpected(moved_from("TestRealm::enter"));
-    return RealmEnvironment{environment(cache)};
+    return RealmEnvironment::of(environment(cache));
   }
 
   /// From here on the KDC cannot be reached; tickets and keytabs stay.
