@@ -54,10 +54,16 @@ class Hmac {
     made.digest_ = detail::Digest::adopt(EVP_MD_fetch(nullptr, digest, nullptr));
     if (!made.digest_) return unexpected(gsskey::detail::openssl_failure(lacking));
     auto* const begin = made.find_functions(digest);
-    if (begin == nullptr) return unexpected(lacking);
+    if (begin == nullptr) {
+      const bool is_memory = gsskey::detail::take_openssl_cause() == gsskey::detail::OpensslCause::memory;
+      return unexpected(is_memory ? Error::system("OSSL_PROVIDER_query_operation", ENOMEM) : lacking);
+    }
     if (!made.begin_state(begin)) return unexpected(gsskey::detail::openssl_failure(lacking));
-    made.block_size_ = static_cast<std::size_t>(EVP_MD_get_block_size(made.digest_.get()));
-    made.size_ = static_cast<std::size_t>(EVP_MD_get_size(made.digest_.get()));
+    const int block_size = EVP_MD_get_block_size(made.digest_.get());
+    const int size = EVP_MD_get_size(made.digest_.get());
+    if (block_size <= 0 || size <= 0) return unexpected(gsskey::detail::openssl_failure(lacking));
+    made.block_size_ = static_cast<std::size_t>(block_size);
+    made.size_ = static_cast<std::size_t>(size);
     if (key.size() > made.block_size_) {
       return unexpected(Error::usage("Hmac::create", "the key is longer than a block of the digest"));
     }
@@ -102,6 +108,7 @@ class Hmac {
   /// Which of them makes a state; nullptr if one that is needed is not there.
   [[nodiscard]] OSSL_FUNC_digest_newctx_fn* find_functions(const char* digest) noexcept {
     const OSSL_PROVIDER* const provider = EVP_MD_get0_provider(digest_.get());
+    if (provider == nullptr) return nullptr;
     int not_stored = 0;
     const OSSL_ALGORITHM* const all = OSSL_PROVIDER_query_operation(provider, OSSL_OP_DIGEST, &not_stored);
     const OSSL_ALGORITHM* found = all;
@@ -121,7 +128,8 @@ class Hmac {
     return are_all_there ? begin : nullptr;
   }
   [[nodiscard]] bool begin_state(OSSL_FUNC_digest_newctx_fn* begin) noexcept {
-    void* const state = begin(OSSL_PROVIDER_get0_provider_ctx(EVP_MD_get0_provider(digest_.get())));
+    const OSSL_PROVIDER* const provider = EVP_MD_get0_provider(digest_.get());
+    void* const state = provider != nullptr ? begin(OSSL_PROVIDER_get0_provider_ctx(provider)) : nullptr;
     if (state != nullptr) state_ = decltype(state_)::adopt({state, free_});
     return state != nullptr;
   }
