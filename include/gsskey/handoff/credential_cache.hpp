@@ -100,12 +100,12 @@ class [[nodiscard]] CredentialCache {
 
   /// Empty. The ring is made here, and found by libkrb5: so it is ours from the beginning.
   [[nodiscard]] static Result<CredentialCache> create([[maybe_unused]] CredentialCacheOptions options) noexcept {
-    constexpr const char* operation = "handoff::CredentialCache";
 #if !defined(GSSKEY_GSS_MIT)
-    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
+    return unexpected(
+        Error::unavailable("handoff::CredentialCache", GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
 #else
     unsigned char random[random_size];
-    if (::getrandom(random, sizeof random, 0) != sizeof random) return unexpected(Error::system(operation, errno));
+    if (::getrandom(random, sizeof random, 0) != sizeof random) return unexpected(Error::system("getrandom", errno));
     RingName ring_name;
     char* out = detail::append(detail::append(ring_name.text, ring_prefix), own_prefix);
     for (const unsigned char byte : random) {

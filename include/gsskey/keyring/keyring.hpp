@@ -287,7 +287,10 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (owned == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     *key.link_.put() = owned;
     const keyring_detail::Scratch scratch{own ? 0 : this->serial()};
-    if (!own && scratch.serial < 0) return refused(this->failed("add_key"), type);
+    if (!own && scratch.serial < 0) {
+      if (scratch.failed == detail::view_of("getrandom")) return unexpected(Error::system("getrandom", errno));
+      return refused(this->failed("add_key"), type);
+    }
     Draft draft{own ? own.serial() : scratch.serial, this->serial()};
     if (auto made = draft.make(T::name, type.description.c_str(), payload, options); !made) {
       return refused(made.error(), type);

@@ -106,7 +106,9 @@ class KeyRequest {
     for (int at = 0; at < 3; ++at) {
       if (users[at] != user_ || groups[at] != group_) return refused("a user or group id is not the requester's");
     }
-    if (::getgroups(0, nullptr) != 0) return refused("supplementary groups are left");
+    const int count = ::getgroups(0, nullptr);
+    if (count < 0) return unexpected(Error::system("getgroups", errno));
+    if (count != 0) return refused("supplementary groups are left");
     ::__user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
     ::__user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
     if (::syscall(SYS_capget, &header, sets) != 0) return unexpected(Error::system("capget", errno));

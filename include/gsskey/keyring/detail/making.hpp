@@ -20,15 +20,24 @@ struct KeyOptions {
 
 namespace keyring_detail {
 
+/// Takes out what nobody else has. To unlink, the kernel needs memory; to invalidate, none.
+inline void drop(key_serial_t key, key_serial_t ring) noexcept {
+  if (keyctl_unlink(key, ring) < 0 && errno == ENOMEM) static_cast<void>(keyctl_invalidate(key));
+}
+
 /// A ring inside `ring`, if there is one, for one key in the making; it goes, and with it what is still in it, at the
 /// end.
 struct Scratch {
   key_serial_t ring;
   key_serial_t serial = -1;
+  const char* failed = "add_key";  // where there is no serial
   explicit Scratch(key_serial_t ring_) noexcept : ring{ring_} {
     if (ring == 0) return;
     unsigned char random[8];  // a ring of the same name would be replaced
-    if (::getrandom(random, sizeof random, 0) != sizeof random) return;
+    if (::getrandom(random, sizeof random, 0) != sizeof random) {
+      failed = "getrandom";
+      return;
+    }
     char name[] = "gsskey-scratch-0123456789abcdef";
     char* out = name + sizeof name - 17;
     for (const unsigned char byte : random) {
@@ -41,7 +50,7 @@ struct Scratch {
   Scratch& operator=(const Scratch&) = delete;
   ~Scratch() {
     const int saved = errno;
-    if (serial > 0) keyctl_unlink(serial, ring);  // nobody has another of that name
+    if (serial > 0) drop(serial, ring);  // nobody has another of that name
     errno = saved;
   }
 };
@@ -54,7 +63,7 @@ class Draft {
   Draft& operator=(const Draft&) = delete;
   ~Draft() {
     const int saved = errno;
-    if (key_ > 0) keyctl_unlink(key_, aside_);
+    if (key_ > 0) drop(key_, aside_);
     errno = saved;
   }
 
@@ -77,7 +86,8 @@ class Draft {
     if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
     if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
     const auto info = KeyInfo::of(key_);
-    while (info && has_dead_one(*info)) {
+    if (!info) return unexpected(info.error());
+    while (has_dead_one(*info)) {
       const Timed waiting{aside_, "gsskey-replacing-from", 1};
       if (waiting.serial < 0) return unexpected(failed("add_key", aside_));
       const Lock lock{aside_, ring_};
@@ -89,7 +99,7 @@ class Draft {
       if (lock.error == EEXIST && !waits_for_lock()) break;
       if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
     }
-    return unexpected(Error::keyring("keyctl_move", EEXIST, key_));
+    return unexpected(Error::keyring("keyctl_move", has_no_memory_ ? ENOMEM : EEXIST, key_));
   }
   /// And in place of a living one too.
   [[nodiscard]] Result<key_serial_t> place_over() noexcept {
@@ -126,7 +136,7 @@ class Draft {
     Timed& operator=(const Timed&) = delete;
     ~Timed() {
       const int saved = errno;
-      if (serial > 0) keyctl_unlink(serial, ring);
+      if (serial > 0) drop(serial, ring);
       errno = saved;
     }
   };
@@ -164,19 +174,23 @@ class Draft {
   }
 
   /// Whether what stands in the way is dead for sure: of those that live, none may be what cannot be viewed.
-  [[nodiscard]] bool has_dead_one(const KeyInfo& draft) const noexcept {
+  [[nodiscard]] bool has_dead_one(const KeyInfo& draft) noexcept {
     const long found = keyctl_search(ring_, type_, draft.description().data(), 0);
     if (found > 0 && link_error(ring_, static_cast<key_serial_t>(found)) == 0) return false;
     const auto serials = read_all("keyctl_read", ring_, [this](char* buffer, std::size_t size) noexcept {
       return keyctl_read(ring_, buffer, size);
     });
-    if (!serials) return false;
+    if (!serials) {
+      has_no_memory_ = serials.error().minor_status() == static_cast<std::uint32_t>(ENOMEM);
+      return false;
+    }
     for (std::size_t at = 0; at + sizeof(key_serial_t) <= serials->size(); at += sizeof(key_serial_t)) {
       key_serial_t serial = 0;
       std::memcpy(&serial, serials->data() + at, sizeof serial);
       const auto info = KeyInfo::of(serial);
       if (!info) {
         const auto error = static_cast<int>(info.error().minor_status());
+        has_no_memory_ = error == ENOMEM;
         if (error != EKEYEXPIRED && error != EKEYREVOKED && error != ENOKEY) return false;
       } else if (info->type() == draft.type() && info->description() == draft.description()) {
         return false;
@@ -198,6 +212,7 @@ class Draft {
   key_serial_t ring_;
   key_serial_t key_ = 0;
   const char* type_ = nullptr;
+  bool has_no_memory_ = false;  // to see what is in the way
 };
 
 /// One after the other, in memory that is wiped.
