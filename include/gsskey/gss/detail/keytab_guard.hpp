@@ -15,6 +15,7 @@
 
 #if defined(GSSKEY_GSS_HEIMDAL)
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <strings.h>
@@ -142,25 +143,30 @@ class DefaultKeytab {
 };
 
 /// nullptr, or why Heimdal had better not read this file, as it is at this moment. What cannot be opened it finds out
-/// by itself.
-[[nodiscard]] inline const char* fault_of_keytab_file(const char* path) noexcept {
+/// by itself. Errors: system, where it cannot be looked at.
+[[nodiscard]] inline Result<const char*> fault_of_keytab_file(const char* path) noexcept {
   constexpr std::size_t max_file = std::size_t{64} << 20;
   const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file < 0) return nullptr;
   struct ::stat status{};
-  const bool is_known = ::fstat(file, &status) == 0 && status.st_size >= 0;
-  const std::size_t size = is_known ? static_cast<std::size_t>(status.st_size) : 0;
-  const char* fault = nullptr;
+  if (::fstat(file, &status) != 0) {
+    const int error = errno;
+    ::close(file);
+    return unexpected(Error::system("fstat", error));
+  }
+  const std::size_t size = status.st_size >= 0 ? static_cast<std::size_t>(status.st_size) : 0;
   auto bytes = SecretBytes::with_size(size < max_file ? size + 1 : 1);  // room to see that it grows
-  if (!bytes) fault = "there is no memory to look at it";
   std::size_t got = 0;
-  while (fault == nullptr && got < bytes->size()) {
+  int error = 0;
+  while (bytes && error == 0 && got < bytes->size()) {
     const ::ssize_t count = ::read(file, bytes->data() + got, bytes->size() - got);
-    if (count <= 0) break;
-    got += static_cast<std::size_t>(count);
+    if (count == 0) break;
+    if (count > 0) got += static_cast<std::size_t>(count);
+    if (count < 0 && errno != EINTR) error = errno;
   }
   ::close(file);
-  if (fault != nullptr) return fault;
+  if (!bytes) return unexpected(bytes.error());
+  if (error != 0 && error != EISDIR) return unexpected(Error::system("read", error));
   if (got == bytes->size()) return "it grows while it is read, or is no keytab";
   if (!is_readable_keytab({bytes->data(), got})) return "it is cut off, or is no keytab";
   return nullptr;
@@ -172,7 +178,7 @@ class DefaultKeytab {
 }
 
 /// Whether Heimdal may read the keytab of this name, or each of the files that it names together. Errors: gss
-/// (RoutineError::no_cred).
+/// (RoutineError::no_cred); system, where a file cannot be looked at.
 template <Mechanism M>
 [[nodiscard]] Result<void> check_keytab(const char* operation, const char* name) noexcept {
   const char* colon = *name == '/' ? nullptr : std::strchr(name, ':');
@@ -180,10 +186,11 @@ template <Mechanism M>
   const char* path = colon == nullptr ? name : colon + 1;
   if (is_keytab_type(name, type, "FILE") || is_keytab_type(name, type, "WRFILE") ||
       is_keytab_type(name, type, "JAVA14")) {
-    const char* const fault = fault_of_keytab_file(path);
-    if (fault == nullptr) return {};
+    const auto fault = fault_of_keytab_file(path);
+    if (!fault) return unexpected(fault.error());
+    if (*fault == nullptr) return {};
     return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name)
-                          .with_text("no credentials, or they cannot be used; the keytab ", path, ": ", fault));
+                          .with_text("no credentials, or they cannot be used; the keytab ", path, ": ", *fault));
   }
   if (!is_keytab_type(name, type, "ANY")) return {};
   while (*path != '\0') {
