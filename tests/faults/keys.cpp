@@ -1,0 +1,305 @@
+// tests/faults/keys: keys, rings and the handler of an upcall, each call failing once.
+// SPDX-License-Identifier: MIT
+#include <gsskey/keyring.hpp>
+#include <gsskey/keyring/ring_thread.hpp>
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <string>
+
+#include "faults/faults.hpp"
+#include "support/certificates.hpp"
+
+using namespace gsskey;
+using faults::again;
+using faults::check;
+using faults::need;
+using faults::where_possible;
+using key_type::Asymmetric;
+using key_type::User;
+
+namespace {
+
+/// The kernel's part in an upcall, which it starts for itself alone: the authority is granted, what is answered is
+/// counted.
+struct Played {
+  static inline bool is_on = false;
+  static inline int answers = 0;
+  Played() { is_on = true, answers = 0; }
+  Played(const Played&) = delete;
+  Played& operator=(const Played&) = delete;
+  ~Played() { is_on = false; }
+
+  [[nodiscard]] static bool takes(int command, const unsigned long* words, long& result) {
+    constexpr std::string_view callout = "for whom";
+    switch (command) {
+      case KEYCTL_ASSUME_AUTHORITY:
+        result = 0;
+        return true;
+      case KEYCTL_READ:
+        if (static_cast<int>(words[0]) != KEY_SPEC_REQKEY_AUTH_KEY) return false;
+        if (words[2] >= callout.size()) std::memcpy(reinterpret_cast<char*>(words[1]), callout.data(), callout.size());
+        result = static_cast<long>(callout.size());
+        return true;
+      case KEYCTL_INSTANTIATE:
+      case KEYCTL_INSTANTIATE_IOV:
+      case KEYCTL_NEGATE:
+      case KEYCTL_REJECT:
+        ++answers;
+        result = 0;
+        return true;
+      default:
+        return false;
+    }
+  }
+};
+
+}  // namespace
+
+// In place of libkeyutils' weak one.
+extern "C" long keyctl(int command, ...) {
+  unsigned long words[4];
+  std::va_list list;
+  va_start(list, command);
+  for (unsigned long& word : words) word = va_arg(list, unsigned long);
+  va_end(list);
+  long result = 0;
+  if (Played::is_on && Played::takes(command, words, result)) return result;
+  return ::syscall(SYS_keyctl, command, words[0], words[1], words[2], words[3]);
+}
+
+namespace {
+
+/// Whatever failed: no key is left, unless what failed was taking one away.
+void is_empty(KeyringRef ring) {
+  const auto left = ring.members();
+  const bool may_stay = faults::failed() == "keyctl_unlink" || faults::failed() == "keyctl_read" ||
+                        faults::failed() == "keyctl_get_keyring_ID" || faults::failed() == "keyctl_revoke" ||
+                        faults::failed() == "keyctl_invalidate" || faults::failed() == "mmap";
+  check(may_stay || (left && left->empty()), "a key is left in the ring");
+}
+
+/// A session ring for this run, which has to be empty at its end.
+template <class Work>
+void in_session(Work work) {
+  const auto session = again([] { return Keyring::join_session(); });
+  try {
+    work(session);
+  } catch (const faults::Stopped&) {
+  }
+  is_empty(session);
+}
+
+void keys() {
+  in_session([](KeyringRef session) {
+    const auto ring = again([&] { return session.create(key_type::Keyring{"ring"}); });
+    const auto key = again([&] { return ring.create(User{"key"}, "secret"); });
+    check(again([&] { return key.read(); }).text() == "secret", "what was put into the key");
+    again([&] { return key.update("another", no_timeout); });
+    again([&] { return key.update("another", Seconds{100}); });
+    const auto info = again([&] { return key.describe(); });
+    check(info.description() == "key" && info.type() == "user", "the description");
+    where_possible([&] { return key.security_label(); });
+    again([&] { return key.set_timeout(Seconds{1000}); });
+    again([&] { return key.set_permissions(Permissions{}.possessor(all_rights)); });
+    where_possible([&] { return key.set_owner(::geteuid()); });
+
+    const auto found = again([&] { return session.search<User>("key"); });
+    check(found.serial() == key.serial(), "the key that is found");
+    check(again([&] { return session.search<User>("key", session); }).serial() == key.serial(), "found and linked");
+    again([&] { return session.unlink(key); });
+    again([&] { return session.link(key); });
+    again([&] { return session.unlink(key); });
+    check(again([&] { return ring.members(); }).size() == 1, "the members");
+    check(again([&] { return request_key<User>("key"); }).serial() == key.serial(), "request_key");
+    check(again([&] { return request_key<User>("key", ring); }).serial() == key.serial(), "request_key and link");
+    check(again([&] { return AnyKeyRef::from_serial(key.serial()).as<User>(); }).serial() == key.serial(), "as");
+
+    auto other = again([&] { return session.create(key_type::Keyring{"other"}); });
+    again([&] { return ring.move(key, other); });
+    again([&] { return other.move_displacing(key, ring); });
+    auto moving = again([&] { return session.create(User{"moving"}, "x", {.timeout = Seconds{100}}); });
+    again([&] { return moving.move_to(ring); });
+    check(moving.ring() == KeyringRef{ring}, "where it hangs now");
+    static_cast<void>(again([&] {
+      return ring.create_or_replace(User{"replaced"}, "1", {.permissions = Permissions{}.possessor(all_rights)});
+    }));
+    const auto kept = again([&] { return ring.put(User{"kept"}, "1"); });
+    check(again([&] { return ring.put(User{"kept"}, "2"); }).serial() != kept.serial(), "put over a key is a new one");
+    const auto upserted = again([&] { return ring.upsert(User{"upserted"}, "1", Seconds{100}); });
+    check(again([&] { return ring.upsert(User{"upserted"}, "2", Seconds{100}); }).serial() == upserted.serial(),
+          "upsert keeps the key");
+    const auto doomed = again([&] { return ring.put(User{"doomed"}, "1"); });
+    again([&] { return doomed.revoke(); });
+    const auto reborn = again([&] { return ring.create(User{"doomed"}, "2"); });
+    check(reborn.serial() != doomed.serial(), "a dead key is replaced");
+    check(!ring.create(User{"doomed"}, "3"), "a living one is not");
+    again([&] { return again([&] { return ring.put(User{"gone"}, "1"); }).invalidate(); });
+    auto pieces = again([&] { return ring.create_pieces(User{"pieces"}, {ByteView{"a"}, ByteView{"b"}}); });
+    auto revoked = std::move(pieces).on_destroy<OnDestroy::revoke_then_unlink>();
+    const auto closed = std::move(revoked).close();
+    if (!closed) faults::note(closed.error());
+    auto dropped = again([&] { return ring.create(User{"dropped"}, "1"); }).on_destroy<OnDestroy::invalidate>();
+    static_cast<void>(std::move(dropped).close());
+    auto refused = again([&] { return ring.create(User{"refused"}, "1"); }).on_destroy<OnDestroy::revoke>();
+    static_cast<void>(std::move(refused).close());
+
+    const auto closing = again([&] { return session.create(key_type::Keyring{"closing"}); });
+    again([&] { return closing.restrict_links<Asymmetric>("builtin_trusted"); });
+    const auto closed_ring = again([&] { return session.create(key_type::Keyring{"closed"}); });
+    again([&] { return closed_ring.refuse_links(); });
+    again([&] { return other.clear(); });
+    faults::refused(session.search<User>("nothing has this name"));
+  });
+}
+
+void rings() {
+  in_session([](KeyringRef session) {
+    again([] { return Keyring::install_thread(); });
+    again([] { return Keyring::thread(); });
+    again([] { return Keyring::session(); });
+    again([] { return Keyring::user(); });
+    again([] { return Keyring::user_session(); });
+    again([] { return Keyring::install_process(); });
+    again([] { return request_key_ring(); });
+    again([] { return keyring_capabilities(); });
+    const auto key = again([&] { return session.create(User{"key"}, "x"); });
+    static_cast<void>(is_possessed(key));
+    static_cast<void>(diagnose());
+    static_cast<void>(diagnose(key));
+    again([&] { return check_ring(session); });
+    const auto keys = again([] { return ProcKeys::read(); });
+    check(again([] { return key_quota(::geteuid()); }).keys > 0, "the quota");
+    int tries = 0;
+    const auto waited = wait_for_quota(Seconds{1}, [&]() -> Result<void> {
+      if (++tries < 3) return unexpected(Error::keyring("add_key", EDQUOT, 0));
+      return {};
+    });
+    check(waited.has_value() || tries > 0, "who waits for quota");
+    where_possible([&]() -> Result<void> {
+      auto watch = KeyWatch::open();
+      if (!watch) return unexpected(watch.error());
+      if (auto added = watch->add(key, 1); !added) return added;
+      if (auto set = key.set_timeout(Seconds{100}); !set) return set;
+      if (auto event = watch->next(); !event) return unexpected(event.error());
+      return watch->remove(key);
+    });
+  });
+  again([] { return Keyring::join_session("faults"); });
+}
+
+/// A page that a forked child finds empty, or its process id.
+void process_mark() {
+  detail::process_mark_page = nullptr;
+  check(detail::this_process() != 0, "a process has a number");
+}
+
+void ring_thread() {
+  const auto thread = again([] { return RingThread::start(); });
+  const auto key = again([&] { return thread.run([&] { return thread.ring().create(User{"on the thread"}, "x"); }); });
+  check(static_cast<bool>(key), "a key of the thread");
+  again([&] { return thread.run([&] { return key.revoke(); }); });
+}
+
+void log(const KeyRequest&, const Error& error) noexcept { faults::note(error); }
+
+template <class Handler>
+void upcall(Handler handler, bool must_answer) {
+  in_session([&](KeyringRef session) {
+    const auto key = again([&] { return session.create(User{"wanted"}, "x"); });
+    const std::string words[] = {
+        std::to_string(key.serial()),    std::to_string(::getuid()), std::to_string(::getgid()), "0", "0",
+        std::to_string(session.serial())};
+    const char* const arguments[] = {"handler",        "create",         words[0].c_str(), words[1].c_str(),
+                                     words[2].c_str(), words[3].c_str(), words[4].c_str(), words[5].c_str()};
+    const Played played;
+    const int status = handle_upcall<User>(8, arguments, handler, {.deadline = Seconds{20}, .log = &log});
+    check(status == 0 || !faults::failed().empty(), "the handler is done");
+    const auto failed = faults::failed();
+    const bool has_authority = failed != "keyctl_assume_authority" || status == 0;
+    const bool can_answer = failed != "keyctl_instantiate" && failed != "keyctl_reject";
+    if (must_answer && has_authority && can_answer) check(Played::answers == 1, "the requester has one answer");
+  });
+}
+
+void upcall_handler() {
+  upcall(
+      [](const KeyRequest& request) -> expected<Instantiation, Rejection> {
+        check(request.callout_info() == "for whom", "the callout info");
+        Instantiation made;
+        auto payload = SecretBytes::copy_of("payload");
+        if (!payload) return unexpected(Rejection{ENOMEM});
+        made.payload = *std::move(payload);
+        made.timeout = Seconds{100};
+        made.permissions = Permissions{}.possessor(all_rights);
+        return made;
+      },
+      true);
+  upcall([](const KeyRequest&) -> expected<SecretBytes, Rejection> { return unexpected(Rejection{EKEYREJECTED}); },
+         true);
+  upcall(
+      [](const KeyRequest& request) -> expected<SecretBytes, Rejection> {
+        if (const auto become = request.become_requester(); !become) {
+          faults::note(become.error());
+          return unexpected(Rejection{EACCES});
+        }
+        auto payload = SecretBytes::copy_of("payload");
+        if (!payload) return unexpected(Rejection{ENOMEM});
+        return *std::move(payload);
+      },
+      true);
+}
+
+void authority() {
+  in_session([](KeyringRef session) {
+    const auto key = again([&] { return session.create(User{"wanted"}, "x"); });
+    const Played played;
+    auto assumed = again([&] { return Authority<User>::assume(key); });
+    check(again([&] { return assumed.callout_info(); }).text() == "for whom", "the callout info");
+    again([&] { return std::move(assumed).instantiate_pieces({ByteView{"a"}, ByteView{"b"}}); });
+    auto another = again([&] { return Authority<User>::assume(key); });
+    again([&] { return std::move(another).negate(Seconds{1}); });
+    const auto abandoned = again([&] { return Authority<User>::assume(key); });
+  });
+}
+
+void public_keys() {
+  in_session([](KeyringRef session) {
+    static const std::string certificate = support::Certificates{}.make("lizard");
+    Result<Key<Asymmetric>> made = session.create(Asymmetric{"x"}, certificate);
+    if (!made && faults::failed().empty()) return;  // the kernel knows no certificates
+    if (!made) {
+      faults::note(made.error());
+      made = session.create(Asymmetric{"x"}, certificate);
+    }
+    const auto key = need(std::move(made));
+    const auto user = again([&] { return PublicKey::of(key, "pkcs1", "sha256"); });
+    const std::string digest(32, 'x');
+    const std::string signature(256, 'x');
+    where_possible([&] { return user.query(); });
+    where_possible([&] { return user.encrypt("x"); });
+    where_possible([&] { return user.decrypt(signature); });
+    where_possible([&] { return user.sign(digest); });
+    where_possible([&] { return user.verify(digest, signature); });
+    const auto number = again([&] { return session.create(User{"number"}, std::string(200, '\x7f')); });
+    where_possible([&] { return diffie_hellman<User>(number, number, number); });
+    where_possible([&] { return diffie_hellman<User>(number, number, number, "sha256", "", 32); });
+  });
+}
+
+const faults::Register registered[] = {
+    {"keyring", &keys},
+    {"keyring_rings", &rings},
+    {"process_mark", &process_mark},
+    {"ring_thread", &ring_thread},
+    {"upcall_handler", &upcall_handler},
+    {"upcall_authority", &authority},
+    {"public_keys", &public_keys},
+};
+
+}  // namespace
