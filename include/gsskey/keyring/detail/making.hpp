@@ -92,10 +92,12 @@ class Draft {
       if (waiting.serial < 0) return unexpected(failed("add_key", aside_));
       const Lock lock{aside_, ring_};
       if (lock.error == 0 && keyctl_move(key_, aside_, waiting.serial, 0) == 0) {
-        if (has_dead_one(*info) && keyctl_move(key_, waiting.serial, ring_, 0) == 0) return placed();
-        break;
+        if (!has_dead_one(*info)) break;
+        if (keyctl_move(key_, waiting.serial, ring_, 0) == 0) return placed();
+        if (errno == EKEYEXPIRED) break;
+        return unexpected(failed("keyctl_move", key_));
       }
-      if (lock.error != 0 && !lock.is_late()) return unexpected(Error::keyring("keyctl_move", lock.error, key_));
+      if (lock.error != 0 && !lock.is_late()) return unexpected(Error::keyring(lock.failed(), lock.error, key_));
       if (lock.error == EEXIST && !waits_for_lock()) break;
       if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
     }
@@ -107,7 +109,7 @@ class Draft {
       const Lock lock{aside_, ring_};
       if (lock.error == EKEYEXPIRED || (lock.error == EEXIST && waits_for_lock())) continue;
       // A lock of the dead keeps everybody else from replacing, too.
-      if (lock.error != 0 && lock.error != EEXIST) return unexpected(Error::keyring("keyctl_move", lock.error, key_));
+      if (lock.error != 0 && lock.error != EEXIST) return unexpected(Error::keyring(lock.failed(), lock.error, key_));
       if (move(key_, 0)) return placed();
       return unexpected(failed("keyctl_move", key_));
     }
@@ -149,6 +151,7 @@ class Draft {
         ring = place;
       }
     }
+    [[nodiscard]] const char* failed() const noexcept { return serial < 0 ? "add_key" : "keyctl_move"; }
     /// Another has it, or this one ended on its way.
     [[nodiscard]] bool is_late() const noexcept { return error == EEXIST || error == EKEYEXPIRED; }
   };
