@@ -48,6 +48,7 @@ struct EncryptionType {
   [[nodiscard]] constexpr bool encrypts_first() const noexcept { return derivation == Derivation::hmac; }
 };
 
+/// OpenSSL's Camellia looks keys and plaintext up in tables, so that its time tells of them; its AES does not.
 inline constexpr EncryptionType encryption_types[] = {
     {17, "aes128-cts-hmac-sha1-96", "AES-128-CBC", "SHA1", 16, 16, 12, Derivation::folding},
     {18, "aes256-cts-hmac-sha1-96", "AES-256-CBC", "SHA1", 32, 32, 12, Derivation::folding},
@@ -173,7 +174,8 @@ class Checksum {
   [[nodiscard]] bool finish(unsigned char* out) noexcept {
     unsigned char whole[EVP_MAX_MD_SIZE];
     std::size_t size = 0;
-    if (!(hmac_ ? hmac_->finish(whole) : cmac_ && EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) == 1)) return false;
+    if (!(hmac_ ? hmac_->finish(whole) : cmac_ && EVP_MAC_final(cmac_.get(), whole, &size, sizeof whole) == 1))
+      return false;
     std::memcpy(out, whole, size_);
     return true;
   }
