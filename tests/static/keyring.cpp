@@ -12,8 +12,8 @@ concept MoveOnly = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_mo
                    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
 // An owner is a pointer to its serial and its ring, a reference the serial alone.
-static_assert(sizeof(Key<key_type::User>) == sizeof(void*) && sizeof(Keyring) == sizeof(void*));
-static_assert(sizeof(Key<key_type::User, OnDestroy::revoke_then_unlink>) == sizeof(void*));
+static_assert(sizeof(Key<key_type::User>) == 12 && sizeof(Keyring) == 12);
+static_assert(sizeof(Key<key_type::User, OnDestroy::revoke_then_unlink>) == 12);
 static_assert(sizeof(KeyRef<key_type::User>) == 4 && sizeof(KeyringRef) == 4 && sizeof(AnyKeyRef) == 4);
 static_assert(MoveOnly<Key<key_type::User>> && MoveOnly<Keyring> && MoveOnly<Authority<key_type::User>> &&
               MoveOnly<KeyWatch> && MoveOnly<KeyInfo>);

@@ -65,25 +65,10 @@ using UpdateOf = typename UpdatePayload<T>::Type;
 struct Link {
   key_serial_t serial;
   key_serial_t ring;
-};
-/// On the heap, so that a Key is as large as its two numbers, which leave no room for whose it is.
-struct OwnedLink {
-  Link link;
-  std::uint32_t process;
+  std::uint32_t process;  ///< whose it is: a forked child's copy is not the child's
   [[nodiscard]] bool is_ours() const noexcept { return process == detail::this_process(); }
+  [[nodiscard]] friend constexpr bool operator==(Link, Link) noexcept = default;
 };
-/// Of nothing, and of this process; nullptr when memory is short.
-[[nodiscard]] inline OwnedLink* new_link() noexcept {
-  auto* const owned = static_cast<OwnedLink*>(detail::allocate(sizeof(OwnedLink)));
-  if (owned != nullptr) *owned = {{0, 0}, detail::this_process()};
-  return owned;
-}
-/// What the link was.
-[[nodiscard]] inline Link free_link(OwnedLink* owned) noexcept {
-  const Link link = owned == nullptr ? Link{0, 0} : owned->link;
-  detail::deallocate(owned);
-  return link;
-}
 inline constexpr const char* is_the_parents =
     "the key belongs to the process that made it, of which this one is a forked child";
 
@@ -117,13 +102,12 @@ inline constexpr const char* is_the_parents =
 
 template <OnDestroy Policy>
 struct LinkTraits {
-  using Handle = OwnedLink*;
-  static constexpr Handle none = nullptr;
-  static void close(Handle owned) noexcept {
+  using Handle = Link;
+  static constexpr Handle none{0, 0, 0};
+  static void close(Handle link) noexcept {
+    if (!link.is_ours()) return;
     const int saved = errno;
-    const bool is_ours = owned->is_ours();
-    const Link link = free_link(owned);
-    const auto taken_down = is_ours && link.serial != 0 ? take_down(Policy, link) : Result<void>{};
+    const auto taken_down = take_down(Policy, link);
     if (!taken_down && !is_gone(taken_down.error())) {
       if (const DestroyHook hook = __atomic_load_n(&destroy_hook, __ATOMIC_RELAXED)) hook(taken_down.error());
     }
@@ -143,6 +127,11 @@ inline void set_destroy_hook(DestroyHook hook) noexcept {
 /// errno; usage, for an empty handle.
 template <class Owner, KeyType T>
 class KeyOperations {
+  friend Owner;
+  template <class>
+  friend class RingOperations;
+  KeyOperations() noexcept = default;
+
  public:
   using Type = T;
 
@@ -264,13 +253,13 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
   /// Owns nothing; every call gives Error::usage.
   Key() noexcept = default;
 
-  [[nodiscard]] key_serial_t serial() const noexcept { return link_ ? link_.get()->link.serial : 0; }
+  [[nodiscard]] key_serial_t serial() const noexcept { return link_.get().serial; }
   /// The ring that it hangs in.
   [[nodiscard]] KeyRef<key_type::Keyring> ring() const noexcept;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(link_); }
 
   /// Whether this process is the owner: a forked child is not.
-  [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get()->is_ours(); }
+  [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get().is_ours(); }
 
   /// The same key under another policy.
   template <OnDestroy Other>
@@ -280,19 +269,17 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
     return key;
   }
   /// Gives ownership up; the link stays.
-  [[nodiscard]] KeyRef<T> release() && noexcept {
-    return KeyRef<T>::from_serial(keyring_detail::free_link(link_.release()).serial);
-  }
+  [[nodiscard]] KeyRef<T> release() && noexcept { return KeyRef<T>::from_serial(link_.release().serial); }
   /// What ~Key does, with the Error that ~Key can only tell the hook. Nothing is owned afterwards.
   [[nodiscard]] Result<void> close() && noexcept {
     if (!link_) return unexpected(Error::usage("Key::close", "the key is empty: moved from, or never set"));
     if (!is_ours()) return unexpected(Error::usage("Key::close", keyring_detail::is_the_parents));
-    return keyring_detail::take_down(Policy, keyring_detail::free_link(link_.release()));
+    return keyring_detail::take_down(Policy, link_.release());
   }
   /// In a forked child: from here on it owns the key. The parent must not destroy its own copy any more: it has left by
   /// _exit(), as daemon(3) does, or has released it.
   void own_after_fork() noexcept {
-    if (link_) link_.get()->process = detail::this_process();
+    if (link_) link_.inout()->process = detail::this_process();
   }
   /// keyctl_move: into another ring, which is the owner's from here on. EEXIST if there is one of that type and
   /// description. The right to link the key and to write both rings.

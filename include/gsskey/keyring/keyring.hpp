@@ -22,6 +22,8 @@ using KeyringRef = KeyRef<key_type::Keyring>;
 template <class Owner>
 class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   using Base = KeyOperations<Owner, key_type::Keyring>;
+  friend Owner;
+  RingOperations() noexcept = default;
 
  public:
   /// The calling thread's ring, if it has one (ENOKEY). keyctl_get_keyring_ID, which creates nothing here.
@@ -282,10 +284,6 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     const bool is_moved = own.serial() != this->serial();
     if (auto fit = check(type, payload, options, is_moved); !fit) return refused(fit.error(), type);
     if (this->serial() == 0) return refused(this->failed("add_key"), type);
-    Key<T> key;
-    keyring_detail::OwnedLink* const owned = keyring_detail::new_link();
-    if (owned == nullptr) return unexpected(Error::system("malloc", ENOMEM));
-    *key.link_.put() = owned;
     const keyring_detail::Scratch scratch{own ? 0 : this->serial()};
     if (!own && scratch.serial < 0) {
       if (scratch.failed == detail::view_of("getrandom")) return unexpected(Error::system("getrandom", errno));
@@ -297,7 +295,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     }
     const auto placed = (draft.*place)();
     if (!placed) return refused(placed.error(), type);
-    owned->link = {*placed, this->serial()};
+    Key<T> key;
+    *key.link_.put() = {*placed, this->serial(), detail::this_process()};
     return key;
   }
   template <KeyType T>
@@ -334,17 +333,17 @@ Result<KeyringRef> RingOperations<Owner>::install_process() noexcept {
 
 template <KeyType T, OnDestroy Policy>
 KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
-  return KeyringRef::from_serial(link_ ? link_.get()->link.ring : 0);
+  return KeyringRef::from_serial(link_.get().ring);
 }
 
 template <KeyType T, OnDestroy Policy>
 Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
   if (!is_ours()) return unexpected(Error::usage("Key::move_to", keyring_detail::is_the_parents));
   auto moved = this->ring().move(*this, ring);
-  if (moved) link_.get()->link.ring = ring.serial();
+  if (moved) link_.inout()->ring = ring.serial();
   return moved;
 }
 
-static_assert(sizeof(Keyring) == sizeof(void*) && sizeof(KeyringRef) == 4);
+static_assert(sizeof(Keyring) == 12 && sizeof(KeyringRef) == 4);
 
 }  // namespace gsskey::inline GSSKEY_ABI
