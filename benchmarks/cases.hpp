@@ -33,7 +33,8 @@ inline std::vector<Case> cases() {
                         {"handshake", &way::handshake},
                         {"handshake, default credential", &way::handshake_default_credential}};
   for (const std::size_t size : {64u, 1024u, 16384u, 65536u}) {
-    const std::string suffix = size < 1024 ? " " + std::to_string(size) + " B" : " " + std::to_string(size / 1024) + " KiB";
+    const std::string suffix =
+        size < 1024 ? " " + std::to_string(size) + " B" : " " + std::to_string(size / 1024) + " KiB";
     const std::size_t turns = size < 16384 ? 50 : 10;
     all.push_back({"wrap" + suffix, &way::wrap, nullptr, size, turns});
     all.push_back({"unwrap" + suffix, &way::unwrap, wrap_token, size, turns});

@@ -1,8 +1,8 @@
 /* benchmarks/connections: the server that ours is compared with: plain C, blocking, two threads.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "anonymous.h"
 #include "connections.h"
+#include "anonymous.h"
 
 #include <arpa/inet.h>
 #include <gssapi/gssapi.h>

@@ -1,8 +1,8 @@
 /* benchmarks/operations: the reference, in plain C.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
-#include "anonymous.h"
 #include "operations.h"
+#include "anonymous.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,18 +71,17 @@ static void establish(gss_cred_id_t initiate, gss_cred_id_t accept, gss_ctx_id_t
   *initiating = GSS_C_NO_CONTEXT;
   *accepting = GSS_C_NO_CONTEXT;
   while (initiator_major == GSS_S_CONTINUE_NEEDED) {
-    initiator_major = gss_init_sec_context(&minor, initiate, initiating, target, &krb5, initiator_demand, 0,
-                                           GSS_C_NO_CHANNEL_BINDINGS, &reply, &initiator_mechanism, &request,
-                                           &initiator_flags, NULL);
+    initiator_major =
+        gss_init_sec_context(&minor, initiate, initiating, target, &krb5, initiator_demand, 0,
+                             GSS_C_NO_CHANNEL_BINDINGS, &reply, &initiator_mechanism, &request, &initiator_flags, NULL);
     if (initiator_major != GSS_S_COMPLETE && initiator_major != GSS_S_CONTINUE_NEEDED) {
       fail("gss_init_sec_context", initiator_major, minor);
     }
     gss_release_buffer(&minor, &reply);
     if (acceptor_major == GSS_S_CONTINUE_NEEDED) {
       gss_release_name(&minor, &peer);
-      acceptor_major =
-          gss_accept_sec_context(&minor, accepting, accept, &request, GSS_C_NO_CHANNEL_BINDINGS, &peer,
-                                 &acceptor_mechanism, &reply, &acceptor_flags, NULL, NULL);
+      acceptor_major = gss_accept_sec_context(&minor, accepting, accept, &request, GSS_C_NO_CHANNEL_BINDINGS, &peer,
+                                              &acceptor_mechanism, &reply, &acceptor_flags, NULL, NULL);
       if (acceptor_major != GSS_S_COMPLETE && acceptor_major != GSS_S_CONTINUE_NEEDED) {
         fail("gss_accept_sec_context", acceptor_major, minor);
       }

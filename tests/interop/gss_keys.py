@@ -119,7 +119,7 @@ def check_refusals():
     refused("a symbolic link", request("gss:host@localhost"), errno.ENOENT)
     code, output = as_user(options.gss_key_client, "localhost", "1", "host", "x", env={"KRB5CCNAME": f"FILE:{theirs}"})
     cases.check("nothing from the requester's environment",
-                ("client", code, output, 1, [f"request_key: {os.strerror(errno.ENOENT)}"]))
+                ("client", code, output, 1, [f"request_key: user;gss:host@localhost: {os.strerror(errno.ENOENT)}"]))
     CACHE.unlink()
     theirs.unlink()
 

@@ -196,7 +196,7 @@ class Credential {
   [[nodiscard]] static Result<Credential> acquire_unresolved() noexcept { return acquire_raw(GSS_C_NO_NAME); }
   /// With the name in the error.
   [[nodiscard]] static Result<Credential> named(const Name& name, Result<Credential> credential) noexcept {
-    if (!credential) credential.error() = gss_detail::about(name, std::move(credential).error());
+    if (!credential) return unexpected(gss_detail::about(name, std::move(credential).error()));
     return credential;
   }
   [[nodiscard]] static Result<Credential> acquire_raw(gss_name_t name) noexcept {

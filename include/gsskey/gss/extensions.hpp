@@ -6,10 +6,8 @@
 
 #include <gsskey/gss/api.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
-
 /// Each under one name: the implementation's own, or one that says GSS_S_UNAVAILABLE.
-namespace gss_detail {
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
 #if defined(GSSKEY_GSS_MIT)
 using ::gss_acquire_cred_impersonate_name;
 using ::gss_store_cred_into;
@@ -154,6 +152,4 @@ template <class... Arguments>
   return GSS_S_UNAVAILABLE;
 }
 #endif
-}  // namespace gss_detail
-
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail

@@ -51,7 +51,7 @@ template <Mechanism M>
   if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
   OM_uint32 minor = 0;
-  uid_t uid = static_cast<uid_t>(-1);
+  auto uid = static_cast<uid_t>(-1);
   const OM_uint32 major = gss_detail::gss_pname_to_uid(&minor, name.get(), gss_detail::raw_oid<M::oid>(), &uid);
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
   return uid;

@@ -133,8 +133,12 @@ class LucidContext {
     return has_acceptor_subkey() ? view(handle_.get()->cfx_kd.acceptor_subkey) : LucidKey{};
   }
   /// SGN_ALG and SEAL_ALG of RFC 1964 section 1.2, the first octet first in the lower bits; for rfc1964 only.
-  [[nodiscard]] std::uint32_t signature_algorithm() const noexcept { return handle_ ? handle_.get()->rfc1964_kd.sign_alg : 0; }
-  [[nodiscard]] std::uint32_t sealing_algorithm() const noexcept { return handle_ ? handle_.get()->rfc1964_kd.seal_alg : 0; }
+  [[nodiscard]] std::uint32_t signature_algorithm() const noexcept {
+    return handle_ ? handle_.get()->rfc1964_kd.sign_alg : 0;
+  }
+  [[nodiscard]] std::uint32_t sealing_algorithm() const noexcept {
+    return handle_ ? handle_.get()->rfc1964_kd.seal_alg : 0;
+  }
 
  private:
   LucidContext() noexcept = default;

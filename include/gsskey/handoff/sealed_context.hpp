@@ -95,15 +95,15 @@ template <Mechanism M>
 /// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
 template <Mechanism M>
 [[nodiscard]] Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
-  const auto not_there = [](Error error) {
+  const auto not_there = [](const Error& error) {
     switch (static_cast<int>(error.minor_status())) {
       case EKEYEXPIRED:
-        return std::move(error).with_text(error.text(), "; the time to live of the parked context is over");
+        return Error{error}.with_text(error.text(), "; the time to live of the parked context is over");
       case EACCES:
       case ENOENT:
       case ENOKEY:
       case EKEYREVOKED:
-        return std::move(error).with_text(
+        return Error{error}.with_text(
             error.text(), "; the parked context was claimed or given up, or this thread does not possess the ring");
       default:
         return error;

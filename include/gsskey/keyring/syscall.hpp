@@ -11,9 +11,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
-namespace keyring_detail {
+namespace gsskey::inline GSSKEY_ABI::keyring_detail {
 
 // <linux/keyctl.h> has them and cannot be included beside <keyutils.h>.
 inline constexpr key_serial_t requestor_ring = -8;        // KEY_SPEC_REQUESTOR_KEYRING
@@ -76,5 +74,4 @@ template <class Read>
   }
 }
 
-}  // namespace keyring_detail
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::keyring_detail

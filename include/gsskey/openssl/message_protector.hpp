@@ -218,7 +218,7 @@ class MessageProtector {
     std::size_t place = wrap.is_sealed() ? rfc3961::block_size : 0;
     std::size_t turn = wrap.header.rotation % rest.size();
     if (turn + place < rest.size() && turn + place + wrap.body_size > rest.size()) {  // the body does not lie together
-      std::rotate(rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(turn), rest.end());
+      std::ranges::rotate(rest, rest.begin() + static_cast<std::ptrdiff_t>(turn));
       turn = 0;
       wrap.rest = {{rest.data(), rest.size()}, 0};
     }

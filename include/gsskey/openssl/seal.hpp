@@ -48,8 +48,8 @@ inline constexpr const char* seal_fault_texts[] = {
     "the seal is cut off, or something follows it",
     "the seal was made with another key",
     "the seal was altered",
-    "the seal was made with another GSS implementation than " GSSKEY_GSS_NAME,
-    "the seal was made with another build of " GSSKEY_GSS_NAME,
+    ("the seal was made with another GSS implementation than " GSSKEY_GSS_NAME),
+    ("the seal was made with another build of " GSSKEY_GSS_NAME),
     "the sealed token is one of another mechanism",
     "the seal has expired",
 };

@@ -51,9 +51,7 @@ inline constexpr std::size_t chunk_size = 8192;
 [[nodiscard]] constexpr std::size_t straight(std::size_t total) noexcept {
   return total <= small_message ? 0 : padded(total) - 3 * block_size;
 }
-}  // namespace detail
 
-namespace detail {
 /// What SealingKey and OpeningKey, each a `Key`, have in common.
 template <class Key, bool encrypts>
 class DerivedKeys {
@@ -83,6 +81,7 @@ class DerivedKeys {
   bool encrypts_first_;
 
  private:
+  friend Key;
   DerivedKeys(ChainedCipher&& cipher, Checksum&& checksum, bool encrypts_first) noexcept
       : cipher_{std::move(cipher)}, checksum_{std::move(checksum)}, encrypts_first_{encrypts_first} {}
 };

@@ -128,7 +128,7 @@ template <class H>
 {
   using M = typename H::Context::Mechanism;
   const MessagesReceived received{handshake.peer_signed_negotiation() ? 1u : 0u};
-  auto context = std::move(handshake).establish();
+  auto context = std::forward<H>(handshake).establish();
   if (!context) {
     return unexpected(TakeOverFailure<M>{std::move(context).error(), SecurityContext<M>::adopt(GSS_C_NO_CONTEXT)});
   }

@@ -13,9 +13,7 @@
 #include <gsskey/testing/process.hpp>
 #include <gsskey/testing/realm_options.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
-namespace test_detail {
+namespace gsskey::inline GSSKEY_ABI::test_detail {
 
 /// Heimdal's programs, and what one says to them.
 struct HeimdalKdc {
@@ -102,6 +100,4 @@ template <class Call>
   return kdc == Kdc::heimdal ? call(HeimdalKdc{}) : call(MitKdc{});
 }
 
-}  // namespace test_detail
-
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::test_detail

@@ -11,9 +11,7 @@
 #include <gsskey/testing/process.hpp>
 #include <gsskey/testing/realm_options.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
-namespace test_detail {
+namespace gsskey::inline GSSKEY_ABI::test_detail {
 
 /// What a realm runs; each is a path.
 struct RealmPrograms {
@@ -92,6 +90,4 @@ struct MitKdc {
   }
 };
 
-}  // namespace test_detail
-
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::test_detail

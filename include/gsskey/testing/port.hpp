@@ -14,9 +14,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/testing/process.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
-namespace test_detail {
+namespace gsskey::inline GSSKEY_ABI::test_detail {
 
 [[nodiscard]] inline sockaddr_in loopback(const std::string& address, std::uint16_t port) noexcept {
   sockaddr_in name{};
@@ -58,6 +56,4 @@ struct ReservedPort {
   return ::connect(socket.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) == 0;
 }
 
-}  // namespace test_detail
-
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::test_detail

@@ -26,10 +26,8 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
 /// What testing/ is made of. Not for users.
-namespace test_detail {
+namespace gsskey::inline GSSKEY_ABI::test_detail {
 
 struct FdTraits {
   using Handle = int;
@@ -335,6 +333,4 @@ class Daemon {
   std::uint32_t owner_ = 0;
 };
 
-}  // namespace test_detail
-
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::test_detail

@@ -10,9 +10,7 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
-
-namespace detail {
+namespace gsskey::inline GSSKEY_ABI::detail {
 
 inline std::uint32_t* process_mark_page = nullptr;
 inline std::uint32_t last_process_mark = 0;  // of this process or of one that it descends from
@@ -45,5 +43,4 @@ inline std::uint32_t last_process_mark = 0;  // of this process or of one that i
   return __atomic_compare_exchange_n(page, &mark, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? next : mark;
 }
 
-}  // namespace detail
-}  // namespace gsskey::inline GSSKEY_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::detail

@@ -25,9 +25,7 @@
 #include <cstdlib>
 #endif
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
-
-namespace gss_detail {
+namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail {
 
 /// One entry of a keytab file of version 2, or 1, whose numbers are in the order of the machine's bytes and whose count
 /// of components has the realm in it. What follows the key (a longer key version, flags) may be anything.
@@ -221,5 +219,4 @@ template <Mechanism M>
   return {};
 }
 
-}  // namespace gss_detail
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::gss_detail

@@ -34,7 +34,8 @@ class SerialSet {
   // Open addressing; 0 is no serial number. The number of slots is a power of 2.
   [[nodiscard]] bool put(key_serial_t serial) noexcept {
     const std::size_t mask = slots_.size() / sizeof serial - 1;
-    std::size_t at = static_cast<std::uint32_t>(serial) * 2654435761U & mask;
+    const std::uint32_t hash = static_cast<std::uint32_t>(serial) * 2654435761U;
+    std::size_t at = hash & mask;
     for (key_serial_t there = 0; (there = load(slots_, at)) != 0; at = (at + 1) & mask) {
       if (there == serial) return false;
     }
