@@ -101,7 +101,8 @@ class Draft {
       if (lock.error == EEXIST && !waits_for_lock()) break;
       if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
     }
-    return unexpected(Error::keyring("keyctl_move", has_no_memory_ ? ENOMEM : EEXIST, key_));
+    if (!seen_) return unexpected(seen_.error());
+    return unexpected(Error::keyring("keyctl_move", EEXIST, key_));
   }
   /// And in place of a living one too.
   [[nodiscard]] Result<key_serial_t> place_over() noexcept {
@@ -184,8 +185,7 @@ class Draft {
       return keyctl_read(ring_, buffer, size);
     });
     if (!serials) {
-      has_no_memory_ = serials.error().minor_status() == static_cast<std::uint32_t>(ENOMEM);
-      return false;
+      return cannot_see(serials.error());
     }
     for (std::size_t at = 0; at + sizeof(key_serial_t) <= serials->size(); at += sizeof(key_serial_t)) {
       key_serial_t serial = 0;
@@ -193,8 +193,7 @@ class Draft {
       const auto info = KeyInfo::of(serial);
       if (!info) {
         const auto error = static_cast<int>(info.error().minor_status());
-        has_no_memory_ = error == ENOMEM;
-        if (error != EKEYEXPIRED && error != EKEYREVOKED && error != ENOKEY) return false;
+        if (error != EKEYEXPIRED && error != EKEYREVOKED && error != ENOKEY) return cannot_see(info.error());
       } else if (info->type() == draft.type() && info->description() == draft.description()) {
         return false;
       }
@@ -202,6 +201,11 @@ class Draft {
     return true;
   }
 
+  /// What may not be seen is taken to live; for want of memory, it is not known.
+  [[nodiscard]] bool cannot_see(const Error& error) noexcept {
+    if (error.minor_status() == static_cast<std::uint32_t>(ENOMEM)) seen_ = unexpected(error);
+    return false;
+  }
   [[nodiscard]] bool move(key_serial_t key, unsigned flags) const noexcept {
     return keyctl_move(key, aside_, ring_, flags) >= 0;
   }
@@ -215,7 +219,7 @@ class Draft {
   key_serial_t ring_;
   key_serial_t key_ = 0;
   const char* type_ = nullptr;
-  bool has_no_memory_ = false;  // to see what is in the way
+  Result<void> seen_;  // or why it could not be looked at what is in the way
 };
 
 /// One after the other, in memory that is wiped.
