@@ -15,14 +15,14 @@ import sys
 NEVER = "cannot fail"
 WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     # Here "cannot": void, or an error of the arguments alone, which are constants here; or absence is no failure.
-    (r"mem(cpp|cpy|move|set|cmp|chr|mem)|str\w+|(v?s|f)n?printf|free|abort|_?_?exit|_exit|time|(secure_)?getenv", NEVER),
+    (r"mem(cpp|cpy|move|set|cmp|chr|mem)|str\w+|(v?s|f)n?printf|free|abort|_?exit|time|(secure_)?getenv|unsetenv", NEVER),
     (r"gss_userok|inet_pton", NEVER),  # "no" is an answer
     (r"from_chars|is\w+|to(upper|lower)", NEVER),
     (r"get(pid|ppid|tid|uid|euid|gid|egid|resuid|resgid)|clock_gettime|syslog|dl_iterate_phdr|closefrom", NEVER),
     (r"sig(emptyset|fillset|addset|action|procmask|nal)|pthread_(sigmask|self|equal|join)|kill|raise", NEVER),
     (r"pthread_(mutex|cond)_\w+|posix_spawn\w*_destroy|posix_spawnattr_set\w+", NEVER),
     (r"ERR_\w+|OPENSSL_cleanse|CRYPTO_memcmp|OSSL_PARAM_\w+|OSSL_FUNC_\w+|OSSL_PROVIDER_(get0_\w+|unquery_\w+)", NEVER),
-    (r"(EVP|X509|SSL)\w*_free|SSL_(version|is_\w+|session_reused|num_\w+|get_extms_support|ctrl)", NEVER),
+    (r"(EVP|X509|SSL)\w*_free|SSL_(version|get1?_\w*(certificate|finished)|is_\w+|session_reused|num_\w+|get_extms_support|ctrl)", NEVER),
     (r"gss_release_\w+|gss_delete_sec_context|gss_krb5_free_lucid_sec_context", "released"),
     (r"close|munmap|timer_delete|dlclose", "released"),
     (r"krb5_gss_register_acceptor_identity|gsskrb5_register_acceptor_identity", "major"),
@@ -32,11 +32,12 @@ WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     (r"(EVP|RAND|OSSL|SSL|X509)_\w+", "openssl"),
     (r"mmap", "map_failed"),
     (r"keyctl\w*|add_key|request_key", "minus_one"),
-    (r"access|bind|connect|dup2|execve|fcntl|fork|fstat|getgroups|getrandom|getsockname|ioctl|lseek|madvise|nanosleep",
+    (r"waitpid|sigwaitinfo|sigtimedwait|nanosleep|poll", "interrupted"),
+    (r"access|bind|connect|dup2|execve|fcntl|fork|fstat|getgroups|getrandom|getsockname|ioctl|lseek|madvise",
      "minus_one"),
-    (r"memfd_create|open|pipe2|poll|prctl|pread|read|recv|sendmsg|set(env|groups|pgid|resgid|resuid|sockopt)|socket|stat",
+    (r"memfd_create|open|pipe2|prctl|pread|read|recv|sendmsg|set(env|groups|pgid|resgid|resuid|sockopt)|socket|stat",
      "minus_one"),
-    (r"sigtimedwait|sigwaitinfo|syscall|timer_create|timer_settime|unsetenv|waitpid|write", "minus_one"),
+    (r"syscall|timer_create|timer_settime|write", "minus_one"),
 ]]
 # The names of C that need no :: before them to be known as such.
 PREFIXED = re.compile(r"(gss|gsskrb5|krb5|keyctl|EVP|OSSL|RAND|ERR|CRYPTO|OPENSSL|SSL|X509|BIO|pthread)_\w")
@@ -46,12 +47,32 @@ OURS = {"gss_category", "gss_error", "krb5_category", "krb5_conf", "krb5_status"
 DECLARED = re.compile(r"(?<!\w)(?!return\b|co_return\b|co_await\b|else\b)[A-Za-z_]\w*[*&]?\s+$")
 TYPES = re.compile(r"[A-Z0-9_]+$|gss_\w*(_t|_desc|OID|OID_set)$")
 # What the text calls otherwise than the linker.
-SPELLED = {"__builtin_malloc": "malloc", "__builtin_free": "free"}
+SPELLED = {"__builtin_malloc": "malloc", "__builtin_free": "free", "EVP_get_digestbynid": "EVP_get_digestbyname"}
+# Why no scenario makes a call fail that is there: (file, functions), and the reason. All others must be made to fail.
+FIRST = "comes only after another failure, of which there is one at a time"
+LACKS = "this kernel cannot do it, or not with the keys that can be had here"
+ENDING = "in a process that is about to be killed, which can tell nobody"
+UNREACHED = [(re.compile(place + "$"), reason) for place, reason in [
+    (r"gss/detail/keytab_guard.hpp \w+|gss/krb5_credential.hpp krb5_kt_\w+", "is there for Heimdal, and fails there"),
+    (r"gss/security_context.hpp gss_import_sec_context|keyring/detail/making.hpp keyctl_invalidate", FIRST),
+    (r"keyring/detail/upcall_deadline.hpp timer_delete|keyring/keyring.hpp keyctl_unlink", FIRST),
+    (r"keyring/upcall.hpp keyctl_link|openssl/rfc3961.hpp EVP_CipherInit_ex2", FIRST),
+    (r"keyring/detail/making.hpp nanosleep", "waits for another process that replaces the same key"),
+    (r"keyring/asymmetric.hpp keyctl_(dh|pkey)_\w+|keyring/watch.hpp \w+", LACKS),
+    (r"keyring/possession.hpp getgroups", "a process without further groups"),
+    (r"keyring/upcall.hpp keyctl_reject|testing/process.hpp (execve|waitpid)", ENDING),
+    (r"testing/process.hpp fcntl", "a process with 0, 1 and 2 open"),
+]]
 
 
 def way_of(name):
     """How `name` fails, NEVER, or None: nobody has said."""
     return next((way for names, way in WAYS if names.match(name)), None)
+
+
+def reason_for(file, name):
+    """Why no scenario makes `name` fail there, or None: one must."""
+    return next((reason for place, reason in UNREACHED if place.match(f"{file} {name}")), None)
 
 
 def blanked(text):

@@ -77,6 +77,7 @@ void credentials() {
   where_possible([&] { return set_no_ci_flags(fresh); });
   where_possible([&] { return set_allowable_enctypes(fresh, {Enctype::aes256_cts_hmac_sha1_96}); });
   where_possible([&] { return impersonator(fresh); });
+  where_possible([&] { return impersonate(fresh, alice); });
   const auto key = again([] { return Credential<Krb5, Accept>::acquire_default(); });
   where_possible([&] { return add_credential<Spnego>(key); });
   where_possible([&] { return add_credential<Spnego>(fresh, {.ccache = cache.c_str()}); });

@@ -105,7 +105,7 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
   if (name == "krb5_gss_register_acceptor_identity") {  // which has no minor status
     return error.domain() == Domain::gss && operation == name && number == 0;
   }
-  if (name == "keyctl_read" || name == "keyctl_get_keyring_ID") {
+  if (is_one_of(name, {"keyctl_read", "keyctl_get_keyring_ID", "keyctl_describe"})) {
     return error.domain() == Domain::keyring && operation.starts_with("keyctl_") && is_memory;
   }
   if (is_one_of(name, {"keyctl", "add_key", "request_key"})) {

@@ -55,7 +55,11 @@ void messages() {
     const std::string message = "in its place";
     std::vector<unsigned char> memory(room.header + message.size() + room.trailer);
     const auto sealed = again([&] { return ours.wrap_into(message, memory); });
-    const auto plain = again([&] { return theirs.unwrap_in_place(sealed); });
+    std::vector<unsigned char> place;
+    const auto plain = again([&] {  // what fails in the middle has changed the memory
+      place.assign(sealed.begin(), sealed.end());
+      return theirs.unwrap_in_place(place);
+    });
     check(ByteView{plain}.text() == message, "in place");
   }
 }
@@ -92,8 +96,9 @@ void derivations() {
     auto sender = again([&] { return rfc4121::Sender::create({&type, key, false}); });
     auto receiver = again([&] { return rfc4121::Receiver::create({&type, key, false}); });
     std::vector<unsigned char> token(200);
-    const bool sent = sender.wrap_unencrypted("message", token.data());
-    check(sent || !faults::failed().empty(), "a message is sealed");
+    if (!sender.wrap_unencrypted("message", token.data())) {  // whoever calls this, takes the cause
+      check(gsskey::detail::take_openssl_cause() == gsskey::detail::OpensslCause::memory, "a message is sealed");
+    }
   }
 }
 

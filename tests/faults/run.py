@@ -2,8 +2,10 @@
 """Makes each call of the headers fail, once, in each scenario, and says how many of them there are.
 
   run.py PROGRAM INCLUDE [--every] [--only SCENARIO] [--list]
-    --every   each call in each scenario; without it each place once, by its first call, in the first scenario there
-    --list    the places that no scenario reaches
+    --every   each call in each scenario, of one place the first 20; without it each place once, by its first call, in
+              the first scenario there
+    --list    the places that no scenario makes fail, and why
+    --complete  fails for a place without either
 SPDX-License-Identifier: MIT
 """
 import argparse
@@ -51,6 +53,7 @@ def main():
     parser.add_argument("--every", action="store_true")
     parser.add_argument("--only")
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--complete", action="store_true")
     arguments = parser.parse_args()
     include = str(pathlib.Path(arguments.include).resolve()) + "/"
 
@@ -80,7 +83,7 @@ def main():
             place = (file, name, min(lines, key=lambda each: abs(each - line)))
             if place in covered and not arguments.every:
                 continue
-            for nth in range(1, (count if arguments.every else 1) + 1):
+            for nth in range(1, (min(count, 20) if arguments.every else 1) + 1):
                 quickly = ["quickly"] if scenario in SLOW and not arguments.every else []
                 complaints, ended = program.ask("inject", scenario, address, nth, *quickly)
                 if ended == "not reached":
@@ -95,9 +98,12 @@ def main():
                           for complaint in dict.fromkeys(complaints)]
         print(f"{scenario}: {injected - before} faults", flush=True)
 
-    if arguments.list:
-        for file, name, line in sorted(there_are - covered):
-            print(f"not covered: {file}:{line} {name}")
+    for file, name, line in sorted(there_are - covered):
+        reason = calls.reason_for(file, name)
+        if arguments.list:
+            print(f"not made to fail: {file}:{line} {name}: {reason or 'why?'}")
+        if arguments.complete and reason is None:
+            wrong.append(f"{file}:{line} {name}: no scenario makes it fail, and calls.py does not say why")
     for each in wrong:
         print(each)
     print(f"call sites: {len(covered)} of {len(there_are)} made to fail; {injected} faults, {len(wrong)} abnormal, "

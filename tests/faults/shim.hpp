@@ -25,7 +25,8 @@ enum class Way {
   released,      ///< what it takes back is taken back, and then it fails: of what else would it leak?
   error_number,  ///< ENOMEM, which is its result
   minus_one,     ///< errno is ENOMEM
-  map_failed,    ///< likewise
+  interrupted,   ///< of what can fail no other way with these arguments: errno is EINTR
+  map_failed,    ///< likewise ENOMEM
   null,          ///< a null pointer, or 0; likewise
   openssl,       ///< a null pointer, or 0; OpenSSL's queue of errors says that malloc failed
 };
@@ -49,7 +50,7 @@ R fail([[maybe_unused]] A... arguments) noexcept {
 #endif
     return R{};
   } else {
-    errno = ENOMEM;
+    errno = way == Way::interrupted ? EINTR : ENOMEM;
     if constexpr (way == Way::map_failed) {
       return MAP_FAILED;
     } else if constexpr (way == Way::null) {

@@ -1,0 +1,39 @@
+// tests/faults/krb5: credentials from and to what libkrb5 has open, each call failing once.
+// SPDX-License-Identifier: MIT
+#include <gsskey/gss.hpp>
+#include <gsskey/gss/krb5_credential.hpp>
+
+#include <krb5.h>
+
+#include "faults/faults.hpp"
+
+using namespace gsskey;
+using faults::again;
+using faults::check;
+
+namespace {
+
+void of_libkrb5() {
+  krb5_context context = nullptr;
+  krb5_ccache cache = nullptr;
+  krb5_ccache other = nullptr;
+  krb5_keytab keytab = nullptr;
+  check(krb5_init_context(&context) == 0 && krb5_cc_default(context, &cache) == 0 &&
+            krb5_cc_resolve(context, "MEMORY:faults", &other) == 0 && krb5_kt_default(context, &keytab) == 0,
+        "libkrb5");
+  try {
+    const auto ticket = again([&] { return import_cache(cache); });
+    check(!again([&] { return ticket.lifetime(); }).is_indefinite(), "the ticket of a cache");
+    static_cast<void>(again([&] { return import_keytab(keytab); }));
+    again([&] { return copy_to_cache(ticket, other); });
+  } catch (const faults::Stopped&) {
+  }
+  krb5_kt_close(context, keytab);
+  krb5_cc_destroy(context, other);
+  krb5_cc_close(context, cache);
+  krb5_free_context(context);
+}
+
+const faults::Register registered{"krb5", &of_libkrb5};
+
+}  // namespace
