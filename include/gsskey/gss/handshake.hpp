@@ -193,8 +193,10 @@ class Acceptor : public gss_detail::Handshake<M> {
                                token.put(), &flags, nullptr, options_.delegated != nullptr ? &delegated : nullptr);
     auto step = this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, std::move(token)),
                             options_.allow_unsigned_negotiation);
-    peer_ = gss_detail::adopt_name_of<M>(peer);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
+    auto named = gss_detail::adopt_name_of<M>(peer);
+    if (step && !named) return this->refuse(std::move(named).error());
+    if (named) peer_ = *std::move(named);
     // MIT krb5 so answers an AP-REQ whose token id is another's: go on, with nothing to go on with. NTLM may say
     // nothing.
     if (step && !step->complete && step->token.empty()) [[unlikely]] {

@@ -303,19 +303,20 @@ Result<MechName<M>> Name::canonicalize() const noexcept {
 }
 
 namespace gss_detail {
-/// Takes ownership of a name that a context of M gave. Empty, which is nobody's, if it cannot be made whole.
+/// Takes ownership of a name that a context of M gave, and makes it whole. Errors: gss.
 template <Mechanism M>
-[[nodiscard]] Name adopt_name_of(gss_name_t raw) noexcept {
+[[nodiscard]] detail::Dependent<Result<Name>, M> adopt_name_of(gss_name_t raw) noexcept {
   Name name = Name::adopt(raw);
   if constexpr (known_faults.negotiated_names_crash && (M::negotiates || M::oid.empty())) {
     if (!name) return name;
     const auto shown = name.display();
-    if (!shown) return Name{};
+    if (!shown) return unexpected(shown.error());
     if (shown->type != name_type::krb5_principal) return name;
     const auto principal = Name::principal(shown->text());
-    if (!principal) return Name{};
+    if (!principal) return unexpected(principal.error());
     auto whole = principal->template canonicalize<mech::Krb5>();
-    return whole ? Name{*std::move(whole)} : Name{};
+    if (!whole) return unexpected(whole.error());
+    return Name{*std::move(whole)};
   }
   return name;
 }

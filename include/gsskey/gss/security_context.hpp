@@ -262,16 +262,20 @@ class SecurityContext {
     int is_initiator = 0;
     OM_uint32 major = gss_inquire_context(&minor, handle_.get(), &initiator, nullptr, &lifetime, &mechanism, &flags,
                                           &is_initiator, nullptr);
-    ContextInfo info{
-        gss_detail::adopt_name_of<M>(initiator), Name{},           Seconds{lifetime}, Oid::copy_of(mechanism),
-        ContextFlags::from_bits(flags),          is_initiator != 0};
+    auto first = gss_detail::adopt_name_of<M>(initiator);
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
+    if (!first) return unexpected(std::move(first).error());
+    ContextInfo info{
+        *std::move(first), Name{}, Seconds{lifetime}, Oid::copy_of(mechanism), ContextFlags::from_bits(flags),
+        is_initiator != 0};
     // gss-ntlmssp 1.2 dereferences NULL when its acceptor is asked for its name.
     if (info.mechanism == mech::Ntlmssp::oid && !info.is_initiator) return info;
     gss_name_t acceptor = GSS_C_NO_NAME;
     major = gss_inquire_context(&minor, handle_.get(), nullptr, &acceptor, nullptr, nullptr, nullptr, nullptr, nullptr);
-    info.acceptor = gss_detail::adopt_name_of<M>(acceptor);
+    auto second = gss_detail::adopt_name_of<M>(acceptor);
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
+    if (!second) return unexpected(std::move(second).error());
+    info.acceptor = *std::move(second);
     return info;
   }
   /// The mechanism that was negotiated: ContextInfo::mechanism, in a fraction of the time, because no names are made.
