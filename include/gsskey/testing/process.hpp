@@ -274,7 +274,9 @@ class Daemon {
   /// Whether the program still runs.
   [[nodiscard]] bool running() noexcept {
     if (watcher_ == 0) return false;
-    if (owner_ == detail::this_process() && ::waitpid(watcher_, nullptr, WNOHANG) != 0) watcher_ = 0;
+    if (owner_ != detail::this_process()) return true;
+    const pid_t gone = ::waitpid(watcher_, nullptr, WNOHANG);
+    if (gone > 0 || (gone < 0 && errno == ECHILD)) watcher_ = 0;
     return watcher_ != 0;
   }
   /// SIGTERM, after a second SIGKILL; returns when the program is gone. Nothing in a forked child.
