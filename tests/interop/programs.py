@@ -191,7 +191,7 @@ def refuses_a_taken_port(cases, name, *command):
         port = str(taken.getsockname()[1])
         code, output = run([word.replace("PORT", port) for word in command])
     cases.check(f"{name} on a port that is taken",
-                (name, code, output, 1, [rf"^{name}: .*Address already in use", "!^listening"]))
+                (name, code, output, 1, [rf"^{name}: ", "Address already in use$", "!^listening"]))
 
 
 def refuses_without_memory(cases, name, *command):
