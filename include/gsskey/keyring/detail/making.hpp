@@ -89,7 +89,7 @@ class Draft {
     if (!info) return unexpected(info.error());
     while (has_dead_one(*info)) {
       const Timed waiting{aside_, "gsskey-replacing-from", 1};
-      if (waiting.serial < 0) return unexpected(failed("add_key", aside_));
+      if (waiting.serial < 0) return unexpected(failed(waiting.refused, aside_));
       const Lock lock{aside_, ring_};
       if (lock.error == 0 && keyctl_move(key_, aside_, waiting.serial, 0) == 0) {
         if (!has_dead_one(*info)) break;
@@ -127,13 +127,19 @@ class Draft {
   /// on.
   static constexpr const char* lock_name = "gsskey-replacing";
 
-  /// An empty ring in another that ends by itself.
+  /// An empty ring in another that ends by itself: one that would not, others would wait for for ever.
   struct Timed {
     key_serial_t ring;
     key_serial_t serial;
+    const char* refused = "add_key";  // where there is no serial
     Timed(key_serial_t ring_, const char* name, unsigned seconds) noexcept
         : ring{ring_}, serial{::add_key("keyring", name, nullptr, 0, ring_)} {
-      if (serial > 0) keyctl_set_timeout(serial, seconds);
+      if (serial < 0 || keyctl_set_timeout(serial, seconds) == 0) return;
+      const int error = errno;
+      drop(serial, ring);
+      serial = -1;
+      refused = "keyctl_set_timeout";
+      errno = error;
     }
     Timed(const Timed&) = delete;
     Timed& operator=(const Timed&) = delete;
@@ -152,7 +158,7 @@ class Draft {
         ring = place;
       }
     }
-    [[nodiscard]] const char* failed() const noexcept { return serial < 0 ? "add_key" : "keyctl_move"; }
+    [[nodiscard]] const char* failed() const noexcept { return serial < 0 ? refused : "keyctl_move"; }
     /// Another has it, or this one ended on its way.
     [[nodiscard]] bool is_late() const noexcept { return error == EEXIST || error == EKEYEXPIRED; }
   };
