@@ -255,6 +255,8 @@ int main(int argc, char** argv) {
         handle_upcall<User>(argc, argv, [&](const KeyRequest& request) { return simple(request, order); }, options);
   }
   ::dprintf(2, "exit %d\n", status);
-  if (order.word == "reject" && order.numbers.at(1) <= 1) ::usleep(300'000);  // the requester waits for the end
+  // A handler that lives on after its answer is what is tested: its requester waits for the end, and a rejection of a
+  // second or less had lost its errno by then. Nothing is synchronised by it.
+  if (order.word == "reject" && order.numbers.at(1) <= 1) ::usleep(300'000);
   return status;
 }
