@@ -195,7 +195,7 @@ TEST_CASE("acceptors demand replay or sequence detection, and either keeps a mes
 TEST_CASE("what real initiators ask for, and what acceptors by default make of it") {
   constexpr auto mutual = ContextFlag::mutual, replay = ContextFlag::replay, sequence = ContextFlag::sequence;
   constexpr auto conf = ContextFlag::confidentiality, integ = ContextFlag::integrity;
-  // Seen in their calls of gss_init_sec_context (JDK: by what an acceptor of them has), but PostgreSQL's: its source.
+  // Seen in their calls of gss_init_sec_context (JDK: by what an acceptor of them has). tests/interop has psql itself.
   struct {
     const char* peer;
     ContextFlags asks;
@@ -212,8 +212,8 @@ TEST_CASE("what real initiators ask for, and what acceptors by default make of i
       {"python3-gssapi 1.8.2", {mutual, sequence}, true},
       {"JDK 17.0.15", {mutual, replay, sequence, conf, integ}, true},
       {"JDK 17.0.15, no mutual authentication", {replay, sequence, conf, integ}, true},
-      {"PostgreSQL 15, encryption", {mutual, replay, sequence, conf, integ}, true},
-      {"PostgreSQL 15, login only", {mutual}, false},  // protects nothing with it: .demand = {}
+      {"psql 15.18, encryption", {mutual, replay, sequence, conf, integ}, true},
+      {"psql 15.18, login only", {mutual}, false},  // protects nothing with it: .demand = {}
   };
   for (const auto& [peer, asks, is_served] : peers) {
     CAPTURE(peer);

@@ -31,7 +31,8 @@ def arguments(parser=None):
     for program in ["prefork_server", "gss_key_client", "gss_key_handler",
                     "large_ticket"]:  # where there are libkeyutils and OpenSSL; MIT krb5
         parser.add_argument("--" + program)
-    for program in ["own_task", "co_echo_client", "co_echo_server", "http_client", "http_server"]:  # where there is Asio
+    for program in ["own_task", "co_echo_client", "co_echo_server", "http_client", "http_server",
+                    "postgres_server"]:  # where there is Asio
         parser.add_argument("--" + program)
     options = parser.parse_args()
     if options.implementation != "mit":  # Heimdal and Shishi leak something in every process

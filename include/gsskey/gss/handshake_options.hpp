@@ -20,8 +20,9 @@ namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
 //   HttpAcceptor                           nothing: HTTP protects no messages with the context
 //
 // It is the initiator who asks. Real ones want replay detection and no order (stock gss-client), or order and no replay
-// detection (Cyrus SASL): each keeps a message from being taken twice. What NTLM's acceptors grant of it they do not
-// say. Mutual authentication is the initiator's concern.
+// detection (Cyrus SASL): each keeps a message from being taken twice. Who only logs in, and protects no message with
+// the context, wants neither (PostgreSQL's clients without encryption): `.demand = {}` serves them. What NTLM's
+// acceptors grant of it they do not say. Mutual authentication is the initiator's concern.
 
 /// What an initiator may say beyond target and credential; fixed for all legs (RFC 7546 section 3).
 struct InitiatorOptions {
