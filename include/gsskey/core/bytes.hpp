@@ -34,6 +34,10 @@ concept BorrowedByteRange = ByteRange<R> && std::ranges::enable_borrowed_range<R
 /// contiguously (string, string_view, vector, span, array, Buffer, SecretBytes), from arrays of unsigned char and
 /// std::byte whole, and from a string literal without its NUL. An array of char at run time does not convert: whether
 /// its NUL counts is for the caller to say.
+///
+/// A view of a temporary is for one expression: `send(*context.wrap(message))`. With `ByteView token =
+/// *context.wrap(message)` its memory is free again, and no compiler warns: the `*` of std::expected does not say that
+/// it refers to the expected.
 class ByteView {
  public:
   constexpr ByteView() noexcept = default;
