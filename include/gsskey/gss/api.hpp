@@ -143,6 +143,10 @@ struct KnownFaults {
   /// A keytab file that is cut off, or is none, crashes whoever reads it: acquiring, accepting. Guard: it is looked at
   /// before (not where krb5_credential.hpp's keytab changes after it was imported).
   bool keytabs_crash;
+  /// One KRB-ERROR with KDC_ERR_SVC_UNAVAILABLE, which anybody on the way can send, and whatever asks a KDC never comes
+  /// back and keeps its processor busy (https://github.com/heimdal/heimdal/issues/346). No guard: let no thread that
+  /// others wait for ask a KDC.
+  bool spins_on_unavailable_kdc;
 };
 
 #if defined(GSSKEY_GSS_MIT)
@@ -195,7 +199,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .forgery_moves_window = false,
                                           .accepts_own_dce_reply = false,
                                           .add_cred_is_unusable = false,
-                                          .keytabs_crash = false};
+                                          .keytabs_crash = false,
+                                          .spins_on_unavailable_kdc = false};
 #elif defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 namespace gss_detail {
 #if defined(GSSKEY_GSS_HEIMDAL)
@@ -254,7 +259,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = false,
                                           .forgery_moves_window = true,
                                           .accepts_own_dce_reply = true,
                                           .add_cred_is_unusable = true,
-                                          .keytabs_crash = true};
+                                          .keytabs_crash = true,
+                                          .spins_on_unavailable_kdc = true};
 #else
 inline constexpr Capabilities capabilities{.credential_store = false,
                                            .neg_mechs = false,
@@ -305,7 +311,8 @@ inline constexpr KnownFaults known_faults{.delete_of_no_context_fails = true,
                                           .forgery_moves_window = false,
                                           .accepts_own_dce_reply = false,
                                           .add_cred_is_unusable = true,
-                                          .keytabs_crash = false};
+                                          .keytabs_crash = false,
+                                          .spins_on_unavailable_kdc = false};
 #endif
 
 /// The most, in bytes, that goes into one C call, and the words of the Error (usage) that refuses more; nothing of it
