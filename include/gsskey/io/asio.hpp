@@ -63,9 +63,9 @@ class AsioTransport {
 ///
 /// Shutdown: a step that waits for a KDC which does not answer cannot be cut short. MIT krb5 1.20 gives up after some
 /// 27 s (from 1.22 on `request_timeout` of krb5.conf sets that), Heimdal after `kdc_timeout` and `max_retries`, and 7.8
-/// never where KnownFaults::spins_on_unavailable_kdc. The pool's join(), and its destructor, wait for the steps that run,
-/// one for each thread, and for none that was cancelled in the queue. What a running step borrows, its credential and the
-/// slot for a delegated one, must outlive that join: declare it before the pool.
+/// never where KnownFaults::spins_on_unavailable_kdc. The pool's join(), and its destructor, wait for the steps that
+/// run, one for each thread, and for none that was cancelled in the queue. What a running step borrows, its credential
+/// and the slot for a delegated one, must outlive that join: declare it before the pool.
 template <class Executor>
 class OffloadTo {
  public:
