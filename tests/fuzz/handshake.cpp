@@ -3,43 +3,25 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/protocol/http_negotiate.hpp>
 
-#include <cstdlib>
 #include <string>
 #include <utility>
 
 #include "input.hpp"
-#include "support/library_types.hpp"
+#include "library.hpp"
 
 using namespace gsskey;
 using fuzz::expect;
+using fuzz::fill;
+using fuzz::give_back;
+using fuzz::handle;
+using fuzz::handles_out;
+using fuzz::mechanism;
+using fuzz::script;
 
 namespace {
 
-fuzz::Input* script = nullptr;
-int handles_out = 0;
 bool last_was_complete = false;
 
-template <class T>
-T handle() {
-  ++handles_out;
-  return static_cast<T>(std::malloc(1));
-}
-template <class T>
-void give_back(T* slot) {
-  if (*slot == nullptr) return;
-  --handles_out;
-  std::free(std::exchange(*slot, nullptr));
-}
-void fill(gss_buffer_t out) {
-  out->length = script->byte() % 40u;
-  out->value = std::malloc(out->length + 1);
-  for (std::size_t at = 0; at < out->length; ++at) static_cast<unsigned char*>(out->value)[at] = script->byte();
-}
-gss_OID mechanism() {
-  const unsigned chosen = script->byte() % 4u;
-  if (chosen == 0) return GSS_C_NO_OID;
-  return chosen == 1 ? gss_detail::raw_oid<mech::Ntlmssp::oid>() : gss_detail::raw_oid<mech::Krb5::oid>();
-}
 /// One leg of either end. Contexts come, stay and go whatever the answer is.
 OM_uint32 leg(gss_ctx_id_t* context, gss_OID* actual, gss_buffer_t out, OM_uint32* flags) {
   const unsigned char what = script->byte();
@@ -140,30 +122,6 @@ OM_uint32 gss_display_name(OM_uint32* minor, ConstName, gss_buffer_t text, gss_O
   if (script->byte() % 8u == 0) return GSS_S_FAILURE;
   fill(text);
   *type = mechanism();
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_display_status(OM_uint32* minor, OM_uint32, int, gss_OID, OM_uint32* more, gss_buffer_t text) {
-  *minor = 0;
-  *more = script->byte() % 2u;
-  if (script->byte() % 8u == 0) return GSS_S_FAILURE;
-  fill(text);
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_delete_sec_context(OM_uint32*, gss_ctx_id_t* context, gss_buffer_t) {
-  give_back(context);
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_release_name(OM_uint32*, gss_name_t* name) {
-  give_back(name);
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_release_cred(OM_uint32*, gss_cred_id_t* credential) {
-  give_back(credential);
-  return GSS_S_COMPLETE;
-}
-OM_uint32 gss_release_buffer(OM_uint32*, gss_buffer_t buffer) {
-  std::free(std::exchange(buffer->value, nullptr));
-  buffer->length = 0;
   return GSS_S_COMPLETE;
 }
 }

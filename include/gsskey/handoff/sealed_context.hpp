@@ -90,6 +90,23 @@ template <Mechanism M>
   return both;
 }
 
+/// The context of what joined() made, and the credential, if one came along and there is a slot for it.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> taken_apart(ByteView both, Credential<M, Initiate>* delegated) noexcept {
+  detail::Reader in{both};
+  ByteView exported;
+  const bool is_whole = in.take_prefixed<4>(exported);
+  auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
+  if (!context || delegated == nullptr) return context;
+  if (const ByteView credential = in.rest(); !credential.empty()) {
+    // SPNEGO's is the one that was delegated within.
+    auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
+    if (!imported) return unexpected(imported.error());
+    *delegated = Credential<M, Initiate>::adopt(imported->release());
+  }
+  return context;
+}
+
 /// Opens `parked`, and takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one
 /// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
 /// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
@@ -302,18 +319,7 @@ template <Mechanism M>
   const auto token = handoff_detail::take<M>(parked, *id, ring);
   if (!token) return unexpected(token.error());
 
-  detail::Reader in{*token};
-  ByteView exported;
-  const bool is_whole = in.take_prefixed<4>(exported);
-  auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
-  if (!context || options.delegated == nullptr) return context;
-  if (const ByteView credential = in.rest(); !credential.empty()) {
-    // SPNEGO's is the one that was delegated within.
-    auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
-    if (!imported) return unexpected(imported.error());
-    *options.delegated = Credential<M, Initiate>::adopt(imported->release());
-  }
-  return context;
+  return handoff_detail::taken_apart<M>(*token, options.delegated);
 }
 /// The same where the object itself is.
 template <Mechanism M>
