@@ -118,12 +118,8 @@ Tally try_all(const std::string& pair, const std::vector<Plan>& plans, Start sta
       used.insert(name);
     }
   };
-  // ASan takes fifty times as long: of each pair of ends a few, and of the next one others.
-#if defined(__SANITIZE_ADDRESS__)
-  constexpr std::size_t step = 16;
-#else
-  constexpr std::size_t step = 1;
-#endif
+  // Of each pair of ends others, where not all are tried.
+  constexpr std::size_t step = support::plan_step;
   static std::size_t turn = 0;
   for (std::size_t at = turn++ % step; at < plans.size(); at += step) {
     const Plan& plan = plans[at];

@@ -354,6 +354,12 @@ inline std::vector<Plan> all_plans() {
   for (const auto& alteration : alterations()) all.push_back({alteration});
   return all;
 }
+/// ASan takes fifty times as long: there a test tries one in so many.
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr std::size_t plan_step = 16;
+#else
+inline constexpr std::size_t plan_step = 1;
+#endif
 /// The middle that does it, to one leg or to all_legs; the names of what changed something go into `done`.
 inline Middle middle_of(const Plan& plan, std::size_t only, std::set<std::string>& done) {
   return [&plan, only, &done](Leg leg) {

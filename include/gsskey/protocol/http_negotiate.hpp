@@ -234,7 +234,9 @@ class HttpInitiator {
       }
       auto step = initiator_.step(header->token);
       if (!step) return unexpected(step.error().error);
-      if (!step->complete) return detail::bad_header(operation, "the server accepts before the handshake is complete");
+      if (!step->complete || !step->token.empty()) {
+        return detail::bad_header(operation, "the server accepts before the handshake is complete");
+      }
     }
     return std::move(initiator_).establish();
   }
