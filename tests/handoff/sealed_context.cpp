@@ -477,6 +477,7 @@ TEST_CASE("whichever step of parking fails, the context still works and no key i
 
 TEST_CASE("OpenSSL short of memory: said so, parking and claiming work again, and no key is left") {
   namespace memory = support::openssl_memory;
+  memory::begin();
   const Session session;
   auto ends = support::pair<mech::Krb5>();
   const auto is_short = [](const Error& error) {

@@ -49,19 +49,6 @@ bool is_right(int turn, const Result<T>& result) {
   return false;
 }
 
-/// OpenSSL's own beginning: what fails in there, 3.0 does not try again as long as the process lives, tables of
-/// algorithms included. Nothing that is looked up below.
-void begin_openssl() {
-  unsigned char some[16];
-  REQUIRE(RAND_bytes(some, sizeof some) == 1);
-  REQUIRE(RAND_priv_bytes(some, sizeof some) == 1);
-  EVP_MD_free(EVP_MD_fetch(nullptr, "SHA2-512", nullptr));
-  EVP_CIPHER_free(EVP_CIPHER_fetch(nullptr, "AES-192-ECB", nullptr));
-  EVP_MAC_free(EVP_MAC_fetch(nullptr, "POLY1305", nullptr));
-  EVP_KDF_free(EVP_KDF_fetch(nullptr, "HKDF", nullptr));
-  ERR_clear_error();
-}
-
 template <class Work>
 void sweep(Work work) {
   for (const bool for_good : {false, true}) {
@@ -180,7 +167,7 @@ int RAND_priv_bytes(unsigned char* to, int size) { return NoRandomNumbers::draw(
 TEST_CASE("the memory of OpenSSL is ours to withhold") { REQUIRE(memory::is_installed); }
 
 TEST_CASE("sealing and opening for the first time: short of memory is no other error, and passes") {
-  begin_openssl();
+  memory::begin();
   sweep([](int turn) {
     const auto key = SealKey::generate();
     if (!key) return is_right(turn, key);
@@ -192,7 +179,7 @@ TEST_CASE("sealing and opening for the first time: short of memory is no other e
 }
 
 TEST_CASE("keys derived for the first time, for every encryption type") {
-  begin_openssl();
+  memory::begin();
   for (const auto& type : rfc3961::encryption_types) {
     CAPTURE(type.name);
     const Bytes key(type.key_size, 7);
@@ -213,7 +200,7 @@ TEST_CASE("what this OpenSSL does not have is unavailable, and leaves nothing in
 }
 
 TEST_CASE("taking over with memory short: an error that says so, and the context goes on") {
-  begin_openssl();
+  memory::begin();
   in_realm_of("aes256-cts-hmac-sha384-192", [] { take_over_without_memory(); });
 }
 

@@ -3,11 +3,17 @@
 #pragma once
 
 #include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/rand.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstddef>
 #include <cstdlib>
+
+#include "support/catch.hpp"
 
 namespace support::openssl_memory {
 
@@ -41,6 +47,19 @@ inline void release(void* block, const char*, int) noexcept { std::free(block); 
 
 /// Before OpenSSL has allocated anything.
 inline const bool is_installed = CRYPTO_set_mem_functions(&allocate, &reallocate, &release) == 1;
+
+/// OpenSSL's own beginning: what fails in there, 3.0 does not try again as long as the process lives, tables of
+/// algorithms included. Nothing that is looked up below.
+inline void begin() {
+  unsigned char some[16];
+  REQUIRE(RAND_bytes(some, sizeof some) == 1);
+  REQUIRE(RAND_priv_bytes(some, sizeof some) == 1);
+  EVP_MD_free(EVP_MD_fetch(nullptr, "SHA2-512", nullptr));
+  EVP_CIPHER_free(EVP_CIPHER_fetch(nullptr, "AES-192-ECB", nullptr));
+  EVP_MAC_free(EVP_MAC_fetch(nullptr, "POLY1305", nullptr));
+  EVP_KDF_free(EVP_KDF_fetch(nullptr, "HKDF", nullptr));
+  ERR_clear_error();
+}
 
 /// What `work` returned where each allocation failed in turn: how many did, and how many times `work` was wrong.
 struct Sweep {
