@@ -36,7 +36,7 @@ struct Stream {
 bool is_too_long(const Error& error) { return error.domain() == Domain::transport && error.minor_status() == EMSGSIZE; }
 
 void in_portions(fuzz::Input& input) {
-  const std::size_t max_size = input.number();
+  const std::size_t max_size = input.number() % 5000;
   const bool keeps_memory = input.byte() % 2u != 0;
   IncomingFrame frame{"receive", max_size, keeps_memory};
   for (int count = 0; count < 20 && !input.at_end(); ++count) {
