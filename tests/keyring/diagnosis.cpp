@@ -14,12 +14,14 @@
 #include <string>
 #include <vector>
 
+#include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
 using key_type::User;
+using support::Answers;
 using support::error_of;
 using support::must;
 
@@ -115,26 +117,24 @@ TEST_CASE("quotas") {
 
 TEST_CASE("a full quota is waited for, not for ever, and told with its figures") {
   if (::geteuid() != 0) return support::skip("needs root, to become a user whose quota is small");
-  const int status = in_child([] {
-    if (::setresgid(4242, 4242, 4242) != 0 || ::setresuid(4242, 4242, 4242) != 0) return 10;
-    const auto session = Keyring::join_session();
-    if (!session) return 11;
+  const auto work = []() -> long {
+    const auto session = must(Keyring::session());
     const std::string payload(15000, 'x');
     {
-      const auto first = session->create(User{"gsskey:first"}, payload);
+      const auto first = session.create(User{"gsskey:first"}, payload);
       if (!first) return 12;
-      const auto full = wait_for_quota(Seconds{0}, [&] { return session->create(User{"gsskey:second"}, payload); });
+      const auto full = wait_for_quota(Seconds{0}, [&] { return session.create(User{"gsskey:second"}, payload); });
       if (full || full.error().minor_status() != static_cast<std::uint32_t>(EDQUOT)) return 13;
       if (full.error().text().find("of 20000 bytes") == std::string_view::npos) return 14;
     }
     // unlinked, but counted until the collector has come by
-    const auto second = wait_for_quota(Seconds{30}, [&] { return session->create(User{"gsskey:second"}, payload); });
+    const auto second = wait_for_quota(Seconds{30}, [&] { return session.create(User{"gsskey:second"}, payload); });
     if (!second) return 15;
     // an error of another kind is not waited for
-    const auto other = wait_for_quota(Seconds{30}, [&] { return session->create(User{"gsskey:second"}, "x"); });
+    const auto other = wait_for_quota(Seconds{30}, [&] { return session.create(User{"gsskey:second"}, "x"); });
     return other ? 16 : other.error().minor_status() == static_cast<std::uint32_t>(EEXIST) ? 0 : 17;
-  });
-  CHECK(status == 0);
+  };
+  CHECK(support::as_user(4242, [&](Answers& found) { found.push_back(work()); }) == Answers{0});
 }
 
 TEST_CASE("why a key cannot be had") {
@@ -276,23 +276,22 @@ TEST_CASE("no /sbin/request-key, and a full quota") {
   if (has_program) {
     const int status = in_child([] {
       if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-          ::mount("/dev/null", "/sbin/request-key", nullptr, MS_BIND, nullptr) != 0) {
+          ::mount("/etc/passwd", "/sbin/request-key", nullptr, MS_BIND, nullptr) != 0) {
         return 77;
       }
       return diagnose().contains(Finding::no_request_key_program) ? 0 : 1;
     });
     CHECK((status == 0 || status == 77));
   }
-  const int status = in_child([] {
-    if (::setresgid(4244, 4244, 4244) != 0 || ::setresuid(4244, 4244, 4244) != 0) return 10;
-    const auto session = Keyring::join_session();
-    if (!session) return 11;
-    if (diagnose().contains(Finding::quota_is_full)) return 12;
+  const auto full = [](Answers& found) {
+    const auto session = must(Keyring::session());
+    found.push_back(diagnose().contains(Finding::quota_is_full));
     int number = 0;
-    while (session->upsert(User{"gsskey:" + std::to_string(number)}, "x")) ++number;
-    return number < 250 && diagnose().contains(Finding::quota_is_full) ? 0 : 13;
-  });
-  CHECK(status == 0);
+    while (session.upsert(User{"gsskey:" + std::to_string(number)}, "x")) ++number;
+    found.push_back(number < 250);
+    found.push_back(diagnose().contains(Finding::quota_is_full));
+  };
+  CHECK(support::as_user(4244, full) == Answers{0, 1, 1});
 }
 
 TEST_CASE("every finding has its own explanation") {

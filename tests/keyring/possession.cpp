@@ -132,8 +132,8 @@ TEST_CASE("possession and diagnosis agree with every operation, whoever asks") {
     const auto ring = must(session->create(key_type::Keyring{"gsskey:nest"}));
     std::vector<KeyRef<User>> keys;
     for (std::size_t at = 0; at < all.size(); ++at) {
-      const auto key =
-          must((in_a_nest ? KeyringRef{ring} : *session).upsert(User{"gsskey:possession-" + std::to_string(at)}, "x"));
+      const auto key = must(
+          (in_a_nest ? KeyringRef{ring} : *session).upsert(User{"gsskey:possession-" + std::to_string(at)}, "old"));
       if (::geteuid() == 0) must(key.set_group(some_group));
       must(key.set_permissions(all[at]));
       keys.push_back(key);

@@ -14,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
+#include "support/quota.hpp"
 
 namespace support {
 
@@ -35,16 +36,8 @@ long outcome(const gsskey::Result<T>& result) {
 /// Which session ring a child has: one of its own, which dies with it, or that of its parent, as after su or sudo.
 enum class ChildSession { own, inherited };
 
-/// The keys that count against `user`.
-inline bool counted(uid_t user, long& keys) {
-  if (user == ::geteuid()) static_cast<void>(gsskey::Keyring::user_session());  // made when first asked for
-  const auto quota = gsskey::key_quota(user);
-  if (quota) keys = static_cast<long>(quota->keys);
-  return quota.has_value();
-}
-
 /// Runs `work(answers)` in a child process whose user and group ids are all `user`, and returns the answers. Afterwards
-/// no more keys may count against that user than before. What it makes in a session of its own dies with it.
+/// no more keys and bytes may count against that user than before. What it makes in a session of its own dies with it.
 template <class Work>
 Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own) {
   int ends[2];
@@ -55,17 +48,17 @@ Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own)
     int status = 1;
     try {
       const bool is_other = user != ::geteuid();
-      Answers answers{0};  // of these the first is ours: how many keys the user had before
+      Answers answers;  // of these the first two are ours: what counted before
+      InQuota before;
       if (is_other &&
           (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0)) {
         std::perror("setresuid");
-      } else if (!counted(user, answers[0])) {
+      } else if (!count(user, before)) {
         std::perror("/proc/key-users");
       } else if (session == ChildSession::inherited ||
                  gsskey::wait_for_quota(gsskey::Seconds{10}, [] { return gsskey::Keyring::join_session(); })) {
-        Answers found;
-        work(found);
-        answers.insert(answers.end(), found.begin(), found.end());
+        work(answers);
+        answers.insert(answers.begin(), {before.keys, before.bytes});
         const auto size = answers.size() * sizeof(long);
         status = ::write(ends[1], answers.data(), size) == static_cast<::ssize_t>(size) ? 0 : 2;
       }
@@ -81,10 +74,13 @@ Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own)
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
   REQUIRE(status == 0);
-  const long before = answers[0];
-  answers.erase(answers.begin());
-  long after = 0;
-  CHECK(eventually([&] { return counted(user, after) && after <= before; }));  // what is dead counts for a while
+  REQUIRE(answers.size() >= 2);
+  const InQuota before{answers[0], answers[1]};
+  answers.erase(answers.begin(), answers.begin() + 2);
+  InQuota left;
+  if (!eventually([&] { return count(user, left) && is_within(left, before); })) {  // what is dead counts for a while
+    FAIL_CHECK("in the quota of " << user << " are " << left << "; before: " << before);
+  }
   return answers;
 }
 

@@ -11,16 +11,19 @@
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
 #include "support/must.hpp"
+#include "support/quota.hpp"
 
 namespace support {
 
 using namespace gsskey;
 
-/// The number of keys that count against this user.
-inline long keys_in_quota() {
-  const auto quota = key_quota(::geteuid());
-  return quota ? static_cast<long>(quota->keys) : 0;
+/// What counts against this user.
+inline InQuota in_quota() {
+  InQuota counted;
+  REQUIRE(count(::geteuid(), counted));
+  return counted;
 }
+inline long keys_in_quota() { return in_quota().keys; }
 
 /// Whether this user may have thousands of keys. Others than root have 200, and what is dead counts for a while.
 inline bool has_large_quota() {
@@ -36,15 +39,11 @@ inline bool has_persistent_ring() {
   return found;
 }
 
-/// A new anonymous session ring for this thread. At the end it must be as empty as at the beginning, and as many keys
-/// be in the user's quota: whatever a test case makes, it has to take down.
+/// A new anonymous session ring for this thread. At the end it must be as empty as at the beginning, and no more keys
+/// and bytes be in the user's quota: whatever a test case makes, it has to take down.
 class Session {
  public:
-  Session() {
-    static_cast<void>(Keyring::user_session());  // made when first asked for, and counted from then on
-    keys_before_ = keys_in_quota();
-    ring_ = must(Keyring::join_session());
-  }
+  Session() : before_{in_quota()}, ring_{must(Keyring::join_session())} {}
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   ~Session() {
@@ -53,9 +52,15 @@ class Session {
       return !left || left->empty();
     }));
     static_cast<void>(Keyring::join_session());  // the old one dies, and a new one takes its place in the quota
-    const long expected = keys_before_ + (had_own_ ? 0 : 1);
-    eventually([expected] { return keys_in_quota() <= expected; });
-    CHECK(keys_in_quota() <= expected);  // less: what was dead before is collected now
+    auto expected = before_;
+    if (!had_own_) {
+      expected.keys += 1;
+      expected.bytes += static_cast<long>(sizeof "_ses");  // its description
+    }
+    InQuota left;
+    if (!eventually([&] { return is_within(left = in_quota(), expected); })) {
+      FAIL_CHECK("in the quota are " << left << "; before: " << expected);
+    }
     had_own_ = true;
   }
   const KeyringRef& operator*() const noexcept { return ring_; }
@@ -63,7 +68,7 @@ class Session {
 
  private:
   static inline bool had_own_ = false;  // whether the session before was one of these
-  long keys_before_;
+  InQuota before_;
   KeyringRef ring_;
 };
 
