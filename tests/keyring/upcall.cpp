@@ -13,8 +13,11 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -23,6 +26,7 @@
 
 #include <gsskey/keyring.hpp>
 
+#include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
@@ -33,18 +37,21 @@ using key_type::Logon;
 using key_type::User;
 using support::error_of;
 using support::must;
+using support::nobody;
 
 namespace {
 
 constexpr int patience = 1000;  // of 10 ms
-constexpr uid_t nobody = 65534;
 
-const char* missing() { return support::missing_for_upcalls(); }
+const char* missing() { return support::missing_for_upcalls(); }  // found out once
 
-/// The handler, made known to request-key for descriptions that begin with this process's name, and two pipes to it.
-class Handler {
+std::string name_of(::pid_t process) { return "gsskey-test-" + std::to_string(process); }
+
+/// What root alone makes: the rules by which request-key finds the handler for descriptions that begin with a name, and
+/// a folder for the pipes to it.
+class Rules {
  public:
-  Handler() {
+  Rules(std::string name, uid_t owner_of_folder) : name_{std::move(name)} {
     remove_what_is_left_of_killed_tests();
     const auto program = std::filesystem::read_symlink("/proc/self/exe").replace_filename("keyring-upcall-handler");
     std::string rules = "# of a test that is running; it takes this away\n";
@@ -53,17 +60,73 @@ class Handler {
       rules += must(request_key_line({.type = type, .description = pattern, .program = program.native()})).text();
     }
     rules += "create user " + name_ + ":large-ids* * " + program.native() + " %o %k -2147483648 -2 %T %P %S\n";
-    REQUIRE_FALSE(check_request_key_conf(rules));
-    REQUIRE(::mkdir(folder_.c_str(), 0700) == 0);
+    if (check_request_key_conf(rules)) throw std::runtime_error{"rules that request-key does not take"};
+    if (::mkdir(folder().c_str(), 0700) != 0 || ::chown(folder().c_str(), owner_of_folder, owner_of_folder) != 0) {
+      throw std::runtime_error{"no folder for the pipes"};
+    }
+    std::ofstream{rule_file()} << rules << std::flush;
+  }
+  Rules(const Rules&) = delete;
+  Rules& operator=(const Rules&) = delete;
+  ~Rules() {
+    std::filesystem::remove(rule_file());
+    std::filesystem::remove_all(folder());
+  }
+
+ private:
+  [[nodiscard]] std::string rule_file() const { return "/etc/request-key.d/" + name_ + ".conf"; }
+  [[nodiscard]] std::string folder() const { return "/run/" + name_ + "/"; }
+  static void remove_what_is_left_of_killed_tests() {
+    const std::string_view prefix = "gsskey-test-";
+    for (const auto& file : std::filesystem::directory_iterator{"/etc/request-key.d"}) {
+      const std::string stem = file.path().stem().string();
+      if (!stem.starts_with(prefix)) continue;
+      if (::kill(std::atoi(stem.c_str() + prefix.size()), 0) == 0 || errno != ESRCH) continue;
+      std::filesystem::remove(file.path());
+      std::filesystem::remove_all("/run/" + stem);
+    }
+  }
+  std::string name_;
+};
+
+/// With GSSKEY_TEST_USER the tests are that user's, of a child process; root waits, and takes away what it has made.
+const bool has_rules = [] {
+  const char* const user = std::getenv("GSSKEY_TEST_USER");
+  if (user == nullptr || ::geteuid() != 0 || missing() != nullptr) return false;
+  const auto id = static_cast<uid_t>(std::atoi(user));
+  int ready[2];
+  const ::pid_t child = ::pipe2(ready, O_CLOEXEC) == 0 ? ::fork() : -1;
+  char byte = 0;
+  if (child == 0) {
+    ::close(ready[1]);
+    if (::read(ready[0], &byte, 1) != 1 || ::setgroups(0, nullptr) != 0 || ::setresgid(id, id, id) != 0 ||
+        ::setresuid(id, id, id) != 0) {
+      ::_exit(1);
+    }
+    ::unsetenv("CI");  // cases that need root
+    return true;
+  }
+  int status = 0;
+  {
+    const Rules rules{name_of(child), id};
+    static_cast<void>(::write(ready[1], "!", 1));
+    ::waitpid(child, &status, 0);
+  }
+  std::_Exit(WIFEXITED(status) && (WEXITSTATUS(status) == 0 || WEXITSTATUS(status) == 77) ? 0 : 1);
+}();
+
+/// Two pipes to the handler, and its rules unless root has made them.
+class Handler {
+ public:
+  Handler() {
+    if (!has_rules) rules_.emplace(name_, ::geteuid());
     gate_ = pipe("gate");
     said_ = pipe("said");
-    std::ofstream{rule_file()} << rules << std::flush;
   }
   Handler(const Handler&) = delete;
   Handler& operator=(const Handler&) = delete;
   ~Handler() {
-    std::filesystem::remove(rule_file());
-    std::filesystem::remove_all(folder_);
+    for (const char* pipe_name : {"gate", "said"}) ::unlink((folder_ + pipe_name).c_str());
     ::close(gate_);
     ::close(said_);
   }
@@ -80,7 +143,6 @@ class Handler {
   [[nodiscard]] std::string heard(std::string_view end) const { return listen(patience, end); }
 
  private:
-  [[nodiscard]] std::string rule_file() const { return "/etc/request-key.d/" + name_ + ".conf"; }
   [[nodiscard]] int pipe(const char* pipe_name) const {
     const std::string path = folder_ + pipe_name;
     REQUIRE(::mkfifo(path.c_str(), 0600) == 0);
@@ -100,19 +162,10 @@ class Handler {
       ::poll(&ready, 1, 10);
     }
   }
-  static void remove_what_is_left_of_killed_tests() {
-    const std::string_view prefix = "gsskey-test-";
-    for (const auto& file : std::filesystem::directory_iterator{"/etc/request-key.d"}) {
-      const std::string stem = file.path().stem().string();
-      if (!stem.starts_with(prefix)) continue;
-      if (::kill(std::atoi(stem.c_str() + prefix.size()), 0) == 0 || errno != ESRCH) continue;
-      std::filesystem::remove(file.path());
-      std::filesystem::remove_all("/run/" + stem);
-    }
-  }
 
-  std::string name_ = "gsskey-test-" + std::to_string(::getpid());
-  std::string folder_ = "/run/" + name_ + "/";
+  const std::string name_ = name_of(::getpid());
+  const std::string folder_ = "/run/" + name_ + "/";
+  std::optional<Rules> rules_;
   int gate_ = -1;
   int said_ = -1;
 };
@@ -125,43 +178,36 @@ std::string requested(const std::string& description, const std::string& callout
 }
 std::string words_of(int error) { return "errno: " + std::string{std::strerror(error)}; }
 
+/// This user and nobody, as far as that can be.
+std::vector<uid_t> users() {
+  if (::geteuid() != 0) return {::geteuid()};
+  return {0, nobody};
+}
+/// This user's id, `count` times.
+std::string ids(int count) {
+  std::string text;
+  while (count-- > 0) text += std::to_string(::geteuid()) + ' ';
+  return text;
+}
+
 /// What the handler's log is told.
-std::string told(const std::string& description, const std::string& error, uid_t user = 0) {
+std::string told(const std::string& description, const std::string& error, uid_t user = ::geteuid()) {
   return "user;" + description + " for uid " + std::to_string(user) + ": " + error + '\n';
 }
 
 /// What `work` says, done by a child process with `user` as its user and group, in a session of its own.
 template <class Work>
 std::string as(uid_t user, Work work) {
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
-  const pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) {
+  const auto letters = support::as_user(user, [&](support::Answers& found) {
     std::string text;
-    if (::setgroups(0, nullptr) != 0 || ::setresgid(user, user, user) != 0 || ::setresuid(user, user, user) != 0) {
-      text = "could not become another user";
-    } else {
-      try {
-        must(Keyring::join_session());
-        text = work();
-      } catch (const std::exception& error) {
-        text = error.what();
-      }
+    try {
+      text = work();
+    } catch (const std::exception& error) {
+      text = error.what();
     }
-    ::_exit(::write(ends[1], text.data(), text.size()) == static_cast<::ssize_t>(text.size()) ? 0 : 1);
-  }
-  ::close(ends[1]);
-  std::string text;
-  char part[512];
-  for (::ssize_t size; (size = ::read(ends[0], part, sizeof part)) > 0;) {
-    text.append(part, static_cast<std::size_t>(size));
-  }
-  ::close(ends[0]);
-  int status = -1;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
-  return text;
+    found.assign(text.begin(), text.end());
+  });
+  return {letters.begin(), letters.end()};
 }
 
 /// Takes away what request_key() has linked, negative keys too.
@@ -239,7 +285,7 @@ TEST_CASE("the handler is told who asks, and from which rings") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  CHECK(requested(handler.named("main"), "who") == "0 0 0 0 " + std::to_string(session->serial()) + " user");
+  CHECK(requested(handler.named("main"), "who") == ids(2) + "0 0 " + std::to_string(session->serial()) + " user");
   CHECK(as(nobody, [&] {
           const auto own = must(Keyring::session());
           const auto expected_words = "65534 65534 0 0 " + std::to_string(own.serial()) + " user";
@@ -248,7 +294,7 @@ TEST_CASE("the handler is told who asks, and from which rings") {
   std::thread{[&] {
     const auto own = must(Keyring::install_thread());
     CHECK(requested(handler.named("thread"), "who") ==
-          "0 0 " + std::to_string(own.serial()) + " 0 " + std::to_string(session->serial()) + " user");
+          ids(2) + std::to_string(own.serial()) + " 0 " + std::to_string(session->serial()) + " user");
     CHECK(must(own.members()).size() == 1);  // the first ring that there is
   }}.join();
   CHECK(must(session->members()).size() == 1);
@@ -259,7 +305,7 @@ TEST_CASE("root and others get keys of their own") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  for (const uid_t user : {uid_t{0}, nobody}) {
+  for (const uid_t user : users()) {
     CAPTURE(user);
     CHECK(as(user, [&] {
             const auto key = must(request_key<User>(handler.named("mine"), "made"));
@@ -351,7 +397,7 @@ TEST_CASE("errno beyond what the kernel carries is refused, and the requester ge
   tidy(session);
 }
 
-TEST_CASE("the errno of a short rejection reaches its requester") {
+TEST_CASE("the errno of a short rejection reaches its requester", "[waits]") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
@@ -362,7 +408,7 @@ TEST_CASE("the errno of a short rejection reaches its requester") {
   tidy(session);
 }
 
-TEST_CASE("a rejection is over when its time is") {
+TEST_CASE("a rejection is over when its time is", "[waits]") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
@@ -401,7 +447,7 @@ TEST_CASE("a requester gets an errno, and never hangs, when the handler") {
        EKEYEXPIRED},
   };
   for (const auto& row : table) {
-    for (const uid_t user : {uid_t{0}, nobody}) {
+    for (const uid_t user : users()) {
       CAPTURE(row.order, user);
       CHECK(as(user, [&] { return requested(handler.named(row.order), row.order); }) == words_of(row.error));
       const std::string heard =
@@ -411,7 +457,7 @@ TEST_CASE("a requester gets an errno, and never hangs, when the handler") {
   }
 }
 
-TEST_CASE("a handler that hangs is ended, and its requester gets an answer, whatever holds the handler") {
+TEST_CASE("a handler that hangs is ended, and its requester gets an answer, whatever holds the handler", "[waits]") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
@@ -435,6 +481,9 @@ TEST_CASE("a handler that hangs is ended, and its requester gets an answer, what
     CHECK(row.got == words_of(row.error));
   }
   const std::string heard = handler.heard();
+  if (::geteuid() == 0) {
+    CHECK(as(nobody, [&] { return requested(handler.named("hang"), "hang"); }) == words_of(ETIMEDOUT));
+  }
   for (const char* order : {"hang", "hang-waiting"}) {
     CHECK(heard.find(told(handler.named(order), "handle_upcall: the handler did not answer before its deadline")) !=
           std::string::npos);
@@ -444,6 +493,7 @@ TEST_CASE("a handler that hangs is ended, and its requester gets an answer, what
 
 TEST_CASE("what goes wrong in a live upcall reaches syslog, or the program's own log") {
   if (const char* reason = missing()) return support::skip(reason);
+  if (::geteuid() != 0) return support::skip("only root makes /dev/log");
   if (::access("/dev/log", F_OK) == 0) return support::skip("/dev/log is somebody's");
   const support::Session session;
   const Handler handler;
@@ -472,7 +522,7 @@ TEST_CASE("permissions are set although the ring that the requester named is in 
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  for (const uid_t user : {uid_t{0}, nobody}) {
+  for (const uid_t user : users()) {
     CAPTURE(user);
     CHECK(as(user, [&] {
             const auto ring = must(Keyring::user());
@@ -496,6 +546,8 @@ TEST_CASE("users and groups of 2^31 and more, whom the kernel names by negative 
       "run\nexit 0\nrun\n" +
       told(handler.named("large-ids 2"), "handle_upcall: the handler threw an exception", 0x80000000) + "exit 1\n";
   CHECK(handler.heard(heard) == heard);
+  tidy(session);
+  if (::geteuid() != 0) return support::skip("only root becomes another user");
   for (const uid_t user : {0x7fffffffu, 0x80000000u, 0xfffffffeu}) {
     CAPTURE(user);
     const std::string id = std::to_string(user);
@@ -504,7 +556,6 @@ TEST_CASE("users and groups of 2^31 and more, whom the kernel names by negative 
     // keyutils' request-key takes what begins with '-' for options, and starts nothing.
     CHECK((is_answered || (user > 0x7fffffff && got == words_of(ENOKEY))));
   }
-  tidy(session);
 }
 
 TEST_CASE("a handler learns which thread asked") {
@@ -543,6 +594,7 @@ TEST_CASE("become_requester looks at what was dropped") {
 
 TEST_CASE("the largest payload is delivered") {
   if (const char* reason = missing()) return support::skip(reason);
+  if (!support::has_large_quota()) return support::skip("root's quota is needed");
   const support::Session session;
   const Handler handler;
   const auto key = must(request_key<User>(handler.named("large"), "size 32767"));
@@ -568,7 +620,7 @@ TEST_CASE("no answer is remembered for a minute") {
   tidy(session);
 }
 
-TEST_CASE("a child that outlives its handler has no authority any more") {
+TEST_CASE("a child that outlives its handler has no authority any more", "[waits]") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
@@ -587,8 +639,8 @@ TEST_CASE("a key of another type than the handler's is rejected") {
   const Handler handler;
   CHECK(error_of(request_key<Logon>(handler.named("logon"), "give x")) == ENOKEY);
   CHECK(handler.heard("exit 1\n") ==
-        "run\nlogon;" + handler.named("logon") +
-            " for uid 0: handle_upcall: the requested key is of another type than the handler's\nexit 1\n");
+        "run\nlogon;" + handler.named("logon") + " for uid " + std::to_string(::geteuid()) +
+            ": handle_upcall: the requested key is of another type than the handler's\nexit 1\n");
   tidy(session);
 }
 
@@ -606,10 +658,13 @@ TEST_CASE("a handler becomes its requester and keeps its authority") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  CHECK(requested(handler.named("become"), "become") == "0 0 0 0 0 0 0");
-  CHECK(as(nobody, [&] { return requested(handler.named("become"), "become"); }) ==
-        "65534 65534 65534 65534 65534 65534 0");
-  CHECK(handler.heard("exit 0\nrun\nexit 0\n") == "run\nexit 0\nrun\nexit 0\n");
+  CHECK(requested(handler.named("become"), "become") == ids(6) + '0');
+  CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+  if (::geteuid() == 0) {
+    CHECK(as(nobody, [&] { return requested(handler.named("become"), "become"); }) ==
+          "65534 65534 65534 65534 65534 65534 0");
+    CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
+  }
   tidy(session);
 }
 
@@ -617,7 +672,7 @@ TEST_CASE("a handler finds keys of its requester") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  for (const uid_t user : {uid_t{0}, nobody}) {
+  for (const uid_t user : users()) {
     CAPTURE(user);
     CHECK(as(user, [&] {
             const auto own = must(Keyring::session());
