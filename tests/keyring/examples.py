@@ -7,6 +7,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "interop"))
@@ -202,8 +203,28 @@ def check_dns_handler():
     keyctl("clear", "@s")
 
 
+def in_quota(user):
+    """The keys and bytes that count against that user, as /proc/key-users has it."""
+    for line in pathlib.Path("/proc/key-users").read_text().splitlines():
+        if (words := line.replace(":", " ", 1).split())[0] == str(user):
+            return [int(word.split("/")[0]) for word in words[3:5]]
+    return [0, 0]
+
+
+keyctl("show", "@us")  # made when first asked for, and counted from then on
+if os.getuid() == 0:
+    keyctl("show", "@us", user=NOBODY, group=NOBODY, extra_groups=[])
+before = {user: in_quota(user) for user in {os.getuid(), NOBODY}}
 check_keep_secret()
 check_key_tree()
 check_dns_handler()
 check_key_handler()
+for user, counted in before.items():
+    for _ in range(500):  # what is dead counts until it is collected
+        left = in_quota(user)
+        if left[0] <= counted[0] and left[1] <= counted[1]:
+            break
+        time.sleep(0.01)
+    equal(f"nothing is left of {user}'s: {left}, and {counted} before",
+          left[0] <= counted[0] and left[1] <= counted[1], True)
 cases.end()
