@@ -3,7 +3,6 @@
 #include <gsskey/handoff/credential_cache.hpp>
 
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <string>
@@ -16,6 +15,7 @@
 #include "support/environment.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
+#include "support/sibling.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
@@ -80,17 +80,42 @@ struct Session : Prepared, support::Session {};
 TEST_CASE("a forked child that drops its copy of a cache leaves the parent's") {
   const Session session;
   CredentialCache cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    {
-      const CredentialCache copy = std::move(cache);
-    }
-    ::_exit(0);
-  }
-  int status = -1;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
+  support::elsewhere([&] {
+    const CredentialCache copy = std::move(cache);
+    return true;
+  });
   CHECK(must(owner_of(cache)) == principal("alice"));
+}
+
+TEST_CASE("whatever a sibling does to the keys of a cache, it is alice's or an error") {
+  const Session session;
+  int works = 0;
+  for (const auto& deed : support::deeds()) {
+    for (const bool to_ring : {false, true}) {
+      CAPTURE(deed.name, to_ring);
+      {
+        const auto cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+        const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
+        const AnyKeyRef ring = AnyKeyRef::from_serial(cache.ring().serial());
+        support::elsewhere([&] {
+          if (to_ring) return deed.to(ring, *session, theirs) || true;
+          for (const AnyKeyRef key : must(cache.ring().members()))
+            static_cast<void>(deed.to(key, cache.ring(), theirs));
+          return true;
+        });
+        const auto credential = cache.credential();
+        const auto peer = credential ? peer_of(*credential) : Result<std::string>{unexpected(credential.error())};
+        if (peer) {
+          CHECK(*peer == principal("alice"));
+          ++works;
+        } else {
+          CHECK_FALSE(peer.error().text().empty());
+        }
+      }
+      static_cast<void>(session->clear());
+    }
+  }
+  CHECK(works == 4);  // linked, the ring moved, and where the kernel does not let one write to it
 }
 
 TEST_CASE("a cache filled in each of the ways authenticates, and goes with its object") {

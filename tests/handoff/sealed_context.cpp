@@ -3,7 +3,6 @@
 #include <gsskey/handoff/sealed_context.hpp>
 
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
@@ -25,6 +24,7 @@
 #include "support/openssl_memory.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
+#include "support/sibling.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
@@ -235,28 +235,20 @@ TEST_CASE("a sibling that links whatever it finds claims none a second time, and
   const Session session;
   const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
   const int rounds = support::has_large_quota() ? 100 : 20;
-  int ends[2];
-  REQUIRE(::pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
-  const ::pid_t sibling = ::fork();
-  REQUIRE(sibling >= 0);
-  if (sibling == 0) {
-    ::close(ends[1]);
-    char byte = 0;
-    while (::read(ends[0], &byte, 1) != 0) {  // until the other end is closed
-      const auto members = session->members();
-      if (!members) continue;
-      for (const AnyKeyRef box : *members) {
-        if (box.serial() == theirs.serial()) continue;
-        static_cast<void>(theirs.link(box));
-        const auto inside = KeyringRef::from_serial(box.serial()).members();
-        if (!inside) continue;
-        for (const AnyKeyRef key : *inside) {
-          if (theirs.link(key)) ::_exit(1);
-        }
+  support::RestlessSibling sibling{[&] {
+    const auto members = session->members();
+    if (!members) return true;
+    for (const AnyKeyRef box : *members) {
+      if (box.serial() == theirs.serial()) continue;
+      static_cast<void>(theirs.link(box));
+      const auto inside = KeyringRef::from_serial(box.serial()).members();
+      if (!inside) continue;
+      for (const AnyKeyRef key : *inside) {
+        if (theirs.link(key)) return false;
       }
     }
-    ::_exit(0);
-  }
+    return true;
+  }};
   int opened_twice = 0;
   int opened_after = 0;
   auto pair = support::pair<mech::Krb5>();
@@ -277,16 +269,48 @@ TEST_CASE("a sibling that links whatever it finds claims none a second time, and
     if (handoff::claim<mech::Krb5>(kept.bytes(), theirs)) ++opened_twice;
     if (handoff::claim<mech::Krb5>(kept.bytes(), *session)) ++opened_twice;
   }
-  ::close(ends[0]);
-  ::close(ends[1]);
-  int status = 0;
-  REQUIRE(::waitpid(sibling, &status, 0) == sibling);
-  CHECK(status == 0);  // no sealing key could be linked
+  CHECK(sibling.ends_well());  // no sealing key could be linked
   CHECK(opened_twice == 0);
   CHECK(opened_after == 0);
   talk(pair.initiator, pair.acceptor);
   must(theirs.clear());
   must(session->clear());
+}
+
+TEST_CASE("whatever a sibling does to the keys of a parked context, it is claimed once or not at all") {
+  const Session session;
+  int done = 0;
+  for (const auto& deed : support::deeds()) {
+    for (const bool to_ring : {false, true}) {
+      CAPTURE(deed.name, to_ring);
+      auto ends = support::pair<mech::Krb5>();
+      {
+        const auto parked = must(handoff::park(std::move(ends.acceptor), *session));
+        const AnyKeyRef box = must(session->members())[0];
+        const AnyKeyRef key = sealing_key(*session);
+        const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
+        const bool is_done = support::Sibling{[&] {
+                               return to_ring ? deed.to(box, *session, theirs)
+                                              : deed.to(key, KeyringRef::from_serial(box.serial()), theirs);
+                             }}.succeeds();
+        done += is_done;
+        // The ring may be linked and moved: who finds it can claim. The key can only be taken away.
+        const std::string name = deed.name;
+        const bool is_harmless = to_ring && (name == "linked elsewhere" || name == "moved elsewhere");
+        auto context = handoff::claim<mech::Krb5>(parked);
+        CHECK(context.has_value() == (!is_done || is_harmless));
+        if (context) {
+          talk(ends.initiator, *context);
+        } else {
+          CHECK((context.error().domain() == Domain::keyring || name == "replaced"));
+        }
+        CHECK_FALSE(handoff::claim<mech::Krb5>(parked));
+        CHECK_FALSE(handoff::claim<mech::Krb5>(parked.bytes(), theirs));
+      }
+      static_cast<void>(session->clear());
+    }
+  }
+  CHECK(done == 12);  // the others the kernel refuses: the key says who may
 }
 
 TEST_CASE("whoever linked the ring of a parked context can claim it, once all the same") {
@@ -555,16 +579,10 @@ TEST_CASE("a forked child that drops its copy of a parked context leaves it to b
   const Session session;
   auto ends = support::pair<mech::Krb5>();
   auto parked = must(handoff::park(std::move(ends.acceptor), *session));
-  const ::pid_t child = ::fork();
-  if (child == 0) {
-    {
-      const auto copy = std::move(parked);
-    }
-    ::_exit(0);
-  }
-  int status = -1;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  CHECK(status == 0);
+  support::elsewhere([&] {
+    const auto copy = std::move(parked);
+    return true;
+  });
   CHECK(handoff::claim<mech::Krb5>(parked));
 }
 

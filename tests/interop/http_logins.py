@@ -7,8 +7,8 @@ import base64
 import os
 import re
 import socket
-import threading
 
+from hostile_http import CHALLENGE, HostileServer, authorization_in, get, in_bytes, page, talk
 from programs import (HOST, SECONDS, Cases, Program, arguments, enter_realm, refuses_a_taken_port,
                       refuses_without_memory, run, skip_without)
 
@@ -97,28 +97,6 @@ def logins(cases, programs):
                     server.end(r"^http_server: 401 gss_accept_sec_context \(spnego\): \w+"))
 
 
-class FalseServer:
-    """Answers the first request with a 401, and the next with what it is told to: a page without a proof, or with one."""
-
-    def __init__(self, *header):
-        self.header = header
-        self.listener = socket.create_server((HOST, 0))
-        self.listener.settimeout(SECONDS)
-        self.port = str(self.listener.getsockname()[1])
-        self.thread = threading.Thread(target=self.run)
-        self.thread.start()
-
-    def run(self):
-        with self.listener, self.listener.accept()[0] as client:
-            client.settimeout(SECONDS)
-            stream = client.makefile("rwb")
-            for status, *fields in (("401 No", "WWW-Authenticate: Basic realm=\"a\", Negotiate"), ("200 OK", *self.header)):
-                while stream.readline().strip():
-                    pass
-                stream.write("\r\n".join([f"HTTP/1.1 {status}", *fields, "Content-Length: 5", "", "page\n"]).encode())
-                stream.flush()
-
-
 def clients(cases, programs):
     with Server(programs) as server:
         code, output = run([programs.http_client, HOST, server.port])
@@ -140,11 +118,79 @@ def clients(cases, programs):
             ("another's proof", r"gss_init_sec_context \(spnego\): \w+", "WWW-Authenticate: Negotiate " + ANOTHERS),
             ("noise for a proof", r"gss_init_sec_context \(spnego\): \w+", "WWW-Authenticate: Negotiate bm9pc2U="),
     ]:
-        server = FalseServer(*header)
-        code, output = run([programs.http_client, HOST, server.port])
-        server.thread.join()
+        with HostileServer(CHALLENGE, page(*header)) as server:
+            code, output = run([programs.http_client, HOST, server.port])
         cases.check(f"http_client and a server that has {what}",
                     ("client", code, output, 1, ["^http_client: " + words, "!page", "!authenticated"]))
+
+
+def hostile_servers(cases, programs):
+    """None of them can prove who it is, so http_client never shows a page, and it always ends."""
+    def mirror(request):
+        return page("WWW-Authenticate: " + authorization_in(request).decode(), status="401 No")
+
+    for what, *answers in [
+            ("asks for ever", *[CHALLENGE] * 100),
+            ("gives the client's token back", CHALLENGE, mirror, mirror),
+            ("gives another's token, again and again", CHALLENGE, *[page("WWW-Authenticate: Negotiate " + ANOTHERS, status="401 No")] * 100),
+            ("speaks NTLM", CHALLENGE, page("WWW-Authenticate: Negotiate TlRMTVNTUAACAAAAAAAAAAA=", status="401 No")),
+            ("says it in single bytes", in_bytes(CHALLENGE), in_bytes(page())),
+            ("says the page with the challenge", CHALLENGE + page(), page()),
+            ("says the page at once", page()),
+            ("says it in mixed case", b"HTTP/1.1 401 No\r\nwww-AUTHENTICATE: nEGOTIATE\r\nCONTENT-length: 0\r\n\r\n", page()),
+            ("closes at once", b""),
+            ("closes within the challenge", CHALLENGE[:30]),
+            ("closes within the token", CHALLENGE, page("WWW-Authenticate: Negotiate " + ANOTHERS)[:60]),
+            ("closes within the page", CHALLENGE, page("WWW-Authenticate: Negotiate " + ANOTHERS, length=1000)),
+            ("has no status", b"HTTP\r\n\r\n"),
+            ("does not speak HTTP", b"SSH-2.0-x\r\n\r\n"),
+            ("has a head without an end", b"HTTP/1.1 401 No\r\n" + b"X: y\r\n" * 200000),
+            ("has a page of 2^64 bytes", page(length=2**64 - 1)),
+            ("has a page of -1 bytes", page(length=-1)),
+            ("sends a token of 16 MiB", CHALLENGE, page("WWW-Authenticate: Negotiate " + "A" * (1 << 24), status="401 No")),
+            ("sends two that differ", CHALLENGE, page("WWW-Authenticate: Negotiate bm8=", "WWW-Authenticate: Negotiate " + ANOTHERS)),
+    ]:
+        with HostileServer(*answers) as server:
+            code, output = run([programs.http_client, HOST, server.port])
+        asked = f"asked {len(server.requests)} times"
+        cases.check(f"http_client and a server that {what}",
+                    ("client", code, output + asked, 1, ["^http_client: .", "!page", "!authenticated", "asked [123] times"]))
+
+
+def hostile_clients(cases, programs):
+    """Whatever the connections before have said, the next one logs in."""
+    def token():
+        with HostileServer(page()) as server:  # curl begins with it
+            curl(server.port, "--negotiate", "--user", ":", "--service-name", "HTTP")
+        return authorization_in(server.requests[0])
+
+    with Server(programs) as server:
+        for what, parts, wanted in [
+                ("in single bytes", in_bytes(get(b"Authorization: " + token())), "200"),
+                ("in mixed case", [get(b"aUTHORIZATION:" + token().replace(b"Negotiate", b"nEGOTIATE"))], "200"),
+                ("pipelined with a request that says nothing", [get(b"Authorization: " + token()) + get()], "200 401"),
+                ("pipelined behind one that says nothing", [get() + get(b"Authorization: " + token())], "401 200"),
+                ("twice, pipelined", [get(b"Authorization: " + (once := token())) + get(b"Authorization: " + once)],
+                 "200 401" if programs.implementation == "mit" else "200 200"),  # Heimdal has no replay cache
+                ("in two headers", [get(b"Authorization: " + (once := token()), b"Authorization: " + once)], "400"),
+                ("in two headers that differ", [get(b"Authorization: " + token(), b"Authorization: Basic YTpi")], "400"),
+                ("behind another scheme", [get(b"Authorization: Basic YTpi, " + token())], "401"),
+                ("with a body behind it", [get(b"Authorization: " + token(), b"Content-Length: 4") + b"GET "], "200"),
+                ("cut in the token", [get(b"Authorization: " + token())[:200]], ""),
+                ("cut in base64", [get(b"Authorization: " + token()[:200])], "40[01]"),
+                ("noise, again and again", [get(b"Authorization: Negotiate bm9pc2U=") * 40], " ".join(["401"] * 40)),
+                ("a head without an end", [b"GET / HTTP/1.1\r\n" + b"X: y\r\n" * 40000], ""),
+                ("a token of 16 MiB", [get(b"Authorization: Negotiate " + b"A" * (1 << 24))], ""),
+                ("a server's token", [get(b"Authorization: Negotiate " + ANOTHERS.encode())], "40[01]"),
+                ("no HTTP", [b"\0" * 1000 + b"\r\n\r\n"], "401|"),
+                ("nothing", [b""], ""),
+        ]:
+            said = talk(server.port, *parts)
+            statuses = " ".join(re.findall(r"^HTTP/1.1 (\d+) ", said, re.MULTILINE))
+            cases.check(f"http_server and a login {what}", ("server", 0, statuses, 0, [rf"\A({wanted})\Z"]))
+        code, output = curl(server.port, "--negotiate", "--user", ":")
+        cases.check("and a good login afterwards, of curl's", ("curl", code, output, 0, [f"^Hello {USER}$", "^status 200$"]),
+                    server.end("!terminate called"))
 
 
 def garbage(cases, programs):
@@ -210,6 +256,8 @@ if __name__ == "__main__":
     cases = Cases()
     logins(cases, programs)
     clients(cases, programs)
+    hostile_servers(cases, programs)
+    hostile_clients(cases, programs)
     garbage(cases, programs)
     connections(cases, programs)
     cases.end()

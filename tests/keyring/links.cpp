@@ -2,10 +2,6 @@
 // and move keys meanwhile, and nobody loses what is not the owner's.
 #include <gsskey/keyring.hpp>
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,11 +13,14 @@
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/session.hpp"
+#include "support/sibling.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
 using key_type::User;
+using support::all_at_once;
 using support::Answers;
+using support::elsewhere;
 using support::error_of;
 using support::must;
 
@@ -39,56 +38,10 @@ bool is_short_of_keys(const Error& error) {
   return error.minor_status() == static_cast<std::uint32_t>(EDQUOT) && !support::has_large_quota();
 }
 
-/// What another process of this session does; it ends without destructors.
-template <class Work>
-void elsewhere(Work work) {
-  const ::pid_t child = ::fork();
-  REQUIRE(child >= 0);
-  if (child == 0) ::_exit(work() ? 0 : 1);
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(status == 0);
-}
-
 /// A key of that name that another process puts into the ring, in place of what is there.
 KeyRef<User> stranger(KeyringRef ring) {
   elsewhere([&] { return ring.put(User{"gsskey:link"}, "theirs").has_value(); });
   return must(ring.search<User>("gsskey:link"));
-}
-
-/// Processes that all begin at once; `work(number)` of each returns the number of its successes.
-template <class Work>
-long all_at_once(int count, Work work) {
-  struct Shared {
-    ::pthread_barrier_t start;
-    long sum;
-  };
-  auto* const shared =
-      static_cast<Shared*>(::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-  REQUIRE(static_cast<void*>(shared) != MAP_FAILED);
-  ::pthread_barrierattr_t attributes;
-  ::pthread_barrierattr_init(&attributes);
-  ::pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
-  REQUIRE(::pthread_barrier_init(&shared->start, &attributes, static_cast<unsigned>(count)) == 0);
-  std::vector<::pid_t> children;
-  for (int number = 0; number < count; ++number) {
-    const ::pid_t child = ::fork();
-    REQUIRE(child >= 0);
-    if (child == 0) {
-      ::pthread_barrier_wait(&shared->start);
-      __atomic_fetch_add(&shared->sum, work(number), __ATOMIC_RELAXED);
-      ::_exit(0);
-    }
-    children.push_back(child);
-  }
-  for (const ::pid_t child : children) {
-    int status = 0;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
-  }
-  const long sum = shared->sum;
-  ::munmap(shared, sizeof(Shared));
-  return sum;
 }
 
 /// Leaves a key of that name in the ring that is dead in one of three ways.

@@ -15,6 +15,7 @@
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
 #include "support/session.hpp"
+#include "support/sibling.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
@@ -174,6 +175,30 @@ TEST_CASE("a key that another of its name hides is found, and one that is not th
     found.push_back(diagnose(other).contains(Finding::key_is_not_possessed));
   });
   CHECK(elsewhere == Answers{0, 0, 1, 1});
+}
+
+TEST_CASE("what a sibling has done to a key is diagnosed") {
+  const support::Session session;
+  const auto everything = Permissions{}.possessor(all_rights).user(all_rights);
+  for (const auto& deed : support::deeds()) {
+    CAPTURE(deed.name);
+    const auto ring = must(session->create(key_type::Keyring{"gsskey:ring"}));
+    const auto key = must(KeyringRef{ring}.upsert(User{"gsskey:sibling"}, "x"));
+    must(key.set_permissions(everything));
+    {  // where the sibling's ring goes, so does what is nowhere else
+      const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
+      support::elsewhere([&] { return deed.to(AnyKeyRef::from_serial(key.serial()), ring, theirs); });
+    }
+    const auto found = diagnose(key);
+    const std::string name = deed.name;
+    const bool is_held = name == "linked elsewhere" || name == "filled with something else";
+    CHECK(is_possessed(key) == is_held);
+    CHECK(found.contains(Finding::key_is_revoked) == (name == "revoked"));
+    CHECK(found.contains(Finding::key_is_gone) == (name == "invalidated"));
+    const bool is_dead = name == "revoked" || name == "invalidated";
+    CHECK(found.contains(Finding::key_is_not_possessed) == (!is_held && !is_dead));
+    must(session->clear());
+  }
 }
 
 TEST_CASE("six rings below, and no deeper") {
