@@ -27,9 +27,9 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/io/secure_stream.hpp>
 #include <memory>
 #include <string>
 #include <thread>

@@ -14,7 +14,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <gsskey/gss.hpp>
-#include <gsskey/handoff/sealed_context.hpp>
+#include <gsskey/handoff/parked_context.hpp>
 #include <string_view>
 #include <utility>
 #include <vector>

@@ -18,8 +18,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
+#include <gsskey/asio/handshake.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
 #include <gsskey/testing/test_realm.hpp>
 #include <optional>
 #include <sstream>

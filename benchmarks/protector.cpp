@@ -11,8 +11,8 @@
 #include <functional>
 #include <future>
 #include <gsskey/gss.hpp>
-#include <gsskey/openssl/message_batch.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/batch.hpp>
+#include <gsskey/messages/take_over.hpp>
 #include <gsskey/testing/test_realm.hpp>
 #include <string>
 #include <utility>

@@ -18,7 +18,7 @@
 #include <gsskey/gss/message.hpp>
 #include <gsskey/io/establish_as.hpp>
 #include <gsskey/io/fd_stream.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/take_over.hpp>
 
 #include "print.hpp"
 #include "socket.hpp"

@@ -4,11 +4,11 @@
 //
 // --openssl: a MessageProtector instead of a SecurityContext. --times: so often, one after the other, and how fast.
 // SPDX-License-Identifier: MIT
+#include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
 #include <gsskey/io/establish_as.hpp>
-#include <gsskey/io/secure_stream.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/take_over.hpp>
 
 #include <asio/connect.hpp>
 #include <asio/io_context.hpp>

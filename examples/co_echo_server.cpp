@@ -6,11 +6,11 @@
 // Without --allow: whoever has authenticated.
 // With --openssl sessions are MessageProtectors instead of SecurityContexts: the peer cannot tell.
 // SPDX-License-Identifier: MIT
+#include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
 #include <gsskey/io/establish_as.hpp>
-#include <gsskey/io/secure_stream.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/take_over.hpp>
 
 #include <asio/experimental/awaitable_operators.hpp>
 #include <asio/io_context.hpp>

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include <gsskey/gss.hpp>
-#include <gsskey/handoff/sealed_context.hpp>
+#include <gsskey/handoff/parked_context.hpp>
 #include <gsskey/keyring.hpp>
 
 #include "print.hpp"

@@ -21,9 +21,9 @@
 #include <string_view>
 
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/advice.hpp>
-#include <gsskey/handoff/sealed_context.hpp>
+#include <gsskey/handoff/parked_context.hpp>
 #include <gsskey/keyring.hpp>
+#include <gsskey/krb5/advice.hpp>
 
 #include "print_rule.hpp"
 #include "socket.hpp"

@@ -5,10 +5,10 @@
 //
 // With AUTHORITY, a file of certificates, over TLS, and the login is bound to the server's certificate (RFC 5929).
 // SPDX-License-Identifier: MIT
+#include <gsskey/asio/handshake.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/openssl/channel_bindings.hpp>
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/http/negotiate.hpp>
+#include <gsskey/tls/channel_bindings.hpp>
 
 #include <asio/connect.hpp>
 #include <asio/io_context.hpp>

@@ -7,10 +7,10 @@
 // The key of HTTP/HOST must be in the keytab (KRB5_KTNAME). curl --negotiate -u : http://HOST:PORT/ logs in. Who binds
 // to another certificate is refused, and with --bound who binds to none, as curl does (not on Heimdal, which cannot
 // tell). SPDX-License-Identifier: MIT
+#include <gsskey/asio/handshake.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/openssl/channel_bindings.hpp>
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/http/negotiate.hpp>
+#include <gsskey/tls/channel_bindings.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>

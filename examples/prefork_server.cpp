@@ -24,8 +24,8 @@
 #include <vector>
 
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/local_name.hpp>
-#include <gsskey/handoff/sealed_context.hpp>
+#include <gsskey/gss/name/local.hpp>
+#include <gsskey/handoff/parked_context.hpp>
 
 #include "pass_socket.hpp"
 #include "print.hpp"

@@ -7,7 +7,7 @@
 #include <iostream>
 #include <string_view>
 
-#include <gsskey/keyring/request_key_conf.hpp>
+#include <gsskey/keyring/handler/rule.hpp>
 
 namespace example {
 

@@ -14,7 +14,7 @@
 #include <utility>
 
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/impersonation.hpp>
+#include <gsskey/gss/credential/impersonation.hpp>
 
 #include "allow.hpp"
 #include "deliver.hpp"

@@ -12,7 +12,7 @@
 #include <utility>
 
 #include <gsskey/gss.hpp>
-#include <gsskey/openssl/channel_bindings.hpp>
+#include <gsskey/tls/channel_bindings.hpp>
 
 #include "allow.hpp"
 #include "print.hpp"

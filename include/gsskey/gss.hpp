@@ -1,6 +1,6 @@
 // gsskey/gss: the GSS-API half in one include: names, credentials, handshakes, contexts and the blocking loop. Left
-// out, because every include has its price: what few programs need (gss/inquiry.hpp, io/fd_stream.hpp), and everything
-// that needs a library beyond the GSS-API.
+// out, because every include has its price: what few programs need (gss/mechanism_inquiry.hpp, io/fd_stream.hpp), and
+// everything that needs a library beyond the GSS-API.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -12,15 +12,16 @@
 #include <gsskey/core/flag_set.hpp>         // IWYU pragma: export
 #include <gsskey/core/seconds.hpp>          // IWYU pragma: export
 #include <gsskey/core/unique_handle.hpp>    // IWYU pragma: export
-#include <gsskey/gss/api.hpp>               // IWYU pragma: export
 #include <gsskey/gss/buffer.hpp>            // IWYU pragma: export
 #include <gsskey/gss/context_flags.hpp>     // IWYU pragma: export
 #include <gsskey/gss/credential.hpp>        // IWYU pragma: export
 #include <gsskey/gss/credential_store.hpp>  // IWYU pragma: export
 #include <gsskey/gss/handshake.hpp>         // IWYU pragma: export
+#include <gsskey/gss/limits.hpp>            // IWYU pragma: export
 #include <gsskey/gss/mechanism.hpp>         // IWYU pragma: export
 #include <gsskey/gss/name.hpp>              // IWYU pragma: export
 #include <gsskey/gss/oid.hpp>               // IWYU pragma: export
+#include <gsskey/gss/platform/select.hpp>   // IWYU pragma: export
 #include <gsskey/gss/security_context.hpp>  // IWYU pragma: export
 #include <gsskey/gss/status.hpp>            // IWYU pragma: export
 #include <gsskey/gss/usage.hpp>             // IWYU pragma: export

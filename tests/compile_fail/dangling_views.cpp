@@ -3,8 +3,8 @@
 // expect 3 times: address of stack memory associated with local variable
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/buffer_set.hpp>
-#include <gsskey/gss/lucid.hpp>
 #include <gsskey/io/fd_stream.hpp>
+#include <gsskey/krb5/lucid.hpp>
 
 #include <array>
 #include <string>

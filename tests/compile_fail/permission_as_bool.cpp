@@ -1,7 +1,7 @@
 // There is no yes or no in it that could be forgotten: success is the permission.
 // expect: (void|indirection)
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/local_name.hpp>
+#include <gsskey/gss/name/local.hpp>
 
 using namespace gsskey;
 

@@ -1,7 +1,7 @@
 // Who asks and does not look lets everybody in.
 // expect: (nodiscard|unused)
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/local_name.hpp>
+#include <gsskey/gss/name/local.hpp>
 
 using namespace gsskey;
 

@@ -53,15 +53,15 @@ FIRST = "comes only after another failure, of which there is one at a time"
 LACKS = "this kernel cannot do it, or not with the keys that can be had here"
 ENDING = "in a process that is about to be killed, which can tell nobody"
 UNREACHED = [(re.compile(place + "$"), reason) for place, reason in [
-    (r"gss/detail/keytab_guard.hpp \w+|gss/krb5_credential.hpp krb5_kt_\w+", "is there for Heimdal, and fails there"),
+    (r"gss/platform/keytab_guard.hpp \w+|krb5/credential.hpp krb5_kt_\w+", "is there for Heimdal, and fails there"),
     (r"gss/security_context.hpp gss_import_sec_context|keyring/detail/making.hpp keyctl_invalidate", FIRST),
     (r"keyring/detail/upcall_deadline.hpp timer_delete|keyring/keyring.hpp keyctl_unlink", FIRST),
-    (r"keyring/upcall.hpp keyctl_link|openssl/rfc3961.hpp EVP_CipherInit_ex2", FIRST),
+    (r"keyring/handler/upcall.hpp keyctl_link|messages/detail/rfc3961.hpp EVP_CipherInit_ex2", FIRST),
     (r"keyring/detail/making.hpp nanosleep", "waits for another process that replaces the same key"),
     (r"keyring/asymmetric.hpp keyctl_(dh|pkey)_\w+|keyring/watch.hpp \w+", LACKS),
     (r"keyring/possession.hpp getgroups", "a process without further groups"),
-    (r"keyring/upcall.hpp keyctl_reject|testing/process.hpp (execve|waitpid)", ENDING),
-    (r"testing/process.hpp fcntl", "a process with 0, 1 and 2 open"),
+    (r"keyring/handler/upcall.hpp keyctl_reject|testing/detail/program.hpp (execve|waitpid)", ENDING),
+    (r"testing/detail/program.hpp fcntl", "a process with 0, 1 and 2 open"),
 ]]
 
 

@@ -1,13 +1,13 @@
 // tests/faults/gss: names, credentials, handshakes, messages and contexts that move, each call failing once.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/context_options.hpp>
-#include <gsskey/gss/credential_transfer.hpp>
-#include <gsskey/gss/expiring_context.hpp>
-#include <gsskey/gss/iov.hpp>
-#include <gsskey/gss/message_in_place.hpp>
-#include <gsskey/gss/ordering.hpp>
-#include <gsskey/gss/prf.hpp>
+#include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/in_place.hpp>
+#include <gsskey/gss/context/iov.hpp>
+#include <gsskey/gss/context/options.hpp>
+#include <gsskey/gss/context/ordering.hpp>
+#include <gsskey/gss/context/prf.hpp>
+#include <gsskey/gss/credential/transfer.hpp>
 #include <gsskey/io/fd_stream.hpp>
 
 #include <sys/socket.h>

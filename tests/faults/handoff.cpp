@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
 #include <gsskey/handoff/credential_cache.hpp>
-#include <gsskey/handoff/sealed_context.hpp>
+#include <gsskey/handoff/parked_context.hpp>
 
 #include <string>
 #include <utility>

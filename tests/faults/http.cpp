@@ -1,7 +1,7 @@
 // tests/faults/http: HTTP Negotiate, both ends, each call failing once.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/http/negotiate.hpp>
 
 #include <string>
 #include <utility>

@@ -1,7 +1,7 @@
 // tests/faults/krb5: credentials from and to what libkrb5 has open, each call failing once.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
-#include <gsskey/gss/krb5_credential.hpp>
+#include <gsskey/krb5/credential.hpp>
 
 #include <krb5.h>
 

@@ -1,9 +1,9 @@
 // tests/faults/openssl: contexts taken over, messages by OpenSSL, batches and seals, each call failing once.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
-#include <gsskey/openssl/message_batch.hpp>
-#include <gsskey/openssl/seal.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/handoff/envelope.hpp>
+#include <gsskey/messages/batch.hpp>
+#include <gsskey/messages/take_over.hpp>
 
 #include <string>
 #include <utility>

@@ -1,8 +1,8 @@
 // tests/faults/stream: ten connections of SecureStream at once, each call failing once: nine are served.
 // SPDX-License-Identifier: MIT
+#include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
-#include <gsskey/io/asio.hpp>
-#include <gsskey/io/secure_stream.hpp>
 
 #include <asio/io_context.hpp>
 #include <asio/local/connect_pair.hpp>

@@ -1,6 +1,6 @@
 // tests/faults/tls: channel bindings of a TLS connection, each call failing once.
 // SPDX-License-Identifier: MIT
-#include <gsskey/openssl/channel_bindings.hpp>
+#include <gsskey/tls/channel_bindings.hpp>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>

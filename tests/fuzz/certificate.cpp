@@ -1,6 +1,6 @@
 // Channel bindings of certificates from elsewhere (RFC 5929 section 4): the hash that the signature names, with SHA-256
 // in place of MD5 and SHA-1, or none. SPDX-License-Identifier: MIT
-#include <gsskey/openssl/channel_bindings.hpp>
+#include <gsskey/tls/channel_bindings.hpp>
 
 #include <openssl/objects.h>
 

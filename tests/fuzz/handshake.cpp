@@ -1,7 +1,7 @@
 // Initiator, Acceptor and both ends of HTTP against a GSS library that answers as the input says: no order of answers,
 // tokens and calls makes a context that was not complete, and every handle goes back once.
 // SPDX-License-Identifier: MIT
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/http/negotiate.hpp>
 
 #include <string>
 #include <utility>

@@ -1,6 +1,6 @@
 // Values of WWW-Authenticate and Authorization headers, and base64: what is taken is what we would have written.
 // SPDX-License-Identifier: MIT
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/http/negotiate.hpp>
 
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // Messages of a peer unwrapped where they are: whatever their bytes say, the pieces that the library gets are the
 // token, one behind the other, and the plaintext lies within it. SPDX-License-Identifier: MIT
-#include <gsskey/gss/message_in_place.hpp>
+#include <gsskey/gss/context/in_place.hpp>
 
 #include <cstring>
 

@@ -1,6 +1,6 @@
 // Keytab files before Heimdal reads them: one that is written whole is readable, one that ends within an entry is not,
 // and in what is readable every length is within its entry. SPDX-License-Identifier: MIT
-#include <gsskey/gss/detail/keytab_guard.hpp>
+#include <gsskey/gss/platform/keytab_guard.hpp>
 
 #include <cstdint>
 #include <vector>

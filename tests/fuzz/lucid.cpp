@@ -1,7 +1,7 @@
 // Kerberos contexts taken apart, as a library gives them: keys of any type and length, numbers of any size. What is
 // read is what was given, and is wiped; what cannot be taken over leaves its context as it was; two ends that were
 // taken over understand each other, and tell the order of messages as RFC 2743 has it. SPDX-License-Identifier: MIT
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/take_over.hpp>
 
 #include <algorithm>
 #include <cstring>

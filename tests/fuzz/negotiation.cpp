@@ -1,7 +1,7 @@
 // Context tokens: framing of mechanisms, and SPNEGO's in strict DER. What is taken for one of SPNEGO is written in one
 // way, views lie within it, and no token is two mechanisms' first.
 // SPDX-License-Identifier: MIT
-#include <gsskey/gss/negotiation.hpp>
+#include <gsskey/gss/detail/negotiation.hpp>
 
 #include "input.hpp"
 

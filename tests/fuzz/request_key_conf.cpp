@@ -1,6 +1,6 @@
 // Lines of request-key.conf: a line that is made is one that is found right, whatever stands in it.
 // SPDX-License-Identifier: MIT
-#include <gsskey/keyring/request_key_conf.hpp>
+#include <gsskey/keyring/handler/rule.hpp>
 
 #include <algorithm>
 #include <string_view>

@@ -1,7 +1,7 @@
 // Tokens of RFC 4121 under keys of our own, altered: one that is taken holds what was sent. Every encryption type, both
 // kinds of wrap token, MICs; also the input itself as a token, and base keys of any length.
 // SPDX-License-Identifier: MIT
-#include <gsskey/openssl/message_keys.hpp>
+#include <gsskey/messages/detail/keys.hpp>
 
 #include <algorithm>
 #include <iterator>

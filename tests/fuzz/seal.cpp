@@ -1,6 +1,6 @@
 // Sealed tokens: what is not exactly what was sealed does not open.
 // SPDX-License-Identifier: MIT
-#include <gsskey/openssl/seal.hpp>
+#include <gsskey/handoff/envelope.hpp>
 
 #include <utility>
 

@@ -1,7 +1,7 @@
 // What SecureStream cuts, seals, frames and takes apart, without I/O: however transfers are cut off and writes given
 // up, the reader gets what was reported as sent, in order, and nothing else; whatever a hostile peer sends ends in an
 // error. SPDX-License-Identifier: MIT
-#include <gsskey/io/secure_stream.hpp>
+#include <gsskey/asio/secure_stream.hpp>
 
 #include <asio/buffer.hpp>
 

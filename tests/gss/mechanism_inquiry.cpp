@@ -1,5 +1,4 @@
 // Mechanisms by their attributes and SASL names, and whether our mech:: types say what the library says.
-#include <gsskey/gss/inquiry.hpp>
 #include <gsskey/gss/mechanism_inquiry.hpp>
 
 #include <string>

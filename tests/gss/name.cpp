@@ -1,5 +1,5 @@
 // Names: every type, what they show, how they compare, and what only a mechanism name can do.
-#include <gsskey/gss/inquiry.hpp>
+#include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/gss/name.hpp>
 
 #include <unistd.h>

@@ -1,5 +1,5 @@
 // Object identifiers: text, DER octets, constants and sets.
-#include <gsskey/gss/inquiry.hpp>
+#include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/gss/oid.hpp>
 
 #include <cstring>

@@ -6,38 +6,53 @@ import sys
 import tempfile
 from pathlib import Path
 
-TOP = "// gsskey/x: a header.\n// SPDX-License-Identifier: MIT\n#pragma once\n"
+SPDX = "// SPDX-License-Identifier: MIT\n#pragma once\n"
 GOOD = {
-    "core/a.hpp": TOP + "#include <cstdint>\n#include <sys/types.h>\n#include <tl/expected.hpp>\n",
-    "gss/b.hpp": TOP + "#include <gsskey/core/a.hpp>\n#include <gssapi/gssapi.h>\n",
-    "core/detail/d.hpp": TOP + "#include <gsskey/core/a.hpp>\n",
-    "gss/detail/d.hpp": TOP + "#include <gsskey/core/detail/d.hpp>\n",
-    "gss/d.hpp": TOP + "#include <gsskey/gss/detail/d.hpp>\n#include <gsskey/core/detail/d.hpp>\n",
-    "io/c.hpp": TOP + "#include <gsskey/gss/b.hpp>\n#include <memory>\n#include <asio.hpp>\n",
-    "gss.hpp": TOP + "#include <gsskey/core/a.hpp>\n#include <gsskey/gss/b.hpp>\n#include <gsskey/io/drive.hpp>\n",
-    "core/long.hpp": TOP + "\n" * 397,
+    "core/a.hpp": "#include <cstdint>\n#include <sys/types.h>\n#include <tl/expected.hpp>\n",
+    "core/detail/d.hpp": "#include <gsskey/core/a.hpp>\n",
+    "core/detail/openssl_a.hpp": "#include <openssl/err.h>\n",
+    "gss/b.hpp": "#include <gsskey/core/a.hpp>\n#include <gssapi/gssapi.h>\n",
+    "gss/name/local.hpp": "#include <gsskey/gss/b.hpp>\n#include <string>\n",
+    "gss/detail/d.hpp": "#include <gsskey/core/detail/d.hpp>\n",
+    "gss/d.hpp": "#include <gsskey/gss/detail/d.hpp>\n#include <gsskey/core/detail/d.hpp>\n",
+    "tls/e.hpp": "#include <gsskey/core/detail/openssl_a.hpp>\n#include <openssl/ssl.h>\n",
+    "asio/c.hpp": "#include <gsskey/gss/b.hpp>\n#include <memory>\n#include <asio.hpp>\n",
+    "gss.hpp": "#include <gsskey/core/a.hpp>\n#include <gsskey/gss/b.hpp>\n#include <gsskey/gss/d.hpp>\n",
+    "core/long.hpp": "\n" * 397,
 }
-BAD = [  # file, text, what layers.py must say
-    ("core/a.hpp", TOP + "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
-    ("gss/a.hpp", TOP + "#include <gsskey/io/c.hpp>\n", "may not include <gsskey/io/c.hpp>"),
-    ("gss/a.hpp", TOP + "#include <gsskey/keyring/key.hpp>\n", "may not include <gsskey/keyring/key.hpp>"),
-    ("io/a.hpp", TOP + "#include <gsskey/gss.hpp>\n", "may not include <gsskey/gss.hpp>"),
-    ("gss.hpp", TOP + "#include <gsskey/gss/krb5.hpp>\n", "may not include <gsskey/gss/krb5.hpp>"),
-    ("gss.hpp", TOP + "#include <gsskey/io/asio.hpp>\n", "may not include <gsskey/io/asio.hpp>"),
-    ("io/a.hpp", TOP + "#include <gsskey/gss/detail/d.hpp>\n", "may not include <gsskey/gss/detail/d.hpp>"),
-    ("gss.hpp", TOP + "#include <gsskey/core/detail/d.hpp>\n", "may not include <gsskey/core/detail/d.hpp>"),
-    ("keyring.hpp", TOP + "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
-    ("core/a.hpp", TOP + "#include <string>\n", "<string> is not for core/"),
-    ("gss/a.hpp", TOP + "  #  include <atomic>\n", "<atomic> is not for gss/"),
-    ("keyring/a.hpp", TOP + "#include <keyutils.h>\n#include <asio.hpp>\n", "<asio.hpp> is not for keyring/"),
-    ("core/a.hpp", TOP + '#include "b.hpp"\n', "our own headers are included as"),
-    ("core/a.hpp", TOP + "\n" * 398, "401 lines, more than 400"),
-    ("core/a.hpp", "#pragma once\n\n\n" + TOP, "does not open with a // comment"),
-    ("core/a.hpp", "// gsskey/x: a header.\n#pragma once\n", "SPDX-License-Identifier"),
-    ("other/a.hpp", TOP, "neither in a folder of the table nor a known umbrella"),
-    ("all.hpp", TOP, "neither in a folder of the table nor a known umbrella"),
-    ("core/a.hpp.orig", TOP, "only .hpp files"),
+BAD = [  # file, text after its first lines, what layers.py must say
+    ("core/x.hpp", "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
+    ("gss/x.hpp", "#include <gsskey/io/c.hpp>\n", "may not include <gsskey/io/c.hpp>"),
+    ("gss/x.hpp", "#include <gsskey/keyring/key.hpp>\n", "may not include <gsskey/keyring/key.hpp>"),
+    ("io/x.hpp", "#include <gsskey/gss.hpp>\n", "may not include <gsskey/gss.hpp>"),
+    ("io/x.hpp", "#include <gsskey/core/detail/openssl_a.hpp>\n", "may not include <gsskey/core/detail/openssl_a.hpp>"),
+    ("gss.hpp", "#include <gsskey/krb5/enctype.hpp>\n", "may not include <gsskey/krb5/enctype.hpp>"),
+    ("gss.hpp", "#include <gsskey/tls/e.hpp>\n", "may not include <gsskey/tls/e.hpp>"),
+    ("io/x.hpp", "#include <gsskey/gss/detail/d.hpp>\n", "may not include <gsskey/gss/detail/d.hpp>"),
+    ("gss.hpp", "#include <gsskey/core/detail/d.hpp>\n", "may not include <gsskey/core/detail/d.hpp>"),
+    ("keyring.hpp", "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
+    ("core/a.hpp", "#include <string>\n", "<string> is too much for what an umbrella reaches"),
+    ("gss/detail/d.hpp", "  #  include <atomic>\n", "<atomic> is too much for what an umbrella reaches"),
+    ("keyring/x.hpp", "#include <keyutils.h>\n#include <asio.hpp>\n", "<asio.hpp> is not for keyring/"),
+    ("core/x.hpp", "#include <openssl/err.h>\n", "<openssl/err.h> is not for core/"),
+    ("gss/x.hpp", "#include <krb5.h>\n", "<krb5.h> is not for gss/"),
+    ("io/x.hpp", "#include <boost/asio.hpp>\n", "<boost/asio.hpp> is not for io/"),
+    ("core/x.hpp", "#include <other/all.hpp>\n", "<other/all.hpp> is not for core/"),
+    ("core/x.hpp", '#include "b.hpp"\n', "our own headers are included as"),
+    ("core/x.hpp", "\n" * 398, "401 lines, more than 400"),
+    ("other/a.hpp", "", "neither in a folder of the table nor a known umbrella"),
+    ("all.hpp", "", "neither in a folder of the table nor a known umbrella"),
+    ("core/a.hpp.orig", "", "only .hpp files"),
 ]
+BAD_TOPS = [
+    ("core/x.hpp", "#pragma once\n" + SPDX, "does not open with '// gsskey/core/x: '"),
+    ("core/x.hpp", "// gsskey/core/y: a header.\n" + SPDX, "does not open with '// gsskey/core/x: '"),
+    ("core/x.hpp", "// gsskey/core/x: a header.\n#pragma once\n", "SPDX-License-Identifier"),
+]
+
+
+def whole(name, text):
+    return f"// gsskey/{name.removesuffix('.hpp')}: a header.\n{SPDX}{text}"
 
 
 def layers(files):
@@ -51,11 +66,13 @@ def layers(files):
 
 
 failures = 0
+GOOD = {name: whole(name, text) for name, text in GOOD.items()}
 good = layers(GOOD)
 if good.returncode != 0:
     failures += 1
     print("refuses a good tree:", good.stdout)
-for name, text, message in BAD:
+bad_trees = [(name, whole(name, text), message) for name, text, message in BAD] + BAD_TOPS
+for name, text, message in bad_trees:
     bad = layers(GOOD | {name: text})
     violations = bad.stdout.splitlines()[:-1]
     if bad.returncode != 1 or len(violations) != 1 or message not in violations[0]:
@@ -64,5 +81,5 @@ for name, text, message in BAD:
 if layers({}).returncode == 0:
     failures += 1
     print("passes an empty tree")
-print(f"{len(BAD) + 2} trees, {failures} failures")
+print(f"{len(bad_trees) + 2} trees, {failures} failures")
 sys.exit(1 if failures else 0)

@@ -3,9 +3,9 @@
 //
 //   postgres_server [--any]    what the context must grant: by default, or nothing
 // SPDX-License-Identifier: MIT
+#include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/io/fd_stream.hpp>
-#include <gsskey/io/secure_stream.hpp>
 
 #include <algorithm>
 #include <asio/io_context.hpp>

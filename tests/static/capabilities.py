@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Proves the table of capabilities in gss/api.hpp by linking: a declared function may still not be exported.
+"""Proves the table of capabilities in gss/platform/select.hpp by linking: a declared function may still not be exported.
 
 Usage: capabilities.py COMPILER ARG... -- LINK_ARG...
 """
@@ -54,7 +54,7 @@ def main():
     for capability, function in FUNCTIONS.items():
         present = links(compiler, function, link_args)
         claim = f'static_assert(gsskey::capabilities.{capability} == {str(present).lower()});\n'
-        result = builds(compiler, f'#include <gsskey/gss/api.hpp>\n{claim}int main() {{}}\n', link_args)
+        result = builds(compiler, f'#include <gsskey/gss/platform/select.hpp>\n{claim}int main() {{}}\n', link_args)
         print(f'{capability}: {function} {"links" if present else "does not link"}')
         if result.returncode != 0:
             print(result.stderr)

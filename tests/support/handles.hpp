@@ -3,7 +3,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
 #include <dlfcn.h>
 

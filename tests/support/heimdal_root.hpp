@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/testing/heimdal_kdc.hpp>
+#include <gsskey/testing/detail/heimdal_kdc.hpp>
 
 namespace support {
 

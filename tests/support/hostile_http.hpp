@@ -2,8 +2,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/protocol/base64.hpp>
-#include <gsskey/protocol/http_negotiate.hpp>
+#include <gsskey/core/base64.hpp>
+#include <gsskey/http/negotiate.hpp>
 
 #include <functional>
 #include <string>

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
 namespace support {
 

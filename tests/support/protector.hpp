@@ -3,7 +3,7 @@
 #pragma once
 
 #include <gsskey/gss.hpp>
-#include <gsskey/openssl/take_over.hpp>
+#include <gsskey/messages/take_over.hpp>
 #include <gsskey/testing/test_realm.hpp>
 
 #include <cstddef>

@@ -1,4 +1,4 @@
-// gsskey/testing/heimdal_kdc: a realm with Heimdal's KDC, which MIT's clients use like MIT's own.
+// gsskey/testing/detail/heimdal_kdc: a realm with Heimdal's KDC, which MIT's clients use like MIT's own.
 // SPDX-License-Identifier: MIT
 #include <gsskey/testing/test_realm.hpp>
 

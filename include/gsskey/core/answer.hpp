@@ -7,7 +7,8 @@
 #include <gsskey/core/config.hpp>
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Yes, no, or an Error. A question that failed has no answer: then yes() and no() are both false. So ask for the one
 /// that lets somebody in, and a failure lets nobody in, whether the `if` opens the door or keeps it shut:
@@ -38,4 +39,5 @@ class [[nodiscard]] Answer {
   bool yes_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -12,7 +12,8 @@
 
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace detail {
 template <class T>
@@ -176,4 +177,5 @@ class SecretBytes {
   Release release_ = nullptr;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

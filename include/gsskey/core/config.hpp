@@ -9,14 +9,15 @@
 #define GSSKEY_VERSION_MINOR 1
 #define GSSKEY_VERSION_PATCH 0
 
-/// GSSKEY_ABI is the inline namespace that all of gsskey lives in. It names the type behind `gsskey::expected`, so that
-/// two translation units that disagree about it (-std=c++20 and -std=c++23 on g++ 12, say) fail to link.
+/// GSSKEY_ABI is the inline namespace that all of gsskey lives in. It has the version, the minor one until 1.0, and the
+/// type behind `gsskey::expected`: translation units that disagree about either (-std=c++20 and -std=c++23 on g++ 12,
+/// say) fail to link.
 #if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202202L
 #define GSSKEY_STD_EXPECTED 1
-#define GSSKEY_ABI v0_std
+#define GSSKEY_ABI v0_1_std
 #else
 #define GSSKEY_STD_EXPECTED 0
-#define GSSKEY_ABI v0_tl
+#define GSSKEY_ABI v0_1_tl
 #endif
 
 /// On a function or parameter: what is returned refers to it, so it must live as long. clang then warns of views of
@@ -26,6 +27,10 @@
 #else
 #define GSSKEY_LIFETIMEBOUND
 #endif
+
+/// Opens it within `namespace gsskey {`, a line that tools understand which read no macros.
+#define GSSKEY_BEGIN_ABI inline namespace GSSKEY_ABI {
+#define GSSKEY_END_ABI }
 
 namespace gsskey {
 /// abi_tag reaches what the namespace alone does not: a function of the user's that only *returns* a `Result<T>`, whose

@@ -7,9 +7,12 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/detail/shared_text.hpp>
+#include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/expected.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Who refused. It decides what the numbers of an Error mean.
 enum class Domain : std::uint8_t {
@@ -20,72 +23,8 @@ enum class Domain : std::uint8_t {
   usage,        ///< the caller: a call that the object's state or the arguments do not allow
   policy,       ///< what was demanded was not granted; minor status holds the missing ContextFlag bits, if flags
   unavailable,  ///< the GSS implementation that this was built for lacks the call
-  seal,         ///< a sealed token that does not open: minor status is a SealFault (openssl/seal.hpp)
+  seal,         ///< a sealed token that does not open: minor status is a SealFault (handoff/envelope.hpp)
 };
-
-namespace detail {
-
-// The constructors of std::string_view are dear to compile for every argument type that is not exactly this.
-[[nodiscard]] constexpr std::string_view view_of(const char* chars, std::size_t size) noexcept { return {chars, size}; }
-[[nodiscard]] inline std::string_view view_of(const char* text) noexcept { return {text, std::strlen(text)}; }
-/// malloc and free without <cstdlib>, which costs a compiler as much as half of this folder.
-[[nodiscard]] inline void* allocate(std::size_t size) noexcept { return __builtin_malloc(size); }
-inline void deallocate(void* data) noexcept { __builtin_free(data); }
-
-[[nodiscard]] inline std::string_view view_of(std::string_view text) noexcept { return text; }
-
-/// Copies `part` to `out`; returns its end there. memcpy alone may not be given the nullptr of an empty view.
-[[nodiscard]] inline char* append(char* out, std::string_view part) noexcept {
-  if (!part.empty()) std::memcpy(out, part.data(), part.size());
-  return out + part.size();
-}
-
-/// Text in one malloc'd block, shared by counting, or none. The count is atomic because copies of an Error cross
-/// threads.
-class SharedText {
- public:
-  SharedText() = default;
-  SharedText(const SharedText& other) noexcept : block_{other.block_} {
-    if (block_ != nullptr) __atomic_fetch_add(&block_->count, 1, __ATOMIC_RELAXED);
-  }
-  SharedText(SharedText&& other) noexcept : block_{other.block_} { other.block_ = nullptr; }
-  SharedText& operator=(SharedText other) noexcept {
-    Block* const old = block_;
-    block_ = other.block_;
-    other.block_ = old;
-    return *this;
-  }
-  ~SharedText() {
-    if (block_ != nullptr && __atomic_fetch_sub(&block_->count, 1, __ATOMIC_ACQ_REL) == 1) deallocate(block_);
-  }
-
-  /// None when memory is short: an error without its text is still an error.
-  template <class... Parts>
-  [[nodiscard]] static SharedText joined(Parts... parts) noexcept {
-    const std::size_t size = (std::size_t{0} + ... + parts.size());
-    SharedText text;
-    text.block_ = static_cast<Block*>(allocate(sizeof(Block) + size));
-    if (text.block_ == nullptr) return text;
-    *text.block_ = {1, size};
-    char* out = text.chars();
-    ((out = append(out, parts)), ...);
-    return text;
-  }
-
-  [[nodiscard]] explicit operator bool() const noexcept { return block_ != nullptr; }
-  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND { return view_of(chars(), block_->size); }
-
- private:
-  struct Block {
-    int count;
-    std::size_t size;
-  };
-  [[nodiscard]] char* chars() const noexcept { return reinterpret_cast<char*>(block_ + 1); }
-
-  Block* block_ = nullptr;
-};
-
-}  // namespace detail
 
 /// What failed, where and why, complete at the moment of the failure: the text of a GSS minor status is lost on the
 /// next gss call and on other threads, so it is captured here (gss/status.hpp). A value: copies share the text, nothing
@@ -190,4 +129,5 @@ template <class T, class... Parameters>
 using Dependent = typename DependentType<T, Parameters...>::type;
 }  // namespace detail
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -10,7 +10,8 @@
 #include <tl/expected.hpp>
 #endif
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 // Using-declarations, not alias templates: clang before 19 cannot deduce `unexpected(e)` through an alias. Code that
 // is to compile in both modes uses neither the monadic members nor `unexpected::error()`.
@@ -24,4 +25,5 @@ using tl::expected;
 using tl::unexpected;
 #endif
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

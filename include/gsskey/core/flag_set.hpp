@@ -7,7 +7,8 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Enum: an enum class over std::uint32_t whose enumerators are single bits. Bits that a newer library or kernel sets
 /// are carried along and compared like the others.
@@ -40,4 +41,5 @@ class FlagSet {
   std::uint32_t bits_ = 0;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -4,7 +4,8 @@
 
 #include <gsskey/core/expected.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 class Answer;
 class ByteView;
@@ -18,4 +19,5 @@ class UniqueHandle;
 template <class T>
 using Result = expected<T, Error>;
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -8,7 +8,8 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace detail {
 /// std::chrono::duration and whatever is shaped like it; <chrono> itself costs more than all of this library.
@@ -53,4 +54,5 @@ class Seconds {
   std::uint32_t count_ = 0;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

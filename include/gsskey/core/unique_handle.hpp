@@ -4,7 +4,8 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Traits say what the handle is:
 ///     struct Traits {
@@ -60,4 +61,5 @@ class UniqueHandle {
   Handle handle_ = Traits::none;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

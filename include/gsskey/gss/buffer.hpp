@@ -6,9 +6,11 @@
 #include <string_view>
 
 #include <gsskey/core/bytes.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/limits.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 /// gss_release_buffer. MIT krb5 frees nothing of length 0, though it allocates a byte for empty texts.
@@ -101,4 +103,5 @@ inline void release_secret(void* data, std::size_t size) noexcept { release_buff
 }
 }  // namespace gss_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -7,9 +7,10 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/unique_handle.hpp>
-#include <gsskey/gss/extensions.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 struct BufferSetTraits {
@@ -60,4 +61,5 @@ class BufferSet {
   UniqueHandle<gss_detail::BufferSetTraits> set_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

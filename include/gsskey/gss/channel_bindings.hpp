@@ -6,9 +6,10 @@
 #include <string_view>
 
 #include <gsskey/core/bytes.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// The application data of RFC 2744 section 3.11, which both ends must give alike; addresses are left unspecified, as
 /// RFC 4121 section 4.1.1.2 wants it behind address translation. A value of its own; none by default. openssl/
@@ -74,4 +75,5 @@ class RawBindings {
 };
 
 }  // namespace gss_detail
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -6,9 +6,10 @@
 #include <cstdint>
 
 #include <gsskey/core/flag_set.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// req_flags and ret_flags of RFC 2744 sections 5.1 and 5.19, with the extensions that have a number. The values are
 /// the same in every implementation.
@@ -77,4 +78,5 @@ class ContextDemand {
   ContextFlags one_of_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -4,10 +4,8 @@
 
 #include <concepts>
 #include <cstdint>
-#if defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
 #include <cstdlib>
 #include <cstring>
-#endif
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -16,13 +14,15 @@
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/credential_store.hpp>
-#include <gsskey/gss/detail/keytab_guard.hpp>
+#include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/platform/keytab_guard.hpp>
 #include <gsskey/gss/usage.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 struct CredentialTraits {
@@ -36,12 +36,8 @@ struct CredentialTraits {
 
 /// Whether the environment says that caches are in a directory; asked only where that matters.
 [[nodiscard]] inline bool has_cache_directory() noexcept {
-#if defined(GSSKEY_GSS_HEIMDAL) || defined(GSSKEY_GSS_APPLE)
   const char* cache = std::getenv("KRB5CCNAME");
   return cache != nullptr && std::strncmp(cache, "DIR:", 4) == 0;
-#else
-  return false;
-#endif
 }
 
 /// gss_set_neg_mechs: what a new credential of mech::Negotiate offers.
@@ -233,16 +229,13 @@ class Credential {
                                                  Credential credential) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
-#if defined(GSSKEY_GSS_HEIMDAL)
-      // Heimdal 7.8 drops the reason on the way.
-      if (minor == 0 && routine_error(error) == RoutineError::no_cred) {
+      if (known_faults.acquire_drops_reason && minor == 0 && routine_error(error) == RoutineError::no_cred) {
         constexpr bool accepts = std::same_as<U, Accept>;
         const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");
         return unexpected(Error::gss(operation, major, minor, M::name)
                               .with_text(error.text(), accepts ? "; look at the keytab, " : "; look at the cache, ",
                                          place != nullptr ? place : "the default one"));
       }
-#endif
       return unexpected(std::move(error));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
@@ -274,4 +267,5 @@ class CredentialRef {
   gss_cred_id_t handle_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

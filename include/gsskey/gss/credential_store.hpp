@@ -4,9 +4,10 @@
 
 #include <cstddef>
 
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// Options for Credential::from_store, as MIT krb5 names them ("Credential store extensions" of its application
 /// developer documentation). Each is a NUL-terminated string or nullptr; nothing is copied beyond the call. Wipe the
@@ -47,4 +48,5 @@ class KeyValueList {
 };
 }  // namespace gss_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -6,7 +6,8 @@
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/usage.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 class Buffer;
 class Name;
@@ -32,4 +33,5 @@ class MechName;
 template <Mechanism M>
 class SecurityContext;
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

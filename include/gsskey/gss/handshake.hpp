@@ -13,14 +13,16 @@
 #include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/detail/handshake_state.hpp>
+#include <gsskey/gss/detail/token_framing.hpp>
 #include <gsskey/gss/handshake_options.hpp>
-#include <gsskey/gss/handshake_state.hpp>
+#include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/security_context.hpp>
-#include <gsskey/gss/token_framing.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// The side that starts. Call step() without a token first, then with each token of the peer, until Step::complete;
 /// then establish(). Move-only; one thread at a time, not always the same one. step() may block on KDC, DNS and disk.
@@ -245,4 +247,5 @@ class Acceptor : public gss_detail::Handshake<M> {
   bool acquires_ = true;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

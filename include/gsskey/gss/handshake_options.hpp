@@ -8,7 +8,8 @@
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 // What must be granted unless `demand`, which replaces all of it, says otherwise:
 //
@@ -59,4 +60,5 @@ struct AcceptorOptions {
   bool allow_unsigned_negotiation = false;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -8,7 +8,8 @@
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/status.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// A mechanism is an empty type. To add one, write its five members like mech::Krb5 does (one that negotiates may have
 /// a sixth, prefers(oid): what it can end in without the peer's signature):
@@ -122,4 +123,5 @@ template <Mechanism M>
 }
 }  // namespace gss_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

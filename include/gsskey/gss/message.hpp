@@ -8,7 +8,8 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Tokens may be of any type that owns bytes; plaintext is SecretBytes. What the calls mean, and what is an Error, is
 /// said at SecurityContext.
@@ -23,4 +24,5 @@ concept MessageContext = std::movable<C> && requires(C& context, const C& asked,
   { asked.wrap_size_limit(size) } -> std::same_as<Result<std::uint32_t>>;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -16,11 +16,13 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/status.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// RFC 2744 section 4, and the Kerberos principal of RFC 1964 section 2.1.1.
 namespace name_type {
@@ -322,4 +324,5 @@ template <Mechanism M>
 }
 }  // namespace gss_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -10,9 +10,10 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// Dotted text of an Oid: its own storage, no heap.
 struct OidText {
@@ -238,4 +239,5 @@ class OidSet {
   UniqueHandle<gss_detail::OidSetTraits> set_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

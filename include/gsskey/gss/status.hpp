@@ -7,9 +7,10 @@
 #include <string_view>
 
 #include <gsskey/core/error.hpp>
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// RFC 2744 section 3.9.1: what went wrong, one of these per major status.
 enum class RoutineError : std::uint32_t {
@@ -159,4 +160,5 @@ inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanis
 
 }  // namespace gss_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

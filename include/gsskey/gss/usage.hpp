@@ -4,9 +4,10 @@
 
 #include <concepts>
 
-#include <gsskey/gss/api.hpp>
+#include <gsskey/gss/platform/select.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 struct Initiate {
   static constexpr gss_cred_usage_t usage = GSS_C_INITIATE;
@@ -21,4 +22,5 @@ struct Both {
 template <class U>
 concept Usage = std::same_as<U, Initiate> || std::same_as<U, Accept> || std::same_as<U, Both>;
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

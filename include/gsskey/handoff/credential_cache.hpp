@@ -15,12 +15,15 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
-#include <gsskey/gss/credential_transfer.hpp>
+#include <gsskey/gss/credential/transfer.hpp>
 #include <gsskey/keyring/keyring.hpp>
-#include <gsskey/keyring/proc.hpp>
+#include <gsskey/keyring/proc_keys.hpp>
+#include <gsskey/keyring/quota.hpp>
 #include <gsskey/keyring/ring_owner.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+namespace handoff {
 
 struct CredentialCacheOptions {
   /// The session may be another user's (su, sudo and set-uid programs inherit one), who then authenticates as this one.
@@ -99,11 +102,11 @@ class [[nodiscard]] CredentialCache {
   CredentialCache() noexcept = default;
 
   /// Empty. The ring is made here, and found by libkrb5: so it is ours from the beginning.
-  [[nodiscard]] static Result<CredentialCache> create([[maybe_unused]] CredentialCacheOptions options) noexcept {
-#if !defined(GSSKEY_GSS_MIT)
-    return unexpected(
-        Error::unavailable("handoff::CredentialCache", GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
-#else
+  [[nodiscard]] static Result<CredentialCache> create(CredentialCacheOptions options) noexcept {
+    if constexpr (!capabilities.keyring_caches) {
+      return unexpected(
+          Error::unavailable("handoff::CredentialCache", GSSKEY_GSS_NAME " has no credential caches of type KEYRING"));
+    }
     unsigned char random[random_size];
     if (::getrandom(random, sizeof random, 0) != sizeof random) return unexpected(Error::system("getrandom", errno));
     RingName ring_name;
@@ -123,7 +126,6 @@ class [[nodiscard]] CredentialCache {
     if (!ring) return unexpected(ring.error());
     cache.ring_ = *std::move(ring);
     return cache;
-#endif
   }
   template <class Acquire>
   [[nodiscard]] static Result<CredentialCache> filled(CredentialCacheOptions options, Acquire acquire) noexcept {
@@ -154,4 +156,6 @@ class [[nodiscard]] CredentialCache {
   char name_[type.size() + own_prefix.size() + 2 * random_size + 1] = {};
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI::handoff
+}  // namespace handoff
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

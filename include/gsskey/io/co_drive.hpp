@@ -12,7 +12,8 @@
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/io/drive.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// Carries tokens whole and in order, empty ones too; both calls return what the task may await.
 ///   async_send(token)        gives Result<void> when all of it is on its way; `token` lives until then
@@ -122,4 +123,5 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
 
 #pragma GCC diagnostic pop
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

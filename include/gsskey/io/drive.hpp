@@ -12,7 +12,8 @@
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/io/transport.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// What drive() needs of Initiator<M> and Acceptor<M>, and a test double must have.
 template <class H>
@@ -67,4 +68,5 @@ template <SteppedHandshake H, BlockingTransport T>
   return std::move(handshake).establish();
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

@@ -8,7 +8,8 @@
 #include <gsskey/io/co_drive.hpp>
 #include <gsskey/io/drive.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// Names what drive() is to establish: the handshake's own context, or a type that take_over(handshake&&) makes.
 template <class Context>
@@ -54,4 +55,5 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
   return drive<Task>(HandshakeAs<H, Context>{std::move(handshake)}, wire, std::move(offload), options);
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

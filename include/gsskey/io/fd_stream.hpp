@@ -12,7 +12,8 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Borrows a connected stream socket in blocking mode; time limits are the socket's own (SO_RCVTIMEO, SO_SNDTIMEO:
 /// EAGAIN comes back as an Error). One reader and one writer at a time. Errors: transport.
@@ -59,4 +60,5 @@ class FdStream {
   int descriptor_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

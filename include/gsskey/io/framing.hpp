@@ -12,7 +12,8 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/io/transport.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// The length that goes before a frame, which has less than 4 GiB.
 struct FrameHeader {
@@ -147,4 +148,5 @@ class FramedTransport {
   Stream* stream_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

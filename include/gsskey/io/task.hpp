@@ -11,7 +11,8 @@
 
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// A coroutine that starts when it is awaited and gives a T. Owns its frame: move-only; destroying it destroys what the
 /// coroutine holds, wherever it is suspended, if nobody else is about to resume it. It may await any awaitable. Resumes
@@ -140,4 +141,5 @@ template <class T>
   return task.await_resume();
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -8,7 +8,8 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Carries tokens whole and in order, empty ones too.
 ///   send(token)        returns Result<void> when all of it is on its way
@@ -32,4 +33,5 @@ concept BlockingStream = requires(S& stream, ByteView bytes, void* data, std::si
   { stream.read(data, size) } -> std::same_as<Result<void>>;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

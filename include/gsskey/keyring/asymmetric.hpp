@@ -7,7 +7,8 @@
 
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 enum class PublicKeyOperation : std::uint32_t {
   encrypt = KEYCTL_SUPPORTS_ENCRYPT,
@@ -33,14 +34,6 @@ namespace keyring_detail {
 inline constexpr std::size_t largest_public_key_data = 65535;
 [[nodiscard]] inline Error too_much_for_a_public_key(const char* operation) noexcept {
   return Error::usage(operation, "more than 65535 bytes: no key takes as many");
-}
-
-/// What a call wrote, which may be less than there was room for.
-[[nodiscard]] inline Result<SecretBytes> cut_to(long written, Result<SecretBytes> bytes) noexcept {
-  if (static_cast<std::size_t>(written) < bytes->size()) {
-    if (auto cut = bytes->resize(static_cast<std::size_t>(written)); !cut) return unexpected(cut.error());
-  }
-  return bytes;
 }
 
 }  // namespace keyring_detail
@@ -135,40 +128,5 @@ class PublicKey {
   char info_[64] = {};
 };
 
-/// keyctl_dh_compute: base to the power of `secret`, modulo `prime`; each the big-endian payload of a `user` key with
-/// the right to read, ENOKEY without it. The result is as long as the prime, of at least 1536 bits (EINVAL). EOPNOTSUPP
-/// where the kernel lacks it, or for a key of another type.
-template <KeyType T>
-[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
-  constexpr const char* operation = "keyctl_dh_compute";
-  const long size = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(), nullptr, 0);
-  if (size < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
-  auto result = SecretBytes::with_size(static_cast<std::size_t>(size));
-  if (!result) return result;
-  const long written = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(),
-                                         reinterpret_cast<char*>(result->data()), result->size());
-  if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
-  return keyring_detail::cut_to(written, std::move(result));
-}
-/// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
-/// most 64 (usage; libkeyutils hands its size on in 32 bits, and the key would be derived from its first bytes only).
-template <KeyType T>
-[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
-                                                 Description<NonEmptyText> hash, ByteView other_info,
-                                                 std::size_t size) noexcept {
-  constexpr const char* operation = "keyctl_dh_compute_kdf";
-  if (hash.c_str() == nullptr) return unexpected(Error::usage(operation, "a hash is named by a text without NUL"));
-  if (other_info.size() > 64 || size > 1024) {
-    return unexpected(Error::usage(operation, "other_info has at most 64 bytes, and what is derived 1024"));
-  }
-  auto derived = SecretBytes::with_size(size);
-  if (!derived) return derived;
-  const long written =
-      keyctl_dh_compute_kdf(secret.serial(), prime.serial(), base.serial(), const_cast<char*>(hash.c_str()),
-                            reinterpret_cast<char*>(const_cast<unsigned char*>(other_info.data())), other_info.size(),
-                            reinterpret_cast<char*>(derived->data()), derived->size());
-  if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
-  return keyring_detail::cut_to(written, std::move(derived));
-}
-
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

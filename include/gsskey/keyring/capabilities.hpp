@@ -3,9 +3,10 @@
 #pragma once
 
 #include <gsskey/core/flag_set.hpp>
-#include <gsskey/keyring/syscall.hpp>
+#include <gsskey/keyring/detail/syscall.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 enum class KeyringCapability : std::uint32_t {
   capabilities = KEYCTL_CAPS0_CAPABILITIES,  ///< without it the rest is libkeyutils' guess
@@ -30,4 +31,5 @@ enum class KeyringCapability : std::uint32_t {
   return FlagSet<KeyringCapability>::from_bits(bits);
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

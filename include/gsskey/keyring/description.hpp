@@ -6,10 +6,11 @@
 #include <string_view>
 
 #include <gsskey/core/detail/text_reader.hpp>
+#include <gsskey/keyring/detail/syscall.hpp>
 #include <gsskey/keyring/permissions.hpp>
-#include <gsskey/keyring/syscall.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace keyring_detail {
 
@@ -90,4 +91,5 @@ class KeyInfo {
   Permissions permissions_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -5,9 +5,11 @@
 #include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/detail/filtered.hpp>
 #include <gsskey/keyring/possession.hpp>
-#include <gsskey/keyring/proc.hpp>
+#include <gsskey/keyring/proc_keys.hpp>
+#include <gsskey/keyring/quota.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Each is a reason for ENOKEY, EACCES, EKEYREVOKED, EDQUOT, EPERM or ENOSYS.
 enum class Finding : std::uint32_t {
@@ -139,4 +141,5 @@ using Findings = FlagSet<Finding>;
   return found;
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -9,7 +9,8 @@
 
 #include <gsskey/keyring/key_type.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace keyring_detail {
 
@@ -223,4 +224,5 @@ struct Trusted {
 };
 
 }  // namespace key_type
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -10,12 +10,13 @@
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/keyring/description.hpp>
 #include <gsskey/keyring/detail/link.hpp>
+#include <gsskey/keyring/detail/syscall.hpp>
 #include <gsskey/keyring/key_type.hpp>
 #include <gsskey/keyring/permissions.hpp>
-#include <gsskey/keyring/syscall.hpp>
 #include <gsskey/keyring/timeout.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
 /// others. revoke and invalidate go by serial number; to unlink the kernel goes by type and description, so the ring is
@@ -333,4 +334,5 @@ class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
   key_serial_t serial_ = 0;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

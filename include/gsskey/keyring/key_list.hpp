@@ -9,7 +9,8 @@
 
 #include <gsskey/keyring/key.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 using AnyKeyRef = KeyRef<key_type::Any>;
 
@@ -66,4 +67,5 @@ class KeyList {
   SecretBytes serials_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

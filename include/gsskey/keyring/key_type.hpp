@@ -9,7 +9,8 @@
 
 #include <gsskey/core/bytes.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// What a description must look like. One's own key types bring their own, shaped like these.
 struct AnyText {
@@ -141,4 +142,5 @@ struct Any {
 };
 
 }  // namespace key_type
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

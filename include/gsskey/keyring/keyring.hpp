@@ -11,7 +11,8 @@
 #include <gsskey/keyring/key.hpp>
 #include <gsskey/keyring/key_list.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// A ring that is owned like any other key: created in another ring, and unlinked from it at the end.
 using Keyring = Key<key_type::Keyring>;
@@ -346,4 +347,5 @@ Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
 
 static_assert(sizeof(Keyring) == 12 && sizeof(KeyringRef) == 4);
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

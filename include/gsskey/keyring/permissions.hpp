@@ -7,7 +7,8 @@
 
 #include <gsskey/core/flag_set.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// keyrings(7), "Access rights".
 enum class Right : std::uint32_t {
@@ -107,4 +108,5 @@ class Permissions {
   Risks accepted_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

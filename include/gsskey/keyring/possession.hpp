@@ -9,9 +9,10 @@
 #include <string_view>
 
 #include <gsskey/keyring/detail/reach.hpp>
-#include <gsskey/keyring/proc.hpp>
+#include <gsskey/keyring/proc_keys.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace keyring_detail {
 
@@ -90,4 +91,5 @@ namespace keyring_detail {
   return false;
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

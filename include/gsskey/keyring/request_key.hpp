@@ -4,7 +4,8 @@
 
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// What a handler is told, borrowed and NUL-terminated: a literal or what has c_str(). At most 4095 bytes (EINVAL).
 using CalloutInfo = Description<AnyText>;
@@ -75,4 +76,5 @@ enum class RequestKeyRing : std::int8_t {
   return set_request_key_ring(static_cast<RequestKeyRing>(KEY_REQKEY_DEFL_NO_CHANGE));
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

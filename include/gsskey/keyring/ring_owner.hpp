@@ -9,7 +9,8 @@
 #include <gsskey/keyring/detail/reach.hpp>
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Rings that check_ring() does not refuse.
 struct RingTerms {
@@ -60,4 +61,5 @@ inline constexpr std::string_view user_ring_prefix = "_uid.";
   }
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -20,7 +20,8 @@
 
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace keyring_detail {
 template <class Value>
@@ -181,4 +182,5 @@ class RingThread {
   KeyringRef ring_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

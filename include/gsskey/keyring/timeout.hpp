@@ -5,7 +5,8 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// How long a key lasts from now on. Made of any chrono duration, or of Seconds: `{.timeout = 10min}`, and
 /// `{.timeout = deadline - now}`, which the call refuses (usage) once the deadline has passed: to the kernel 0 is "for
@@ -45,4 +46,5 @@ namespace keyring_detail {
 }
 }  // namespace keyring_detail
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -10,7 +10,8 @@
 
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 namespace keyring_detail {
 
@@ -129,4 +130,5 @@ class KeyWatch {
   UniqueHandle<Traits> other_end_;  // nobody writes it, but a pipe without it is at its end
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -8,7 +8,8 @@
 
 #include <gsskey/core/seconds.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// Whose KDC a realm has. Clients of any implementation may use either.
 enum class Kdc {
@@ -53,4 +54,5 @@ struct LoginOptions {
   std::string armor = {};     ///< a cache that login() returned, whose ticket protects this login (FAST, RFC 6113)
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -15,14 +15,15 @@
 #include <vector>
 
 #include <gsskey/core/error.hpp>
-#include <gsskey/testing/heimdal_kdc.hpp>
-#include <gsskey/testing/mit_kdc.hpp>
-#include <gsskey/testing/port.hpp>
-#include <gsskey/testing/process.hpp>
-#include <gsskey/testing/realm_environment.hpp>
+#include <gsskey/testing/detail/daemon.hpp>
+#include <gsskey/testing/detail/heimdal_kdc.hpp>
+#include <gsskey/testing/detail/mit_kdc.hpp>
+#include <gsskey/testing/detail/port.hpp>
+#include <gsskey/testing/detail/realm_environment.hpp>
 #include <gsskey/testing/realm_options.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// A realm: configuration, database, keytab and KDC in one folder of mode 0700, on loopback only. The destructor ends
 /// the KDC and removes the folder; should this process die without it, by SIGKILL say, a watcher does both. In a forked
@@ -294,4 +295,5 @@ class TestRealm {
   test_detail::Daemon kdc_;  // last: it ends before its folder goes
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

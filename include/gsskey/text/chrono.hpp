@@ -6,7 +6,8 @@
 
 #include <gsskey/core/seconds.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// The other direction is Seconds' constructor. Indefinite becomes the longest duration that there is.
 [[nodiscard]] constexpr std::chrono::seconds to_chrono(Seconds seconds) noexcept {
@@ -32,4 +33,5 @@ template <class Clock, class Duration>
   return Seconds{end - now};
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

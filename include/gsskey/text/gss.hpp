@@ -7,15 +7,16 @@
 #include <utility>
 
 #include <gsskey/core/error.hpp>
-#include <gsskey/gss/advice.hpp>
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
+#include <gsskey/krb5/advice.hpp>
 #include <gsskey/text/line.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 /// An error to be printed with what to do about it, where that is known: log("{}", advised(error)). It has a
 /// copy of the error, which costs no more than a count, so it may be kept.
@@ -72,4 +73,5 @@ void append_line(Sink& sink, const Name& name) {
   text_detail::put_plain(sink, shown->text());
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

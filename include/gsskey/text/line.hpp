@@ -10,7 +10,8 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// What lines are appended to: std::string, std::vector<char>-likes of text libraries.
 template <class S>
@@ -110,4 +111,5 @@ struct AnySink {
 template <class T>
 concept HasLine = requires(text_detail::AnySink& sink, const T& value) { append_line(sink, value); };
 
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -9,10 +9,11 @@
 #include <type_traits>
 
 #include <gsskey/core/error.hpp>
-#include <gsskey/gss/krb5_status.hpp>
 #include <gsskey/gss/status.hpp>
+#include <gsskey/krb5/status.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 
@@ -200,7 +201,8 @@ class RefusalCategory final : public std::error_category {
   }
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::inline GSSKEY_GSS_ABI
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey
 
 template <>
 struct std::is_error_code_enum<gsskey::RoutineError> : std::true_type {};

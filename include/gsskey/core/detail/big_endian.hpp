@@ -7,7 +7,9 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
 
 /// Of `count` bytes that are there, 8 at most. What is to be read of somebody else's bytes is Reader's.
 [[nodiscard]] constexpr std::uint64_t from_big_endian(const unsigned char* bytes, std::size_t count) noexcept {
@@ -20,4 +22,6 @@ constexpr void to_big_endian(std::uint64_t number, unsigned char* out, std::size
   for (; count > 0; number >>= 8) out[--count] = static_cast<unsigned char>(number);
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::detail
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

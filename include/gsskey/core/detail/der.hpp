@@ -9,7 +9,9 @@
 #include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/reader.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
 
 /// Why the next bytes are no element. The first is of no ASN.1 encoding; the others are of BER, which laxer readers
 /// take.
@@ -85,4 +87,6 @@ class DerReader {
   Reader in_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::detail
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -11,7 +11,9 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
 
 inline std::uint32_t* process_mark_page = nullptr;
 inline std::uint32_t last_process_mark = 0;  // of this process or of one that it descends from
@@ -44,4 +46,6 @@ inline std::uint32_t last_process_mark = 0;  // of this process or of one that i
   return __atomic_compare_exchange_n(page, &mark, next, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE) ? next : mark;
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::detail
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

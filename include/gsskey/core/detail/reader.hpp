@@ -9,7 +9,9 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/big_endian.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
 
 /// A cursor over bytes that it does not own. A read that is not wholly there says false, takes nothing, and leaves its
 /// output as it was. That is a result which the compiler does not let anybody drop, and no state that is asked for
@@ -79,4 +81,6 @@ class Reader {
   ByteView rest_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::detail
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

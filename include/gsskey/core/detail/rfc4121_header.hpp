@@ -10,7 +10,9 @@
 #include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/reader.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::rfc4121 {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace rfc4121 {
 
 inline constexpr std::size_t header_size = 16;
 
@@ -56,4 +58,6 @@ struct Header {
   }
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::rfc4121
+}  // namespace rfc4121
+GSSKEY_END_ABI
+}  // namespace gsskey

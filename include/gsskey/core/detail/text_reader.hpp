@@ -9,7 +9,9 @@
 
 #include <gsskey/core/config.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
 
 /// The whole of `text` as a number in that base: digits alone, with a '-' before them where Number is signed. False,
 /// and `number` as it was, for anything else and for what Number cannot hold.
@@ -94,4 +96,6 @@ class TextReader {
   std::string_view rest_;
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::detail
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

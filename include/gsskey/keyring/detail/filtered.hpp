@@ -2,9 +2,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/keyring/syscall.hpp>
+#include <gsskey/keyring/detail/syscall.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::keyring_detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace keyring_detail {
 
 enum class Filtered { nothing, some, everything };
 
@@ -32,4 +34,6 @@ enum class Filtered { nothing, some, everything };
   return refused == asked ? Filtered::everything : Filtered::some;
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::keyring_detail
+}  // namespace keyring_detail
+GSSKEY_END_ABI
+}  // namespace gsskey

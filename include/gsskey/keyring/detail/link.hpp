@@ -11,9 +11,11 @@
 #include <cstring>
 
 #include <gsskey/keyring/description.hpp>
-#include <gsskey/keyring/syscall.hpp>
+#include <gsskey/keyring/detail/syscall.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::keyring_detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace keyring_detail {
 
 /// Whether this link is not there: 0, ENOENT, or why the ring cannot be asked. For a ring of more links than those
 /// below.
@@ -71,4 +73,6 @@ namespace gsskey::inline GSSKEY_ABI::keyring_detail {
   return done("keyctl_move", key, keyctl_move(key, ring, to, flags));
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::keyring_detail
+}  // namespace keyring_detail
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -10,7 +10,8 @@
 #include <gsskey/keyring/detail/link.hpp>
 #include <gsskey/keyring/key_list.hpp>
 
-namespace gsskey::inline GSSKEY_ABI {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
 
 /// What a key gets before anybody else can find it.
 struct KeyOptions {
@@ -248,4 +249,5 @@ class Draft {
 }
 
 }  // namespace keyring_detail
-}  // namespace gsskey::inline GSSKEY_ABI
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -10,7 +10,9 @@
 #include <gsskey/keyring/key_list.hpp>
 #include <gsskey/keyring/keyring.hpp>
 
-namespace gsskey::inline GSSKEY_ABI::keyring_detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace keyring_detail {
 
 /// Serial numbers, each once, in the order in which they came.
 class SerialSet {
@@ -92,4 +94,6 @@ class SerialSet {
   return false;
 }
 
-}  // namespace gsskey::inline GSSKEY_ABI::keyring_detail
+}  // namespace keyring_detail
+GSSKEY_END_ABI
+}  // namespace gsskey

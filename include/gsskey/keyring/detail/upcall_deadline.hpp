@@ -17,7 +17,9 @@
 #define sigev_notify_thread_id _sigev_un._tid
 #endif
 
-namespace gsskey::inline GSSKEY_ABI::keyring_detail {
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace keyring_detail {
 
 /// While it lives, a clock runs. When the time is over `passed(context)` is called on the thread that started it, in a
 /// signal handler (SIGRTMAX), and should not return; a second later the kernel kills the process (SIGKILL), whatever it
@@ -78,4 +80,6 @@ class UpcallDeadline {
   struct ::sigaction action_before_{};
 };
 
-}  // namespace gsskey::inline GSSKEY_ABI::keyring_detail
+}  // namespace keyring_detail
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -1,0 +1,28 @@
+// gsskey/core/detail/text: views of text, and text put together. Internal.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+
+#include <gsskey/core/config.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace detail {
+
+// The constructors of std::string_view are dear to compile for every argument type that is not exactly this.
+[[nodiscard]] constexpr std::string_view view_of(const char* chars, std::size_t size) noexcept { return {chars, size}; }
+[[nodiscard]] inline std::string_view view_of(const char* text) noexcept { return {text, std::strlen(text)}; }
+[[nodiscard]] inline std::string_view view_of(std::string_view text) noexcept { return text; }
+
+/// Copies `part` to `out`; returns its end there. memcpy alone may not be given the nullptr of an empty view.
+[[nodiscard]] inline char* append(char* out, std::string_view part) noexcept {
+  if (!part.empty()) std::memcpy(out, part.data(), part.size());
+  return out + part.size();
+}
+
+}  // namespace detail
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -1,0 +1,69 @@
+// gsskey/gss/credential/impersonation: a service that acts for a user who did not come with Kerberos (S4U2Self,
+// S4U2Proxy).
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <utility>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/credential/options.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/gss/oid.hpp>
+#include <gsskey/gss/platform/select.hpp>
+#include <gsskey/gss/usage.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+namespace gss_detail {
+/// GSS_KRB5_GET_CRED_IMPERSONATOR
+inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
+}  // namespace gss_detail
+
+/// S4U2Self, gss_acquire_cred_impersonate_name: a credential of `user`, whom the caller has authenticated by other
+/// means, made with the tickets of `service`; it has a life of its own. With the service itself as the target it is
+/// good. Any other target is S4U2Proxy: the KDC decides in the handshake's first step, by +ok_to_auth_as_delegate of
+/// the service and a list of targets (which MIT's KDC keeps in LDAP only: with DB2 it refuses all, "KDC can't fulfill
+/// requested option"; Heimdal's has it in its own database). Asks the KDC: it blocks. Errors: usage (empty credential
+/// or name), gss (the user is not known, for one), unavailable. Source: MS-SFU; MIT krb5, "Constrained delegation
+/// (S4U)" of its application developer documentation.
+template <Mechanism M, Usage U>
+  requires(!std::same_as<U, Accept>)
+[[nodiscard]] Result<Credential<M, Initiate>> impersonate(const Credential<M, U>& service, const Name& user) noexcept {
+  constexpr const char* operation = "gss_acquire_cred_impersonate_name";
+  if constexpr (!capabilities.impersonation) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_impersonate_name"));
+  }
+  if (!service) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!user) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  OM_uint32 minor = 0;
+  gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
+  const OM_uint32 major = gss_detail::gss_acquire_cred_impersonate_name(
+      &minor, service.get(), user.get(), GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), Initiate::usage, &raw,
+      static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
+  auto credential = Credential<M, Initiate>::adopt(raw);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  if (auto limited = gss_detail::limit_offer<M>(raw); !limited) return unexpected(limited.error());
+  return credential;
+}
+
+/// Who acts here: the service that made the credential with impersonate(), or that a user's own ticket was turned over
+/// to by the KDC; empty where the credential is the user's own. gss_inquire_cred_by_oid. Errors: usage (empty), gss,
+/// unavailable.
+template <Mechanism M, Usage U>
+  requires(!std::same_as<U, Accept>)
+[[nodiscard]] Result<Name> impersonator(const Credential<M, U>& credential) noexcept {
+  if constexpr (!capabilities.impersonation) {
+    return unexpected(Error::unavailable("gss_inquire_cred_by_oid", GSSKEY_GSS_NAME " does not know impersonators"));
+  }
+  auto names = inquire_credential<gss_detail::get_impersonator>(credential);
+  if (!names) return unexpected(names.error());
+  if (names->size() == 0) return Name{};
+  return Name::principal((*names)[0].text());
+}
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

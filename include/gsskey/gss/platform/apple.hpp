@@ -1,0 +1,80 @@
+// gsskey/gss/platform/apple: Apple's GSS.framework: a fork of Heimdal. Many of its functions are in private headers;
+// these are the public ones.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <GSS/GSS.h>
+
+#include <gsskey/core/config.hpp>
+#include <gsskey/gss/platform/tables.hpp>
+#include <gsskey/gss/platform/unavailable.hpp>
+
+#define GSSKEY_GSS_ABI apple
+#define GSSKEY_GSS_NAME "Apple's GSS"
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {}
+GSSKEY_END_ABI
+}  // namespace gsskey
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+inline constexpr Capabilities capabilities{
+    .password = true,
+    .initiator_credentials = true,
+    .spnego = true,
+    .context_inquiry = true,
+    .context_export = true,
+    .credential_export = true,
+    .credential_options = true,
+    .aes_messages = true,
+    .pseudo_random = true,
+    .mechanism_attributes = true,
+    .context_options = true,
+};
+
+inline constexpr KnownFaults known_faults{
+    .order_before_integrity = true,
+    .negotiated_names_crash = true,
+    .crashes_on_foreign_reply = true,
+    .spnego_refuses_derived_credentials = true,
+    .unwrap_rewrites_input = true,
+    .unwrap_iov_refuses_streams = true,
+    .unwrap_iov_trusts_extra_count = true,
+    .acceptor_names_crash = true,
+    .names_crash_in_directories = true,
+    .store_destroys_credential = true,
+    .lucid_export_keeps_context = true,
+    .completes_before_mechanism = true,
+    .forgery_moves_window = true,
+    .accepts_own_dce_reply = true,
+    .add_cred_is_unusable = true,
+    .keytabs_crash = true,
+    .spins_on_unavailable_kdc = true,
+    .acquire_drops_reason = true,
+    .ticket_flags_are_reversed = true,
+    .default_names_crash = true,
+};
+
+/// What is beyond RFC 2744, as this library has it; for what it lacks, a call that says GSS_S_UNAVAILABLE.
+namespace gss_detail {
+using namespace unavailable;
+using ::gss_acquire_cred_with_password;
+using ::gss_buffer_set_t;
+using ::gss_display_mech_attr;
+using ::gss_export_cred;
+using ::gss_import_cred;
+using ::gss_indicate_mechs_by_attrs;
+using ::gss_inquire_attrs_for_mech;
+using ::gss_inquire_cred_by_oid;
+using ::gss_inquire_mech_for_saslname;
+using ::gss_inquire_saslname_for_mech;
+using ::gss_pseudo_random;
+using ::gss_release_buffer_set;
+using ::gss_set_cred_option;
+}  // namespace gss_detail
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

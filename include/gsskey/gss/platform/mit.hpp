@@ -1,0 +1,118 @@
+// gsskey/gss/platform/mit: MIT krb5, 1.20 and up.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <gssapi/gssapi.h>
+#include <gssapi/gssapi_ext.h>
+
+#include <gsskey/core/config.hpp>
+#include <gsskey/gss/platform/tables.hpp>
+
+#define GSSKEY_GSS_ABI mit
+#define GSSKEY_GSS_NAME "MIT krb5"
+#define GSSKEY_GSS_KRB5_H "gssapi/gssapi_krb5.h"  // what Kerberos has beyond the GSS-API
+#ifndef _GSSAPI_H_
+#error "gsskey: GSSKEY_GSS_MIT, but <gssapi/gssapi.h> is not MIT's; look at the order of -I"
+#endif
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {}
+GSSKEY_END_ABI
+}  // namespace gsskey
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+inline constexpr Capabilities capabilities{
+    .credential_store = true,
+    .neg_mechs = true,
+    .password = true,
+    .initiator_credentials = true,
+    .str_to_oid = true,
+    .spnego = true,
+    .iakerb = true,
+    .context_inquiry = true,
+    .context_export = true,
+    .credential_export = true,
+    .store_credential = true,
+    .store_into = true,
+    .impersonation = true,
+    .credential_options = true,
+    .aes_messages = true,
+    .iov = true,
+    .mic_iov = true,
+    .replay_cache = true,
+    .channel_bound_flag = true,
+    .pseudo_random = true,
+    .local_names = true,
+    .name_attributes = true,
+    .mechanism_attributes = true,
+    .context_options = true,
+    .sasl_ssf = true,
+    .krb5_extensions = true,
+    .keyring_caches = true,
+    .name_not_mn = true,
+};
+
+inline constexpr KnownFaults known_faults{
+    .delete_of_no_context_fails = true,
+    .unwrap_rewrites_input = true,
+    .iakerb_loses_context = true,
+    .acceptors_outlive_tickets = true,
+    .proxied_export_crashes = true,
+    .default_is_chosen_late = true,
+    .inquire_name_copies_mechanism = true,
+};
+
+/// What is beyond RFC 2744, as this library has it.
+namespace gss_detail {
+using ::gss_acquire_cred_from;
+using ::gss_acquire_cred_impersonate_name;
+using ::gss_acquire_cred_with_password;
+using ::gss_add_cred_from;
+using ::gss_authorize_localname;
+using ::gss_buffer_set_t;
+using ::gss_delete_name_attribute;
+using ::gss_display_name_ext;
+using ::gss_export_cred;
+using ::gss_export_name_composite;
+using ::gss_get_mic_iov;
+using ::gss_get_mic_iov_length;
+using ::gss_get_name_attribute;
+using ::gss_import_cred;
+using ::gss_inquire_cred_by_oid;
+using ::gss_inquire_name;
+using ::gss_iov_buffer_desc;
+using ::gss_key_value_element_desc;
+using ::gss_key_value_set_desc;
+using ::gss_localname;
+using ::gss_pname_to_uid;
+using ::gss_pseudo_random;
+using ::gss_release_buffer_set;
+using ::gss_release_oid;
+using ::gss_set_cred_option;
+using ::gss_set_name_attribute;
+using ::gss_set_neg_mechs;
+using ::gss_store_cred;
+using ::gss_store_cred_into;
+using ::gss_unwrap_aead;
+using ::gss_unwrap_iov;
+using ::gss_userok;
+using ::gss_verify_mic_iov;
+using ::gss_wrap_aead;
+using ::gss_wrap_iov;
+using ::gss_wrap_iov_length;
+// gssapi.h declares these behind the end of its extern "C".
+extern "C" {
+[[nodiscard]] OM_uint32 gss_display_mech_attr(OM_uint32*, gss_const_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
+[[nodiscard]] OM_uint32 gss_indicate_mechs_by_attrs(OM_uint32*, gss_const_OID_set, gss_const_OID_set, gss_const_OID_set,
+                                                    gss_OID_set*);
+[[nodiscard]] OM_uint32 gss_inquire_attrs_for_mech(OM_uint32*, gss_const_OID, gss_OID_set*, gss_OID_set*);
+[[nodiscard]] OM_uint32 gss_inquire_mech_for_saslname(OM_uint32*, gss_buffer_t, gss_OID*);
+[[nodiscard]] OM_uint32 gss_inquire_saslname_for_mech(OM_uint32*, gss_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
+}
+}  // namespace gss_detail
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

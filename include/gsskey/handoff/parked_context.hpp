@@ -1,0 +1,334 @@
+// gsskey/handoff/parked_context: an established context goes to another process: sealed, with its key in the kernel,
+// and taken by one.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
+#include <gsskey/core/detail/reader.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/credential/transfer.hpp>
+#include <gsskey/gss/platform/gssproxy.hpp>
+#include <gsskey/gss/security_context.hpp>
+#include <gsskey/handoff/envelope.hpp>
+#include <gsskey/keyring/keyring.hpp>
+#include <gsskey/keyring/ring_owner.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+namespace handoff {
+class ParkedContext;
+}
+
+namespace handoff_detail {
+struct Parked;  // makes a ParkedContext
+
+/// The description of the key that opens a parked context. Nothing in it is secret.
+class KeyName {
+ public:
+  explicit KeyName(const SealKeyId& id) noexcept {
+    char* out = text_ + prefix.size();
+    std::memcpy(text_, prefix.data(), prefix.size());
+    for (const unsigned char byte : id.bytes) {
+      *out++ = "0123456789abcdef"[byte >> 4];
+      *out++ = "0123456789abcdef"[byte & 15];
+    }
+  }
+  [[nodiscard]] const char* c_str() const noexcept GSSKEY_LIFETIMEBOUND { return text_; }
+  [[nodiscard]] std::size_t size() const noexcept { return sizeof text_ - 1; }
+
+ private:
+  static constexpr std::string_view prefix = "gsskey-parked:";
+  char text_[prefix.size() + 2 * sizeof SealKeyId::bytes + 1] = {};
+};
+
+/// What parking and claiming need of this process, whatever the context.
+[[nodiscard]] inline Result<void> check_process(const char* operation) noexcept {
+  if constexpr (!capabilities.context_export) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " cannot export contexts"));
+  }
+  if (gss_detail::is_proxied()) {
+    return unexpected(Error::policy(operation, 0, "GSS_USE_PROXY: gssproxy crashes when it exports a context"));
+  }
+  return {};
+}
+
+/// Of a context what parking has to know. SecurityContext::inquire() would import names too, which takes longer than
+/// all the rest.
+struct Kind {
+  Oid mechanism;
+  bool is_initiator;
+};
+template <Mechanism M>
+[[nodiscard]] Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
+  constexpr const char* operation = "gss_inquire_context";
+  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  OM_uint32 minor = 0;
+  gss_OID mechanism = GSS_C_NO_OID;
+  int is_initiator = 0;
+  const OM_uint32 major = gss_inquire_context(&minor, context.get(), nullptr, nullptr, nullptr, &mechanism, nullptr,
+                                              &is_initiator, nullptr);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  return Kind{Oid::copy_of(mechanism), is_initiator != 0};
+}
+
+/// What is sealed: length of the context (four bytes, big-endian), the context, the credential.
+[[nodiscard]] inline Result<SecretBytes> joined(ByteView context, ByteView credential) noexcept {
+  auto both = SecretBytes::with_size(4 + context.size() + credential.size());
+  if (!both) return both;
+  detail::to_big_endian(context.size(), both->data(), 4);
+  std::memcpy(both->data() + 4, context.data(), context.size());
+  if (!credential.empty()) std::memcpy(both->data() + 4 + context.size(), credential.data(), credential.size());
+  return both;
+}
+
+/// The context of what joined() made, and the credential, if one came along and there is a slot for it.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> taken_apart(ByteView both, Credential<M, Initiate>* delegated) noexcept {
+  detail::Reader in{both};
+  ByteView exported;
+  const bool is_whole = in.take_prefixed<4>(exported);
+  auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
+  if (!context || delegated == nullptr) return context;
+  if (const ByteView credential = in.rest(); !credential.empty()) {
+    // SPNEGO's is the one that was delegated within.
+    auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
+    if (!imported) return unexpected(imported.error());
+    *delegated = Credential<M, Initiate>::adopt(imported->release());
+  }
+  return context;
+}
+
+/// Opens `parked`, and takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one
+/// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
+/// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
+template <Mechanism M>
+[[nodiscard]] Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
+  const auto not_there = [](const Error& error) {
+    switch (static_cast<int>(error.minor_status())) {
+      case EKEYEXPIRED:
+        return Error{error}.with_text(error.text(), "; the time to live of the parked context is over");
+      case EACCES:
+      case ENOENT:
+      case ENOKEY:
+      case EKEYREVOKED:
+        return Error{error}.with_text(
+            error.text(), "; the parked context was claimed or given up, or this thread does not possess the ring");
+      default:
+        return error;
+    }
+  };
+  const KeyName name{id};
+  const auto box = ring.search<key_type::Keyring>(name);
+  if (!box) return unexpected(not_there(box.error()));
+  const auto key = box->search<key_type::User>(name);
+  if (!key) return unexpected(not_there(key.error()));
+  auto bytes = key->read();
+  if (!bytes) return unexpected(not_there(bytes.error()));
+  const auto sealing = SealKey::from_bytes(*std::move(bytes));
+  auto token = sealing ? open_seal<M>(*sealing, parked) : Result<SecretBytes>{unexpected(sealing.error())};
+  if (!token && token.error().domain() == Domain::system) return token;
+  // By their names alone, which nobody else has.
+  if (keyctl_unlink(key->serial(), box->serial()) < 0) {
+    return unexpected(not_there(Error::keyring("keyctl_unlink", errno, key->serial())));
+  }
+  if (keyctl_unlink(box->serial(), ring.serial()) < 0) static_cast<void>(box->invalidate());  // it hangs deeper
+  return token;
+}
+}  // namespace handoff_detail
+
+namespace handoff {
+
+template <Mechanism M>
+struct ParkOptions {
+  /// How long it can be claimed; the kernel sees to it. Shorter if the context ends before.
+  Seconds time_to_live = Seconds{30};
+  /// What the initiator delegated (AcceptorOptions::delegated), to go along in the same seal; it stays good here too.
+  /// nullptr: nothing goes along.
+  const Credential<M, Initiate>* delegated = nullptr;
+  /// The ring may be another user's, who can claim then; or one that every process of this user has or can link, its
+  /// default session above all, which a process has that joined none (check_ring()).
+  bool in_ring_of_another_user = false;
+  bool in_ring_of_all_processes = false;
+  /// What MIT krb5 adds to the lifetime of an acceptor's context (clockskew of krb5.conf): taken off again.
+  Seconds acceptor_skew = Seconds{300};
+};
+
+template <Mechanism M>
+struct ClaimOptions {
+  /// Where the credential goes that came along; emptied before anything else, so that it never holds that of another.
+  /// Without a slot it is not kept.
+  Credential<M, Initiate>* delegated = nullptr;
+};
+
+/// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
+/// what was not claimed: nobody can claim it then, who has linked its ring elsewhere neither. A forked child's copy can
+/// be claimed once, like any other, and gives up nothing at its end. Move-only.
+class [[nodiscard]] ParkedContext {
+ public:
+  /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No
+  /// secret to who does not possess the ring. Valid as long as this object.
+  [[nodiscard]] ByteView bytes() const noexcept GSSKEY_LIFETIMEBOUND { return sealed_; }
+  /// Where it was parked.
+  [[nodiscard]] KeyringRef ring() const noexcept { return box_.ring(); }
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(box_); }
+
+  /// Gives ownership up, with the bytes: from here on the key goes when it is claimed, or with the time to live.
+  [[nodiscard]] SecretBytes release() && noexcept {
+    static_cast<void>(std::move(box_).release());
+    return std::move(sealed_);
+  }
+
+  ParkedContext(ParkedContext&&) noexcept = default;
+  ParkedContext& operator=(ParkedContext&& other) noexcept {
+    if (this != &other) {
+      give_up();
+      box_ = std::move(other.box_);
+      key_ = other.key_;
+      sealed_ = std::move(other.sealed_);
+    }
+    return *this;
+  }
+  ~ParkedContext() { give_up(); }
+
+ private:
+  ParkedContext(Keyring box, KeyRef<key_type::User> key, SecretBytes sealed) noexcept
+      : box_{std::move(box)}, key_{key}, sealed_{std::move(sealed)} {}
+  friend struct handoff_detail::Parked;
+
+  /// As who claims would take it: either does, never both.
+  void give_up() noexcept {
+    if (!box_ || !box_.is_ours()) return;
+    const int saved = errno;
+    keyctl_unlink(key_.serial(), box_.serial());
+    errno = saved;
+  }
+
+  Keyring box_;  ///< a ring of its own, for nothing but the key
+  KeyRef<key_type::User> key_;
+  SecretBytes sealed_;
+};
+
+}  // namespace handoff
+
+struct handoff_detail::Parked {
+  [[nodiscard]] static handoff::ParkedContext with(Keyring box, KeyRef<key_type::User> key,
+                                                   SecretBytes sealed) noexcept {
+    return {std::move(box), key, std::move(sealed)};
+  }
+};
+
+namespace handoff {
+
+/// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
+/// alone, and leaves that key in the ring, for the time to live, in a small ring of its own and with a mask that nobody
+/// can change and that lets nobody link it: it is in one place, and of all that claim() one takes it from there.
+/// Whoever possesses `ring` can claim, and nobody else: a ring of the session serves a process and its children, of
+/// other users too. Whoever possesses it can also read the key, as claim() does: processes of one session are not
+/// protected from each other. `ring` must be possessed by the calling thread (EACCES), and be neither another user's
+/// nor the user's default session unless the options say so (policy). The key goes through the ring of the calling
+/// thread, which is made if there is none, and is in `ring` only with its timeout: a process that is killed leaves
+/// nothing that outlives it. `context` is empty afterwards. On failure it is as before, unless the implementation lost
+/// it, and no key stays. Two keys of the user's quota. Errors: usage; gss, RoutineError::context_expired too; keyring
+/// (EDQUOT); policy (also GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
+template <Mechanism M>
+[[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
+                                         ParkOptions<M> options = {}) noexcept {
+  constexpr const char* operation = "handoff::park";
+  if (auto can = handoff_detail::check_process(operation); !can) return unexpected(can.error());
+  if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
+  const auto info = handoff_detail::kind_of(context);
+  if (!info) return unexpected(info.error());
+  if (auto good = check_ring(ring, {.of_another_user = options.in_ring_of_another_user,
+                                    .of_all_processes = options.in_ring_of_all_processes});
+      !good) {
+    return unexpected(good.error());
+  }
+  const auto lifetime = context.lifetime();
+  if (!lifetime) return unexpected(lifetime.error());
+  Seconds left = *lifetime;
+  if (known_faults.acceptors_outlive_tickets && !left.is_indefinite() && !info->is_initiator &&
+      mech::Iakerb::accepts(info->mechanism)) {  // Kerberos
+    left = left > options.acceptor_skew ? Seconds{left.count() - options.acceptor_skew.count()} : Seconds{};
+  }
+  if (left == Seconds{}) {
+    return unexpected(Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
+                          .with_text("the context has expired; its ticket has ended: authenticate anew"));
+  }
+  if (options.time_to_live < left) left = options.time_to_live;
+
+  SecretBytes credential;
+  if (options.delegated != nullptr && *options.delegated) {
+    auto exported = export_credential(*options.delegated);
+    if (!exported) return unexpected(exported.error());
+    credential = *std::move(exported);
+  }
+
+  const auto sealing = SealKey::generate();
+  if (!sealing) return unexpected(sealing.error());
+  // Without the right to set attributes: nobody shall prolong it. Without the right to link: so it cannot be moved, and
+  // goes to its place in a ring that can.
+  constexpr auto mask =
+      Permissions{}.possessor(Right::view | Right::read | Right::search).accepting(Risk::nobody_may_change_again);
+  const auto own = Keyring::install_thread();
+  if (!own) return unexpected(own.error());
+  const handoff_detail::KeyName name{sealing->id()};
+  auto box = own->create_through(*own, key_type::Keyring{name}, ByteView{}, {.timeout = left});
+  if (!box) return unexpected(box.error());
+  auto made = box->create_through(*box, key_type::User{name}, sealing->bytes(), {.permissions = mask, .timeout = left});
+  if (!made) return unexpected(made.error());
+  const auto key = std::move(*made).release();
+  if (auto moved = box->move_to(ring); !moved) return unexpected(moved.error());
+  if (auto seen = key.describe(); !seen) {  // by possession alone
+    return unexpected(std::move(seen).error().with_text(
+        "this thread does not possess the ring: nobody here could claim what is parked there"));
+  }
+
+  const auto exported = std::move(context).export_context();  // from here on the context is in the token
+  if (!exported) return unexpected(exported.error());
+  const auto token = handoff_detail::joined(*exported, credential);
+  auto sealed = token ? seal(*sealing, *token, info->mechanism, left) : Result<SecretBytes>{unexpected(token.error())};
+  if (!sealed) {
+    if (auto again = SecurityContext<M>::import_context(*exported)) context = *std::move(again);
+    return unexpected(sealed.error());
+  }
+  return handoff_detail::Parked::with(*std::move(box), key, *std::move(sealed));
+}
+
+/// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked, or a ring that leads there.
+/// Of all that call this, in whatever processes and through whatever rings, one gets the key, and whatever comes of it
+/// then, nobody else will. Take `ring` from your own process and not from who sends the bytes: who can put a key there
+/// can have any context claimed. Errors: keyring (claimed
+/// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
+/// OpenSSL); system (ENOMEM), and it waits still; those of import_context() and import_credential(); unavailable.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
+                                               ClaimOptions<M> options = {}) noexcept {
+  if (options.delegated != nullptr) *options.delegated = {};
+  if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
+  const auto id = SealKeyId::of(parked);
+  if (!id) return unexpected(id.error());
+  const auto token = handoff_detail::take<M>(parked, *id, ring);
+  if (!token) return unexpected(token.error());
+
+  return handoff_detail::taken_apart<M>(*token, options.delegated);
+}
+/// The same where the object itself is.
+template <Mechanism M>
+[[nodiscard]] Result<SecurityContext<M>> claim(const ParkedContext& parked, ClaimOptions<M> options = {}) noexcept {
+  return claim<M>(parked.bytes(), parked.ring(), options);
+}
+
+}  // namespace handoff
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

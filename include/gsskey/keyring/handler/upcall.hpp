@@ -1,0 +1,297 @@
+// gsskey/keyring/handler/upcall: a whole program for /sbin/request-key as one function.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <grp.h>
+#include <linux/capability.h>
+#include <sys/syscall.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <type_traits>
+
+#include <gsskey/core/detail/text_reader.hpp>
+#include <gsskey/keyring/detail/upcall_deadline.hpp>
+#include <gsskey/keyring/handler/authority.hpp>
+#include <gsskey/keyring/proc_keys.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+
+/// What a handler answers when a payload alone is not all.
+struct Instantiation {
+  SecretBytes payload;
+  Timeout timeout = no_timeout;
+  Permissions permissions = {};  ///< nothing: the kernel's default
+  Destination destination = Destination::none();
+};
+
+/// Who wants which key. The process that reads it is the handler: started by the kernel as root in the initial
+/// namespaces, with a session ring of its own that holds the authority. request_key() without callout info searches the
+/// requester's rings too; with one it may start another handler. Neither must be for the same key: the handler would
+/// wait for itself, and its requester with it, until the deadline (UpcallOptions).
+class KeyRequest {
+ public:
+  /// The arguments "create <key> <uid> <gid> <thread ring> <process ring> <session ring>", which the kernel gives to
+  /// /sbin/request-key, and request_key_line() (request_key_conf.hpp) to a handler. Ids of 2^31 and more come as
+  /// negative numbers, to a handler that is /sbin/request-key itself: that of keyutils 1.6.3 takes them for options and
+  /// starts nothing, so that such a requester gets ENOKEY. Errors: usage; for the id -1, which is nobody's, too.
+  [[nodiscard]] static Result<KeyRequest> parse(int argc, const char* const* argv) noexcept {
+    using namespace keyring_detail;
+    KeyRequest request;
+    key_serial_t serials[4] = {};
+    bool fits = argc == 8 && detail::view_of(argv[1]) == "create";
+    for (int at = 0; fits && at < 4; ++at) {
+      fits = parse_number(detail::view_of(argv[at == 0 ? 2 : 4 + at]), 10, serials[at]) && serials[at] >= 0;
+    }
+    if (!fits || serials[0] == 0 || !parse_id(detail::view_of(argv[3]), request.user_) ||
+        !parse_id(detail::view_of(argv[4]), request.group_)) {
+      return unexpected(Error::usage("KeyRequest::parse", "the arguments are not: create key uid gid ring ring ring"));
+    }
+    if (request.user_ == nobodys_id || request.group_ == nobodys_id) {
+      return unexpected(Error::usage("KeyRequest::parse", "-1 is nobody's user or group id"));
+    }
+    request.key_ = AnyKeyRef::from_serial(serials[0]);
+    for (int ring = 0; ring < 3; ++ring) request.rings_[ring] = KeyringRef::from_serial(serials[1 + ring]);
+    return request;
+  }
+
+  [[nodiscard]] AnyKeyRef key() const noexcept { return key_; }
+  [[nodiscard]] uid_t user() const noexcept { return user_; }
+  [[nodiscard]] gid_t group() const noexcept { return group_; }
+  /// Empty if the requester has none.
+  [[nodiscard]] KeyringRef thread_ring() const noexcept { return rings_[0]; }
+  [[nodiscard]] KeyringRef process_ring() const noexcept { return rings_[1]; }
+  [[nodiscard]] KeyringRef session_ring() const noexcept { return rings_[2]; }
+  /// Any bytes but NUL: the requester chose them.
+  [[nodiscard]] std::string_view description() const noexcept GSSKEY_LIFETIMEBOUND { return info_.description(); }
+  [[nodiscard]] std::string_view type() const noexcept GSSKEY_LIFETIMEBOUND { return info_.type(); }
+  /// What the requester said; the requester chose this too.
+  [[nodiscard]] std::string_view callout_info() const noexcept GSSKEY_LIFETIMEBOUND { return callout_info_.text(); }
+
+  /// The thread that asked, by its number in the initial process id name space, as /proc/keys tells it of the
+  /// authorisation key; in a chain of upcalls the first one. For logs and no decisions: it may be gone, and another
+  /// have its number. Errors: keyring; system; EBADMSG.
+  [[nodiscard]] Result<pid_t> requester_thread() const noexcept {
+    const key_serial_t authorisation = keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0);
+    if (authorisation < 0) return unexpected(keyring_detail::failed("keyctl_get_keyring_ID"));
+    const auto keys = ProcKeys::read();
+    if (!keys) return unexpected(keys.error());
+    const auto line = keys->find(AnyKeyRef::from_serial(authorisation));
+    if (!line) return unexpected(line.error());
+    detail::TextReader in{line->text};  // "key:2af3 pid:123 ci:5"
+    std::string_view before;
+    pid_t thread = 0;
+    if (!in.take_field(':', before) || !in.take_field(':', before) || !before.ends_with(" pid") ||
+        !detail::parse_number(keyring_detail::take_column(in), 10, thread)) {
+      return unexpected(Error::keyring("/proc/keys", EBADMSG, authorisation));
+    }
+    return thread;
+  }
+
+  /// From here on this process is the requester's user and group, with no other groups, and without capabilities unless
+  /// that is root: setgroups, setresgid, setresuid; and each is looked at afterwards. The authority stays. Errors:
+  /// system; policy, for what was not dropped (SECBIT_NO_SETUID_FIXUP, PR_SET_KEEPCAPS); the process must then not go
+  /// on for the requester.
+  [[nodiscard]] Result<void> become_requester() const noexcept {
+    if (::setgroups(0, nullptr) != 0) return unexpected(Error::system("setgroups", errno));
+    if (::setresgid(group_, group_, group_) != 0) return unexpected(Error::system("setresgid", errno));
+    if (::setresuid(user_, user_, user_) != 0) return unexpected(Error::system("setresuid", errno));
+    const auto refused = [](const char* text) { return unexpected(Error::policy("become_requester", 0, text)); };
+    uid_t users[3];
+    gid_t groups[3];
+    if (::getresuid(&users[0], &users[1], &users[2]) != 0 || ::getresgid(&groups[0], &groups[1], &groups[2]) != 0) {
+      return unexpected(Error::system("getresuid", errno));
+    }
+    for (int at = 0; at < 3; ++at) {
+      if (users[at] != user_ || groups[at] != group_) return refused("a user or group id is not the requester's");
+    }
+    const int count = ::getgroups(0, nullptr);
+    if (count < 0) return unexpected(Error::system("getgroups", errno));
+    if (count != 0) return refused("supplementary groups are left");
+    ::__user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    ::__user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3] = {};
+    if (::syscall(SYS_capget, &header, sets) != 0) return unexpected(Error::system("capget", errno));
+    for (const auto& set : sets) {
+      if (user_ != 0 && (set.permitted | set.effective) != 0) return refused("capabilities are left");
+    }
+    return {};
+  }
+
+  /// keyctl_describe and keyctl_read of the authorisation key; done by handle_upcall().
+  template <KeyType T>
+  [[nodiscard]] Result<void> load(const Authority<T>& authority) noexcept {
+    auto info = key_.describe();
+    if (!info) return unexpected(info.error());
+    info_ = *std::move(info);
+    if (type() != detail::view_of(T::name)) {
+      return unexpected(Error::usage("handle_upcall", "the requested key is of another type than the handler's"));
+    }
+    auto callout = authority.callout_info();
+    if (!callout) return unexpected(callout.error());
+    callout_info_ = *std::move(callout);
+    return {};
+  }
+
+ private:
+  AnyKeyRef key_;
+  uid_t user_ = 0;
+  gid_t group_ = 0;
+  KeyringRef rings_[3];
+  KeyInfo info_;
+  SecretBytes callout_info_;
+};
+
+/// Told what a handler could not do, in place of log_upcall(). `request` as far as it is known: at worst nothing of it.
+/// In the handler's process; when the deadline has passed, in a signal handler.
+using UpcallLog = void (*)(const KeyRequest& request, const Error& error) noexcept;
+
+/// "user;krb:alice for uid 1000: keyctl_instantiate: Disk quota exceeded", to syslog (LOG_AUTHPRIV, LOG_ERR) and to
+/// stderr: the kernel starts handlers with /dev/null there. Control characters become '?': the requester has a say.
+inline void log_upcall(const KeyRequest& request, const Error& error) noexcept {
+  const auto part = [](std::string_view text) { return static_cast<int>(text.size() < 200 ? text.size() : 200); };
+  char line[800];
+  int size = 0;
+  if (!request.type().empty()) {
+    size = std::snprintf(line, sizeof line, "%.*s;%.*s for uid %lu: ", part(request.type()), request.type().data(),
+                         part(request.description()), request.description().data(),
+                         static_cast<unsigned long>(request.user()));
+  }
+  std::snprintf(line + size, sizeof line - static_cast<std::size_t>(size), "%s: %.*s", error.operation(),
+                part(error.text()), error.text().data());
+  for (char* letter = line; *letter != '\0'; ++letter) {
+    if (static_cast<unsigned char>(*letter) < 0x20 || *letter == 0x7f) *letter = '?';
+  }
+  ::syslog(LOG_AUTHPRIV | LOG_ERR, "request-key: %s", line);
+  std::fprintf(stderr, "%s\n", line);
+}
+
+struct UpcallOptions {
+  /// How long the handler may take. When it is over the requester gets ETIMEDOUT, the log is told, and the process
+  /// ends, by SIGKILL where that takes a second: nobody could end the requester's wait otherwise. Waiting in the kernel
+  /// that no signal ends (a dead NFS server's) goes on.
+  Timeout deadline = Seconds{60};
+  /// nullptr: nobody is told.
+  UpcallLog log = &log_upcall;
+};
+
+namespace keyring_detail {
+
+/// What the kernel refuses is the requester's to know about: EDQUOT, for one.
+template <KeyType T>
+[[nodiscard]] Result<void> refuse_with(Authority<T>& authority, const Error& error) noexcept {
+  const bool is_errno = error.domain() == Domain::keyring || error.domain() == Domain::system;
+  static_cast<void>(std::move(authority).reject({.error = is_errno ? static_cast<int>(error.minor_status()) : ENOKEY}));
+  return unexpected(error);
+}
+template <KeyType T>
+[[nodiscard]] Result<void> instantiate(Authority<T>& authority, const typename T::Payload& payload,
+                                       Destination destination = Destination::none()) noexcept {
+  auto done = std::move(authority).instantiate(payload, destination);
+  return done ? done : refuse_with(authority, done.error());
+}
+
+/// keyctl_setperm has no exception for handlers: it wants the key possessed, which it is through the requester's rings,
+/// unless the ring that the requester named is none of these. Then through that ring, linked here for the moment.
+[[nodiscard]] inline Result<void> set_permissions_of(AnyKeyRef key, Permissions permissions) noexcept {
+  auto set = key.set_permissions(permissions);
+  if (set || set.error().domain() != Domain::keyring || set.error().minor_status() != EACCES) return set;
+  const auto own = Keyring::install_thread();
+  if (!own) return set;
+  const auto hold = own->create(key_type::Keyring{"gsskey-requestor"});
+  if (!hold || keyctl_link(requestor_ring, hold->serial()) < 0) return set;
+  return key.set_permissions(permissions);
+}
+
+/// Timeout and permissions first: with the payload the authority ends.
+template <KeyType T>
+[[nodiscard]] Result<void> answer(Authority<T>& authority, const Instantiation& made) noexcept {
+  if (made.timeout.is_over()) {
+    static_cast<void>(std::move(authority).reject({.error = EKEYEXPIRED}));
+    return check_timeout("handle_upcall", made.timeout);
+  }
+  if (!made.timeout.is_none()) {
+    if (auto set = authority.key().set_timeout(made.timeout); !set) return refuse_with(authority, set.error());
+  }
+  if (!made.permissions.is_default()) {
+    const auto key = AnyKeyRef::from_serial(authority.key().serial());
+    if (auto set = set_permissions_of(key, made.permissions); !set) return refuse_with(authority, set.error());
+  }
+  return keyring_detail::instantiate(authority, made.payload, made.destination);
+}
+
+/// What the signal handler needs. Nothing in it waits but, perhaps, the log; and then there is SIGKILL.
+struct Overdue {
+  const KeyRequest& request;
+  UpcallLog log;
+  static void passed(void* context) noexcept {
+    const auto& overdue = *static_cast<const Overdue*>(context);
+    constexpr unsigned seconds = 3;  // the requester sees it when the process has ended, a second later at worst
+    keyctl_reject(overdue.request.key().serial(), seconds, ETIMEDOUT, 0);
+    if (overdue.log != nullptr) {
+      overdue.log(overdue.request, Error::usage("handle_upcall", "the handler did not answer before its deadline"));
+    }
+    ::_exit(1);
+  }
+};
+
+template <KeyType T, class Handler>
+[[nodiscard]] Result<void> serve(KeyRequest& request, Handler& handler, const UpcallOptions& options) {
+  auto authority = Authority<T>::assume(KeyRef<T>::from_serial(request.key().serial()));
+  if (!authority) return unexpected(authority.error());
+  if (auto loaded = request.load(*authority); !loaded) return loaded;
+  using Handled = std::remove_cvref_t<decltype(handler(static_cast<const KeyRequest&>(request)))>;
+  const auto handled = [&]() -> Handled {
+    Overdue overdue{request, options.log};
+    const UpcallDeadline deadline{options.deadline, &Overdue::passed, &overdue};
+    if (!deadline.is_good()) return unexpected(Rejection{EAGAIN});
+    return handler(static_cast<const KeyRequest&>(request));  // an exception: ~Authority rejects
+  };
+  auto answered = handled();
+  if (!answered) return std::move(*authority).reject(answered.error());
+  using Answer = std::remove_cvref_t<decltype(*answered)>;
+  if constexpr (std::is_same_v<Answer, Instantiation>) {
+    return keyring_detail::answer(*authority, *answered);
+  } else {
+    return keyring_detail::instantiate(*authority, *answered);
+  }
+}
+
+}  // namespace keyring_detail
+
+/// main() of a handler for keys of type T:
+///     int main(int argc, char** argv) {
+///       return handle_upcall<key_type::User>(argc, argv, [](const KeyRequest& request) { … });
+///     }
+/// `handler` returns expected<SecretBytes, Rejection>, or expected<Instantiation, Rejection>. Assumes the authority,
+/// sets timeout and permissions before the payload, and answers in every case: with what the handler returns, or, for a
+/// moment, with ENOKEY if it throws, with ETIMEDOUT if it takes too long, with the kernel's errno if that refuses what
+/// it returned (EDQUOT, EINVAL); the kernel answers ENOKEY, for a minute, where the arguments are none or the process
+/// is killed. It must not return before it knows the answer: a process left behind has no authority. Returns the exit
+/// status: 0 when the kernel has its answer. What went wrong is told to the log.
+template <KeyType T, class Handler>
+[[nodiscard]] int handle_upcall(int argc, const char* const* argv, Handler handler, UpcallOptions options = {}) {
+  auto request = KeyRequest::parse(argc, argv);
+  Result<void> served = keyring_detail::check_timeout("handle_upcall", options.deadline);
+  if (!request) {
+    served = unexpected(request.error());
+  } else if (served) {
+#if defined(__cpp_exceptions)
+    try {
+      served = keyring_detail::serve<T>(*request, handler, options);
+    } catch (...) {
+      served = unexpected(Error::usage("handle_upcall", "the handler threw an exception"));
+    }
+#else
+    served = keyring_detail::serve<T>(*request, handler, options);
+#endif
+  }
+  if (served) return 0;
+  const KeyRequest unknown;
+  if (options.log != nullptr) options.log(request ? *request : unknown, served.error());
+  return 1;
+}
+
+GSSKEY_END_ABI
+}  // namespace gsskey

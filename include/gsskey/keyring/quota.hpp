@@ -1,0 +1,95 @@
+// gsskey/keyring/quota: how many keys a user has and may have (/proc/key-users), and waiting for what was freed.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <string_view>
+
+#include <gsskey/core/detail/text_reader.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
+#include <gsskey/keyring/description.hpp>
+#include <gsskey/keyring/detail/proc_file.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+
+/// What a user's keys count, and may count: number, and bytes of payloads, descriptions and links.
+struct KeyQuota {
+  std::uint32_t keys = 0;
+  std::uint32_t max_keys = 0;
+  std::uint32_t bytes = 0;
+  std::uint32_t max_bytes = 0;
+};
+
+/// The line of `user` in `text`, which has the form of /proc/key-users. ENOENT: the user has no keys.
+[[nodiscard]] inline Result<KeyQuota> parse_key_quota(std::string_view text, uid_t user) noexcept {
+  using namespace keyring_detail;
+  detail::TextReader in{text};
+  std::string_view line;
+  while (in.take_line(line)) {
+    detail::TextReader columns{line};
+    std::string_view id;
+    std::uint32_t number = 0;
+    columns.skip_all_of(" ");
+    if (!columns.take_field(':', id) || !parse_id(id, number) || number != user) continue;
+    static_cast<void>(take_column(columns));  // references
+    static_cast<void>(take_column(columns));  // all keys / those that are instantiated
+    detail::TextReader keys{take_column(columns)};
+    detail::TextReader bytes{take_column(columns)};
+    std::string_view used_keys;
+    std::string_view used_bytes;
+    KeyQuota quota;
+    if (keys.take_field('/', used_keys) && bytes.take_field('/', used_bytes) &&
+        parse_number(used_keys, 10, quota.keys) && parse_number(keys.rest(), 10, quota.max_keys) &&
+        parse_number(used_bytes, 10, quota.bytes) && parse_number(bytes.rest(), 10, quota.max_bytes)) {
+      return quota;
+    }
+    return unexpected(Error::system("/proc/key-users", EBADMSG));
+  }
+  return unexpected(Error::system("/proc/key-users", ENOENT));
+}
+/// /proc/key-users, as it is now.
+[[nodiscard]] inline Result<KeyQuota> key_quota(uid_t user) noexcept {
+  auto text = keyring_detail::read_proc("/proc/key-users");
+  if (!text) return unexpected(text.error());
+  return parse_key_quota(text->text(), user);
+}
+
+/// `call()`, a Result, again and again while it says EDQUOT, for at most `limit`: what was unlinked counts until the
+/// kernel's collector has come by, within some tenths of a second. Blocks; EDQUOT at the end comes with the figures.
+template <class Call>
+[[nodiscard]] auto wait_for_quota(Seconds limit, Call call) -> decltype(call()) {
+  const auto now = [] {
+    ::timespec time;
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<std::int64_t>(time.tv_sec) * 1000 + time.tv_nsec / 1'000'000;
+  };
+  const std::int64_t end = now() + static_cast<std::int64_t>(limit.count()) * 1000;
+  while (true) {
+    auto result = call();
+    if (result || result.error().domain() != Domain::keyring ||
+        result.error().minor_status() != static_cast<std::uint32_t>(EDQUOT)) {
+      return result;
+    }
+    if (now() >= end) {
+      const auto quota = key_quota(::geteuid());
+      if (!quota) return result;
+      char text[128];
+      const int size = std::snprintf(text, sizeof text, ": %u of %u keys, %u of %u bytes", quota->keys, quota->max_keys,
+                                     quota->bytes, quota->max_bytes);
+      const Error error = result.error();
+      return unexpected(Error{error}.with_text(error.text(), detail::view_of(text, static_cast<std::size_t>(size))));
+    }
+    const ::timespec pause{0, 10'000'000};
+    ::nanosleep(&pause, nullptr);
+  }
+}
+
+GSSKEY_END_ABI
+}  // namespace gsskey

@@ -1,0 +1,97 @@
+// gsskey/krb5/credential: credentials from and to the caches and keytabs that a program opened with libkrb5.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <concepts>
+#include <cstddef>
+#include <cstring>
+#include <utility>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/platform/keytab_guard.hpp>
+#include <gsskey/gss/platform/select.hpp>
+#include <gsskey/gss/usage.hpp>
+
+#ifdef GSSKEY_GSS_KRB5_H  // nothing of this exists without
+
+#include GSSKEY_GSS_KRB5_H
+#include <krb5.h>
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+namespace gss_detail {
+/// Whether the library may read the keytab: see gss/platform/keytab_guard.hpp.
+[[nodiscard]] inline Result<void> check_keytab_of([[maybe_unused]] krb5_keytab keytab) noexcept {
+#ifdef GSSKEY_GSS_KEYTABS_CRASH
+  char name[32 + DefaultKeytab::max_size];  // "TYPE:residual"; neither call uses the context that it wants
+  if (keytab == nullptr || krb5_kt_get_type(nullptr, keytab, name, 32) != 0) return {};
+  const std::size_t type = std::strlen(name);
+  name[type] = ':';
+  if (krb5_kt_get_name(nullptr, keytab, name + type + 1, DefaultKeytab::max_size) != 0) return {};
+  return check_keytab<mech::Krb5>("gss_krb5_import_cred", name);
+#else
+  return {};
+#endif
+}
+
+template <Usage U>
+[[nodiscard]] Result<Credential<mech::Krb5, U>> import_krb5(krb5_ccache cache, krb5_keytab keytab,
+                                                            krb5_principal principal) noexcept {
+  constexpr const char* operation = "gss_krb5_import_cred";
+  if (auto checked = check_keytab_of(keytab); !checked) return unexpected(std::move(checked).error());
+  OM_uint32 minor = 0;
+  gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
+  const OM_uint32 major = gss_krb5_import_cred(&minor, cache, principal, keytab, &raw);
+  auto credential = Credential<mech::Krb5, U>::adopt(raw);
+  if (major != GSS_S_COMPLETE) return unexpected(failed_call_of<mech::Krb5>(operation, major, minor));
+  return credential;
+}
+}  // namespace gss_detail
+
+/// The credential in `cache`, which stays the caller's and may be closed afterwards; who destroys it takes the tickets
+/// away from the credential, too. gss_krb5_import_cred. Errors: usage (nullptr), gss.
+[[nodiscard]] inline Result<Credential<mech::Krb5, Initiate>> import_cache(krb5_ccache cache) noexcept {
+  if (cache == nullptr) return unexpected(Error::usage("gss_krb5_import_cred", "no cache"));
+  return gss_detail::import_krb5<Initiate>(cache, nullptr, nullptr);
+}
+
+/// Accepts for `principal`, or for every key of `keytab` if that is nullptr. Both stay the caller's, and may be closed
+/// and freed afterwards. gss_krb5_import_cred. Errors: usage (no keytab), gss.
+[[nodiscard]] inline Result<Credential<mech::Krb5, Accept>> import_keytab(krb5_keytab keytab,
+                                                                          krb5_principal principal = nullptr) noexcept {
+  if (keytab == nullptr) return unexpected(Error::usage("gss_krb5_import_cred", "no keytab"));
+  return gss_detail::import_krb5<Accept>(nullptr, keytab, principal);
+}
+
+/// Initiates with the tickets of `cache` and accepts for the cache's principal with its keys in `keytab`, as a service
+/// that is its own client does. Both stay the caller's, as above. gss_krb5_import_cred. Errors: usage (nullptr), gss.
+[[nodiscard]] inline Result<Credential<mech::Krb5, Both>> import_cache_and_keytab(krb5_ccache cache,
+                                                                                  krb5_keytab keytab) noexcept {
+  if (cache == nullptr || keytab == nullptr) {
+    return unexpected(Error::usage("gss_krb5_import_cred", "no cache, or no keytab"));
+  }
+  return gss_detail::import_krb5<Both>(cache, keytab, nullptr);
+}
+
+/// Copies what the credential has into `to`, a cache that was initialised and is not the credential's own. MIT krb5
+/// adds to what is there, Heimdal replaces it. gss_krb5_copy_ccache; store_credential_into() needs no libkrb5. Errors:
+/// usage (empty credential, no cache), gss.
+template <Usage U>
+  requires(!std::same_as<U, Accept>)
+[[nodiscard]] Result<void> copy_to_cache(const Credential<mech::Krb5, U>& credential, krb5_ccache to) noexcept {
+  constexpr const char* operation = "gss_krb5_copy_ccache";
+  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (to == nullptr) return unexpected(Error::usage(operation, "no cache"));
+  OM_uint32 minor = 0;
+  const OM_uint32 major = gss_krb5_copy_ccache(&minor, credential.get(), to);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, minor));
+  return {};
+}
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey
+
+#endif

@@ -1,0 +1,55 @@
+// gsskey/krb5/enctype: the encryption types of Kerberos, and which ones a credential may use.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <iterator>
+
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/platform/select.hpp>
+#include <gsskey/gss/usage.hpp>
+#include <gsskey/krb5/detail/functions.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+/// Numbers of the IANA registry "Kerberos Encryption Type Numbers".
+enum class Enctype : std::int32_t {
+  aes128_cts_hmac_sha1_96 = 17,
+  aes256_cts_hmac_sha1_96 = 18,
+  aes128_cts_hmac_sha256_128 = 19,
+  aes256_cts_hmac_sha384_192 = 20,
+};
+
+/// gss_krb5_set_allowable_enctypes: keys of no other type are negotiated with this credential from here on. Not while
+/// other threads use the credential. Errors: usage (empty credential or list, or a number that is no Enctype: Heimdal
+/// 7.8 would allow every type then), gss, unavailable.
+template <Usage U>
+[[nodiscard]] Result<void> set_allowable_enctypes(Credential<mech::Krb5, U>& credential,
+                                                  std::initializer_list<Enctype> enctypes) noexcept {
+  constexpr const char* operation = "gss_krb5_set_allowable_enctypes";
+  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  std::int32_t numbers[4];
+  OM_uint32 count = 0;
+  for (const Enctype enctype : enctypes) {
+    if (count == std::size(numbers)) return unexpected(Error::usage(operation, "more types than there are"));
+    if (enctype < Enctype::aes128_cts_hmac_sha1_96 || enctype > Enctype::aes256_cts_hmac_sha384_192) {
+      return unexpected(Error::usage(operation, "not an encryption type of Enctype"));
+    }
+    numbers[count++] = static_cast<std::int32_t>(enctype);
+  }
+  if (count == 0) return unexpected(Error::usage(operation, "no encryption type would be left"));
+  if constexpr (!capabilities.krb5_extensions) {
+    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_krb5_set_allowable_enctypes"));
+  }
+  OM_uint32 minor = 0;
+  const OM_uint32 major = gss_detail::gss_krb5_set_allowable_enctypes(&minor, credential.get(), count, numbers);
+  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, major, minor));
+  return {};
+}
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

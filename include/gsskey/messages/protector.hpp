@@ -1,0 +1,400 @@
+// gsskey/messages/protector: the messages of an established Kerberos context, protected by OpenSSL: the same
+// tokens, several times as fast, and sending and receiving on different threads.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <memory>
+#include <new>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include <gsskey/gss/context/in_place.hpp>
+#include <gsskey/gss/context/ordering.hpp>
+#include <gsskey/gss/security_context.hpp>
+#include <gsskey/krb5/lucid.hpp>
+#include <gsskey/messages/detail/keys.hpp>
+#include <gsskey/messages/detail/window.hpp>
+#include <gsskey/messages/token.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_GSS_ABI
+
+namespace gss_detail {
+
+/// What a MessageProtector is made of. What is sent and what is received share nothing that changes.
+struct ProtectorState {
+  ContextInfo info;
+  const rfc3961::EncryptionType* type;
+  std::int64_t end;  // of the context's life, in seconds since 1970; 0: none. A time_t of 32 bits ends in 2038
+  bool ends_with_ticket;
+  alignas(64) rfc4121::Sender sender;
+  alignas(64) rfc4121::Receiver receiver;
+  SequenceWindow window;
+  std::optional<LucidContext> lucid;                // for the key that there was before the acceptor's subkey,
+  std::optional<rfc4121::Receiver> other_receiver;  // which is made when a message under it comes
+};
+
+}  // namespace gss_detail
+
+struct ProtectorOptions {
+  /// Messages are refused with RoutineError::context_expired once the ticket has ended. By default they go on, as those
+  /// of SecurityContext do.
+  bool ends_with_ticket = false;
+};
+
+/// How many messages of the peer, MICs included, a context has received before it was taken over. One that its
+/// negotiation may have had counts too (the mechListMIC of RFC 4178).
+struct MessagesReceived {
+  std::uint64_t count = 0;
+};
+
+/// Why a handshake did not become a MessageProtector; the context that it established, unless that is empty.
+template <Mechanism M>
+struct TakeOverFailure {
+  Error error;
+  SecurityContext<M> context;
+};
+
+/// Protects the messages of a Kerberos context with keys that were taken from it: AES with SHA-1 or SHA-2, or Camellia.
+/// The peer notices no difference. Made by take_over(), take_over_after() and drive() with establish_as<>
+/// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move: then calls answer
+/// Domain::usage.
+///
+/// Messages have any size that memory has; limits are those of what is at the other end, a SecurityContext, say.
+/// One thread may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs). Keys are
+/// wiped when it dies. What is an Error, and what the results mean, is as in SecurityContext, but that integrity is
+/// always looked at before the order; a system Error means that OpenSSL has no memory, a policy Error without flags
+/// that it fails for another reason, as without random numbers: no sequence number was used.
+class MessageProtector {
+ public:
+  /// Internal to take_over_after().
+  [[nodiscard]] static MessageProtector adopt(std::unique_ptr<gss_detail::ProtectorState> state) noexcept {
+    return MessageProtector{std::move(state)};
+  }
+  [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
+
+  /// Names, flags and mechanism of the context; its lifetime is as of the take-over. Empty after a move.
+  [[nodiscard]] const ContextInfo& info() const noexcept GSSKEY_LIFETIMEBOUND {
+    static const ContextInfo none{};
+    return state_ ? state_->info : none;
+  }
+  /// IANA's name of the encryption type; "" after a move.
+  [[nodiscard]] const char* encryption_type() const noexcept { return state_ ? state_->type->name : ""; }
+  /// How long the context is meant to be used, 0 when that is over, or after a move.
+  [[nodiscard]] Seconds lifetime() const noexcept {
+    if (!state_) return Seconds{};
+    if (state_->end == 0) return Seconds::indefinite();
+    const std::int64_t now = std::time(nullptr);
+    return now < state_->end ? Seconds{static_cast<std::uint32_t>(state_->end - now)} : Seconds{};
+  }
+
+  /// What a token has before and after an encrypted message; nothing after a move, when there is none.
+  [[nodiscard]] MessageRoom room() const noexcept {
+    if (!state_) return {};
+    return {rfc4121::header_size + rfc3961::block_size, rfc4121::header_size + state_->type->mac_size};
+  }
+  /// The longest message whose wrap() token has at most `token_size` bytes. Errors: policy, if there is none.
+  [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
+    constexpr const char* operation = "MessageProtector::wrap_size_limit";
+    if (!state_) return unexpected(empty(operation));
+    const auto around = static_cast<std::uint32_t>(room().header + room().trailer);
+    if (token_size > around) return token_size - around;
+    return unexpected(Error::policy(operation, 0, "no message fits into a token that small"));
+  }
+
+  /// Encrypts and authenticates.
+  [[nodiscard]] Result<MessageToken> wrap(ByteView message) noexcept {
+    constexpr const char* operation = "MessageProtector::wrap";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    auto token = MessageToken::with_size(room().header + message.size() + room().trailer);
+    if (!token) return token;
+    if (!state_->sender.wrap(message, token->data())) return unexpected(failed(operation));
+    return token;
+  }
+  /// Authenticates only: everybody on the way can read the message.
+  [[nodiscard]] Result<MessageToken> wrap_unencrypted(ByteView message) noexcept {
+    constexpr const char* operation = "MessageProtector::wrap_unencrypted";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    auto token = MessageToken::with_size(rfc4121::header_size + message.size() + state_->type->mac_size);
+    if (!token) return token;
+    if (!state_->sender.wrap_unencrypted(message, token->data())) return unexpected(failed(operation));
+    return token;
+  }
+  /// wrap() of several pieces, one after the other, into memory that does not overlap with them. Returns the token
+  /// inside it. Errors: usage, if it is too small.
+  [[nodiscard]] Result<std::span<unsigned char>> wrap_into(std::span<const ByteView> pieces,
+                                                           std::span<unsigned char> memory) noexcept {
+    constexpr const char* operation = "MessageProtector::wrap_into";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    const std::size_t around = room().header + room().trailer;
+    std::size_t size = 0;
+    bool fits = memory.size() >= around;
+    for (const ByteView piece : pieces) {  // the sum of their sizes may be more than a size can say
+      fits = fits && piece.size() <= memory.size() - around - size;
+      if (fits) size += piece.size();
+    }
+    if (!fits) return unexpected(Error::usage(operation, "the memory has no room for the token"));
+    ByteView message;
+    if (pieces.size() == 1) {
+      message = pieces[0];
+    } else {
+      unsigned char* to = memory.data() + room().header;
+      message = {to, size};
+      for (const ByteView piece : pieces) {
+        if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
+        to += piece.size();
+      }
+    }
+    if (!state_->sender.wrap(message, memory.data())) return unexpected(failed(operation));
+    return memory.first(around + size);
+  }
+  [[nodiscard]] Result<std::span<unsigned char>> wrap_into(ByteView message, std::span<unsigned char> memory) noexcept {
+    return wrap_into(std::span<const ByteView>{&message, 1}, memory);
+  }
+  /// Encrypts the message where it is, and returns the token around it, inside the block. Errors: usage, if the block
+  /// lacks the room.
+  [[nodiscard]] Result<std::span<unsigned char>> wrap_in_place(MessageBlock message) noexcept {
+    constexpr const char* operation = "MessageProtector::wrap_in_place";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    const std::size_t size = message.block.size();
+    if (message.offset > size || message.size > size - message.offset || message.offset < room().header ||
+        size - message.offset - message.size < room().trailer) {
+      return unexpected(Error::usage(operation, "the block has no room for the token around the message"));
+    }
+    const std::span<unsigned char> token =
+        message.block.subspan(message.offset - room().header, room().header + message.size + room().trailer);
+    if (!state_->sender.wrap({token.data() + room().header, message.size}, token.data())) {
+      return unexpected(failed(operation));
+    }
+    return token;
+  }
+
+  /// The plaintext of a token from the peer's wrap: encrypted, in order, and not there before; else an Error.
+  [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
+    auto message = receive("MessageProtector::unwrap", token);
+    if (!message) return unexpected(std::move(message).error());
+    return std::move(message->plaintext);
+  }
+  /// The same without the demand that the message was encrypted; `confidential` says whether it was.
+  [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
+    auto message = receive("MessageProtector::unwrap_unencrypted", token, Demand::order);
+    if (!message) return unexpected(std::move(message).error());
+    return Unwrapped{std::move(message->plaintext), message->sealed};
+  }
+  /// The same without the demand for order. Of what Ordering tells, all was encrypted by the peer.
+  [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
+    auto message = receive("MessageProtector::unwrap_with_ordering", token, Demand::confidentiality);
+    if (!message) return unexpected(std::move(message).error());
+    return OrderedMessage{std::move(message->plaintext), message->ordering};
+  }
+  /// unwrap() into memory that does not overlap with the token; token.size() is always enough. Returns the plaintext
+  /// inside it. Errors: usage, if it is too small.
+  [[nodiscard]] Result<std::span<unsigned char>> unwrap_into(ByteView token, std::span<unsigned char> memory) noexcept {
+    constexpr const char* operation = "MessageProtector::unwrap_into";
+    auto found = read(operation, token);
+    if (!found) return unexpected(std::move(found).error());
+    if (memory.size() < found->wrap.body_size) {
+      return unexpected(Error::usage(operation, "the memory has no room for the message"));
+    }
+    if (auto taken = take(operation, *found, token, memory.data(), Demand::both); !taken) {
+      return unexpected(std::move(taken).error());
+    }
+    return memory.first(found->wrap.message_size);
+  }
+  /// unwrap() where the token is: returns the plaintext inside it. What else is in `token` is undefined then. After an
+  /// Error nothing is left of a plaintext.
+  [[nodiscard]] Result<std::span<unsigned char>> unwrap_in_place(std::span<unsigned char> token) noexcept {
+    constexpr const char* operation = "MessageProtector::unwrap_in_place";
+    auto found = read(operation, {token.data(), token.size()});
+    if (!found) return unexpected(std::move(found).error());
+    rfc4121::WrapToken& wrap = found->wrap;
+    const std::span<unsigned char> rest = token.subspan(rfc4121::header_size);
+    std::size_t place = wrap.is_sealed() ? rfc3961::block_size : 0;
+    std::size_t turn = wrap.header.rotation % rest.size();
+    if (turn + place < rest.size() && turn + place + wrap.body_size > rest.size()) {  // the body does not lie together
+      std::ranges::rotate(rest, rest.begin() + static_cast<std::ptrdiff_t>(turn));
+      turn = 0;
+      wrap.rest = {{rest.data(), rest.size()}, 0};
+    }
+    place = (place + turn) % rest.size();
+    auto taken = take(operation, *found, {token.data(), token.size()}, rest.data() + place, Demand::both);
+    if (!taken) return unexpected(std::move(taken).error());
+    return rest.subspan(place, wrap.message_size);
+  }
+
+  /// A checksum over `message`, to be sent beside it.
+  [[nodiscard]] Result<MessageMic> get_mic(ByteView message) noexcept {
+    constexpr const char* operation = "MessageProtector::get_mic";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    MessageMic mic{rfc4121::header_size + state_->type->mac_size};
+    if (!state_->sender.get_mic(message, mic.data())) return unexpected(failed(operation));
+    return mic;
+  }
+  /// Checks what the peer's get_mic made of `message`.
+  [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
+    constexpr const char* operation = "MessageProtector::verify_mic";
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    rfc4121::Header header;
+    if (!header.read(mic, false)) return unexpected(refused(operation, GSS_S_DEFECTIVE_TOKEN));
+    auto receiver = receiver_of(operation, header.flags);
+    if (!receiver) return unexpected(std::move(receiver).error());
+    if (mic.size() != rfc4121::header_size + (*receiver)->mac_size()) {
+      return unexpected(refused(operation, GSS_S_DEFECTIVE_TOKEN));
+    }
+    if (auto whole = is_whole(operation, (*receiver)->check(message, mic)); !whole) return whole;
+    return in_order(operation, state_->window.accept(header.sequence));
+  }
+
+ private:
+  friend class MessageBatch;
+  enum class Demand : unsigned char { order = 1, confidentiality = 2, both = 3 };
+
+  explicit MessageProtector(std::unique_ptr<gss_detail::ProtectorState> state) noexcept : state_{std::move(state)} {}
+
+  [[nodiscard]] static bool demands(Demand demand, Demand what) noexcept {
+    return (static_cast<unsigned>(demand) & static_cast<unsigned>(what)) != 0;
+  }
+  [[nodiscard]] static Error empty(const char* operation) noexcept {
+    return Error::usage(operation, "the protector is empty: moved from");
+  }
+  [[nodiscard, gnu::cold]] static Error failed(const char* operation) noexcept {
+    return gsskey::detail::openssl_failure(
+        Error::policy(operation, 0, "OpenSSL fails: it has no random numbers, or its provider is in error"));
+  }
+  [[nodiscard, gnu::cold, gnu::noinline]] static Error refused(const char* operation, OM_uint32 major) noexcept {
+    return gss_detail::failed_call(operation, major, 0, GSS_C_NO_OID, mech::Krb5::name);
+  }
+  [[nodiscard]] static bool has_ended(const gss_detail::ProtectorState& state) noexcept {
+    return state.end != 0 && std::time(nullptr) >= state.end;
+  }
+  [[nodiscard]] Result<void> is_usable(const char* operation) const noexcept {
+    if (!state_) [[unlikely]] {
+      return unexpected(empty(operation));
+    }
+    if (state_->ends_with_ticket && has_ended(*state_)) [[unlikely]] {
+      return unexpected(refused(operation, GSS_S_CONTEXT_EXPIRED));
+    }
+    return {};
+  }
+
+  [[nodiscard]] static Result<void> is_whole(const char* operation, rfc3961::Opened opened) noexcept {
+    if (opened == rfc3961::Opened::whole) return {};
+    if (opened == rfc3961::Opened::failed) return unexpected(failed(operation));
+    return unexpected(refused(operation, GSS_S_BAD_MIC));
+  }
+  [[nodiscard]] static Result<void> in_order(const char* operation, Ordering ordering) noexcept {
+    switch (ordering) {
+      case Ordering::in_order:
+        return {};
+      case Ordering::gap:
+        return unexpected(refused(operation, GSS_S_GAP_TOKEN));
+      case Ordering::unsequenced:
+        return unexpected(refused(operation, GSS_S_UNSEQ_TOKEN));
+      case Ordering::duplicate:
+        return unexpected(refused(operation, GSS_S_DUPLICATE_TOKEN));
+      case Ordering::old:
+        break;
+    }
+    return unexpected(refused(operation, GSS_S_OLD_TOKEN));
+  }
+
+  /// A token that was looked at, and who can say whether it is the peer's.
+  struct Read {
+    rfc4121::WrapToken wrap;
+    rfc4121::Receiver* receiver;
+  };
+  /// Header, direction and lengths.
+  [[nodiscard]] Result<Read> read(const char* operation, ByteView token) noexcept {
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    Read found{};
+    if (!found.wrap.header.read(token, true)) [[unlikely]] {
+      return unexpected(refused(operation, GSS_S_DEFECTIVE_TOKEN));
+    }
+    auto receiver = receiver_of(operation, found.wrap.header.flags);
+    if (!receiver) return unexpected(std::move(receiver).error());
+    found.receiver = *receiver;
+    if (!found.wrap.read(token, found.receiver->mac_size())) [[unlikely]] {
+      return unexpected(refused(operation, GSS_S_DEFECTIVE_TOKEN));
+    }
+    return found;
+  }
+  /// Direction, and the key that the flags name (RFC 4121 section 4.2.2).
+  [[nodiscard]] Result<rfc4121::Receiver*> receiver_of(const char* operation, unsigned flags) noexcept {
+    const bool from_acceptor = (flags & rfc4121::sent_by_acceptor) != 0;
+    if (from_acceptor != state_->info.is_initiator) [[unlikely]] {
+      return unexpected(refused(operation, GSS_S_BAD_MIC));
+    }
+    const LucidContext& lucid = *state_->lucid;
+    if ((flags & rfc4121::acceptor_subkey) != 0 || !lucid.has_acceptor_subkey()) return &state_->receiver;
+    if (!state_->other_receiver) {
+      const LucidKey key = lucid.context_key();
+      const auto* const type = rfc3961::find_encryption_type(static_cast<std::int32_t>(key.type));
+      if (type == nullptr) return unexpected(refused(operation, GSS_S_BAD_MIC));
+      auto made = rfc4121::Receiver::create({type, key.bytes, from_acceptor});
+      if (!made) return unexpected(made.error());
+      state_->other_receiver.emplace(*std::move(made));
+    }
+    return &*state_->other_receiver;
+  }
+  /// Integrity, then order, then confidentiality. The body is wiped unless all that was demanded holds.
+  [[nodiscard]] Result<Ordering> take(const char* operation, const Read& found, ByteView token, unsigned char* body,
+                                      Demand demand) noexcept {
+    const rfc4121::WrapToken& wrap = found.wrap;
+    auto verdict = is_whole(operation, found.receiver->open(wrap, token, body));
+    if (!verdict) return unexpected(std::move(verdict).error());
+    const Ordering ordering = state_->window.accept(wrap.header.sequence);
+    if (demands(demand, Demand::order)) verdict = in_order(operation, ordering);
+    if (verdict && demands(demand, Demand::confidentiality) && !wrap.is_sealed()) {
+      verdict = unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
+                                         "the peer did not encrypt the message"));
+    }
+    if (verdict) return ordering;
+    if (wrap.body_size != 0) OPENSSL_cleanse(body, wrap.body_size);
+    return unexpected(std::move(verdict).error());
+  }
+  struct Received {
+    SecretBytes plaintext;
+    Ordering ordering;
+    bool sealed;
+  };
+  [[nodiscard]] Result<Received> receive(const char* operation, ByteView token, Demand demand = Demand::both) noexcept {
+    auto found = read(operation, token);
+    if (!found) return unexpected(std::move(found).error());
+    auto body = MessageToken::with_size(found->wrap.body_size);
+    if (!body) return unexpected(body.error());
+    auto ordering = take(operation, *found, token, body->data(), demand);
+    if (!ordering) return unexpected(std::move(ordering).error());
+    return Received{std::move(*body).to_secret(found->wrap.message_size), *ordering, found->wrap.is_sealed()};
+  }
+
+  std::unique_ptr<gss_detail::ProtectorState> state_;
+};
+
+/// As those of gss/context/in_place.hpp, for code that takes either kind of context.
+[[nodiscard]] inline Result<MessageRoom> message_room(const MessageProtector& context) noexcept {
+  if (!context) return unexpected(Error::usage("message_room", "the protector is empty: moved from"));
+  return context.room();
+}
+[[nodiscard]] inline Result<std::span<unsigned char>> wrap_in_place(MessageProtector& context, MessageRoom,
+                                                                    MessageBlock message) noexcept {
+  return context.wrap_in_place(message);
+}
+[[nodiscard]] inline Result<std::span<unsigned char>> wrap_into(MessageProtector& context, MessageRoom,
+                                                                ByteView message,
+                                                                std::span<unsigned char> memory) noexcept {
+  return context.wrap_into(message, memory);
+}
+[[nodiscard]] inline Result<std::span<unsigned char>> unwrap_in_place(MessageProtector& context, MessageRoom,
+                                                                      std::span<unsigned char> token) noexcept {
+  return context.unwrap_in_place(token);
+}
+
+GSSKEY_END_GSS_ABI
+}  // namespace gsskey

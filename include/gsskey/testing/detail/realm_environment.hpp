@@ -1,0 +1,69 @@
+// gsskey/testing/detail/realm_environment: this process's environment pointing into a realm, for as long as the object
+// lives.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <cerrno>
+#include <cstdlib>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gsskey/core/error.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+
+class TestRealm;
+
+/// While it lives, this process's environment points into a realm; the end brings the old values back. setenv(): for
+/// the whole process, and not while other threads use the environment. Several nest like scopes.
+class RealmEnvironment {
+ public:
+  RealmEnvironment(RealmEnvironment&& other) noexcept : saved_{std::exchange(other.saved_, {})} {}
+  RealmEnvironment& operator=(RealmEnvironment&& other) noexcept {
+    if (this != &other) {
+      restore();
+      saved_ = std::exchange(other.saved_, {});
+    }
+    return *this;
+  }
+  ~RealmEnvironment() { restore(); }
+
+ private:
+  friend class TestRealm;
+  struct Saved {
+    std::string name;
+    std::optional<std::string> value;
+  };
+
+  RealmEnvironment() = default;
+  /// All of them, or none: half in a realm would be half in the machine's own.
+  [[nodiscard]] static Result<RealmEnvironment> of(const std::vector<std::string>& variables) {
+    RealmEnvironment environment;
+    for (const auto& variable : variables) {
+      const auto equals = variable.find('=');
+      std::string name = variable.substr(0, equals);
+      const char* before = std::getenv(name.c_str());
+      const std::optional<std::string> value = before != nullptr ? std::optional<std::string>{before} : std::nullopt;
+      if (::setenv(name.c_str(), variable.c_str() + equals + 1, 1) != 0) {
+        return unexpected(Error::system("setenv", errno));
+      }
+      environment.saved_.push_back({std::move(name), value});
+    }
+    return environment;
+  }
+  void restore() noexcept {
+    for (const auto& [name, value] : saved_) {
+      if (value) ::setenv(name.c_str(), value->c_str(), 1);
+      if (!value) ::unsetenv(name.c_str());
+    }
+    saved_.clear();
+  }
+
+  std::vector<Saved> saved_;
+};
+
+GSSKEY_END_ABI
+}  // namespace gsskey

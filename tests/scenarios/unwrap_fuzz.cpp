@@ -1,0 +1,148 @@
+// Tokens of gss_wrap and gss_get_mic, changed as the input says: our verdict is that of gss_unwrap and gss_verify_mic,
+// and so is the plaintext. With -DFUZZING it is a target of libFuzzer; without, a program that runs the files of a
+// folder. To look for more: clang++-19 -std=c++20 -O1 -fsanitize=fuzzer,address -DFUZZING, with -Iinclude -Itests and
+// what mit-krb5-gssapi.pc and libcrypto.pc say, and then -max_len=35 and the folder.
+#include <gsskey/messages/take_over.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using support::must;
+
+namespace {
+
+using Bytes = std::vector<unsigned char>;
+
+/// Two acceptors with the same keys and sequence numbers, and who they hear.
+struct Peers {
+  SecurityContext<mech::Krb5> sender = SecurityContext<mech::Krb5>::adopt(GSS_C_NO_CONTEXT);
+  SecurityContext<mech::Krb5> theirs = SecurityContext<mech::Krb5>::adopt(GSS_C_NO_CONTEXT);
+  Result<MessageProtector> ours = unexpected(Error::usage("test", "not yet"));
+
+  Peers() {
+    support::realm();
+    auto ends = support::pair<mech::Krb5>();
+    sender = std::move(ends.initiator);
+    const auto exported = must(std::move(ends.acceptor).export_context());
+    theirs = must(SecurityContext<mech::Krb5>::import_context(exported));
+    ours = take_over_after(must(SecurityContext<mech::Krb5>::import_context(exported)), MessagesReceived{0});
+    if (!ours) std::abort();
+  }
+};
+
+/// The input: three bytes, then four for each change.
+class Script {
+ public:
+  explicit Script(ByteView input) : input_{input} {}
+
+  [[nodiscard]] unsigned kind() const { return static_cast<unsigned>(at(0) % 3); }
+  [[nodiscard]] Bytes message() const {
+    Bytes message((at(1) << 8 | at(2)) % 700);
+    for (std::size_t i = 0; i < message.size(); ++i) message[i] = static_cast<unsigned char>(i * 31);
+    return message;
+  }
+  [[nodiscard]] Bytes changed(Bytes token) const {
+    for (std::size_t next = 3; next + 4 <= input_.size() && next < 3 + 4 * 8; next += 4) {
+      const std::size_t number = at(next + 1) << 8 | at(next + 2);
+      const auto octet = static_cast<unsigned char>(at(next + 3));
+      if (token.empty()) return token;
+      switch (at(next) % 5) {
+        case 0:
+          token[number % token.size()] ^= octet;
+          break;
+        case 1:
+          token.resize(number % (token.size() + 1));
+          break;
+        case 2:
+          token.insert(token.end(), octet, 0x5a);
+          break;
+        case 3:  // turned as it should be
+          if (token.size() > 16 && kind() != 2) {
+            std::rotate(token.begin() + 16, token.end() - static_cast<long>(number % (token.size() - 16)), token.end());
+            const std::size_t count =
+                (static_cast<std::size_t>(token[6]) << 8 | token[7]) + number % (token.size() - 16);
+            token[6] = static_cast<unsigned char>(count >> 8);
+            token[7] = static_cast<unsigned char>(count);
+          }
+          break;
+        default:  // the header
+          token[number % std::min<std::size_t>(token.size(), 16)] = octet;
+      }
+    }
+    return token;
+  }
+
+ private:
+  [[nodiscard]] std::size_t at(std::size_t index) const { return index < input_.size() ? input_[index] : 0; }
+  ByteView input_;
+};
+
+[[noreturn]] void differ(const char* how) {
+  std::fprintf(stderr, "%s\n", how);
+  std::abort();
+}
+
+/// Whether both accepted it.
+bool judged(Peers& peers, const Script& script, const Bytes& message, const Bytes& token) {
+  if (script.kind() == 2) {
+    const bool theirs = peers.theirs.verify_mic(message, token).has_value();
+    const bool ours = peers.ours->verify_mic(message, token).has_value();
+    if (theirs != ours) differ(ours ? "we take this MIC" : "they take this MIC");
+    return ours;
+  }
+  const Bytes copy = token;  // MIT krb5 writes into the header of what was not encrypted
+  const auto theirs = peers.theirs.unwrap_unencrypted(copy);
+  const auto ours = peers.ours->unwrap_unencrypted(token);
+  if (theirs.has_value() != ours.has_value()) differ(ours ? "we take this token" : "they take this token");
+  if (ours && (ByteView{ours->message} != ByteView{theirs->message} || ours->confidential != theirs->confidential)) {
+    differ("two plaintexts");
+  }
+  return ours.has_value();
+}
+
+void run(ByteView input) {
+  static Peers peers;
+  const Script script{input};
+  const Bytes message = script.message();
+  const auto made = script.kind() == 0   ? must(peers.sender.wrap(message))
+                    : script.kind() == 1 ? must(peers.sender.wrap_unencrypted(message))
+                                         : must(peers.sender.get_mic(message));
+  const Bytes token{made.begin(), made.end()};
+  // Both go on from the same number, whatever came of it.
+  if (!judged(peers, script, message, script.changed(token)) && !judged(peers, script, message, token)) {
+    differ("the token itself is refused");
+  }
+}
+
+}  // namespace
+
+#ifdef FUZZING
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  run({data, size});
+  return 0;
+}
+#else
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  std::size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator{argv[1]}) {
+    std::ifstream file{entry.path(), std::ios::binary};
+    const std::string input{std::istreambuf_iterator<char>{file}, {}};
+    run(input);
+    ++count;
+  }
+  std::printf("%zu inputs\n", count);
+  return count != 0 ? 0 : 1;
+}
+#endif
