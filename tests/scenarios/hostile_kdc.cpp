@@ -127,8 +127,14 @@ constexpr Krb5Status status_of_code(int code) {
 constexpr auto loop_detected = static_cast<Krb5Status>(0x96c73adf);   // KRB5_GET_IN_TKT_LOOP
 constexpr auto reply_mismatch = static_cast<Krb5Status>(0x96c73a93);  // KRB5_KDCREP_MODIFIED
 
+/// ASan takes fifty times as long: there a part of it.
+#if defined(__SANITIZE_ADDRESS__)
+constexpr int thinned = 5;
+#else
+constexpr int thinned = 1;
+#endif
 /// All of it, or every sixteenth.
-const std::size_t stride = std::getenv("GSSKEY_EXHAUSTIVE") != nullptr ? 1 : 16;
+const std::size_t stride = std::getenv("GSSKEY_EXHAUSTIVE") != nullptr ? 1 : 16 * thinned;
 
 }  // namespace
 
@@ -153,6 +159,7 @@ TEST_CASE("replies of which one byte is changed") {
     std::size_t size = stride;
     for (std::size_t at = turn++ % stride; at < size; at += stride) {
       std::size_t ticket_ends = 0;
+      bool is_altered = false;  // the next reply may be a byte shorter
       const Outcome outcome = attempt(need, (at / stride) % 2 == 0, [&](const KdcRequest& request) {
         std::string reply = request.honest();
         if (need.is_login && request.number != 0) return KdcAnswer::message(std::move(reply));
@@ -160,10 +167,12 @@ TEST_CASE("replies of which one byte is changed") {
         // RFC 4120 section 5.4.2: what is encrypted for the client comes last.
         const auto fields = support::find(support::element(reply).content, 0x30);
         if (const auto sealed = support::find(fields, 0xa6); !sealed.empty()) ticket_ends = size - sealed.size();
-        if (at < size) reply[at] = static_cast<char>(reply[at] ^ (1 << (at % 8)));
+        is_altered = at < size;
+        if (is_altered) reply[at] = static_cast<char>(reply[at] ^ (1 << (at % 8)));
         return KdcAnswer::message(std::move(reply));
       });
       CAPTURE(need.what, at, ticket_ends);
+      if (!is_altered) continue;
       ++altered;
       if (!outcome.peer) ++refused;
       if (!outcome.peer && outcome.has_credential && need.is_login) ++useless;
@@ -178,7 +187,7 @@ TEST_CASE("replies of which one byte is changed") {
 }
 
 TEST_CASE("errors that anybody can make") {
-  for (int code = 0; code < 128; ++code) {
+  for (int code = 0; code < 128; code += thinned) {
     if (known_faults.spins_on_unavailable_kdc && code == 29) continue;  // its own test case
     const Need& need = needs[code % 4];
     CAPTURE(need.what, code);
