@@ -493,7 +493,7 @@ TEST_CASE("tokens of HTTP that somebody exchanges on their way") {
       }
     }
     CHECK(altered > 0);
-    CHECK(both < altered);  // tests/gss/negotiation.cpp says which
+    CHECK(both < altered);  // the test of negotiation says which
   }
 }
 
