@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/message.hpp>
 #include <gsskey/io/establish_as.hpp>
@@ -35,21 +36,18 @@ constexpr std::size_t message_size = 65536;
 Result<std::size_t> receive_all(MessageContext auto& context, BlockingTransport auto& wire) {
   std::size_t received = 0;
   while (true) {
-    auto token = wire.receive(message_size + 1024);
-    if (!token) return unexpected(token.error());
-    auto message = context.unwrap(*token);
-    if (!message) return unexpected(message.error());
-    if (message->empty()) return received;
-    received += message->size();
+    GSSKEY_TRY(auto token, wire.receive(message_size + 1024));
+    GSSKEY_TRY(auto message, context.unwrap(token));
+    if (message.empty()) return received;
+    received += message.size();
   }
 }
 
 Result<void> send_all(MessageContext auto& context, BlockingTransport auto& wire, std::size_t count) {
   const std::string message(message_size, 'm');
   for (std::size_t at = 0; at <= count; ++at) {
-    auto token = context.wrap(at < count ? ByteView{message} : ByteView{});
-    if (!token) return unexpected(token.error());
-    if (auto sent = wire.send(*token); !sent) return sent;
+    GSSKEY_TRY(auto token, context.wrap(at < count ? ByteView{message} : ByteView{}));
+    if (auto sent = wire.send(token); !sent) return sent;
   }
   return {};
 }
@@ -57,36 +55,28 @@ Result<void> send_all(MessageContext auto& context, BlockingTransport auto& wire
 /// `what`: nothing, or what drive() is to establish.
 template <class... What>
 Result<void> run(const char* service, const char* host, std::size_t count, What... what) {
-  auto listener = listen_on_loopback(0);
-  if (!listener) return unexpected(listener.error());
-  auto port = port_of(*listener);
-  if (!port) return unexpected(port.error());
+  GSSKEY_TRY(auto listener, listen_on_loopback(0));
+  GSSKEY_TRY(auto port, port_of(listener));
 
   auto server = std::async(std::launch::async, [&]() -> Result<std::size_t> {
-    auto socket = accept_from(*listener);
-    if (!socket) return unexpected(socket.error());
-    FdStream stream{socket->get()};
+    GSSKEY_TRY(auto socket, accept_from(listener));
+    FdStream stream{socket.get()};
     FramedTransport wire{stream};
-    auto context = drive(Acceptor<Krb5>{}, wire, what...);
-    if (!context) return unexpected(context.error());
-    return receive_all(*context, wire);
+    GSSKEY_TRY(auto context, drive(Acceptor<Krb5>{}, wire, what...));
+    return receive_all(context, wire);
   });
 
-  auto socket = connect_to("127.0.0.1", std::to_string(*port).c_str());
-  if (!socket) return unexpected(socket.error());
-  auto target = Name::host_service(service, host);
-  if (!target) return unexpected(target.error());
-  FdStream stream{socket->get()};
+  GSSKEY_TRY(auto socket, connect_to("127.0.0.1", std::to_string(port).c_str()));
+  GSSKEY_TRY(auto target, Name::host_service(service, host));
+  FdStream stream{socket.get()};
   FramedTransport wire{stream};
-  auto context = drive(Initiator<Krb5>{*std::move(target)}, wire, what...);
-  if (!context) return unexpected(context.error());
+  GSSKEY_TRY(auto context, drive(Initiator<Krb5>{std::move(target)}, wire, what...));
 
   const auto start = std::chrono::steady_clock::now();
-  if (auto sent = send_all(*context, wire, count); !sent) return sent;
-  auto received = server.get();
-  if (!received) return unexpected(received.error());
+  if (auto sent = send_all(context, wire, count); !sent) return sent;
+  GSSKEY_TRY(auto received, server.get());
   const std::chrono::duration<double> elapsed = std::chrono::steady_clock::now() - start;
-  const double mebibytes = static_cast<double>(*received) / (1 << 20);
+  const double mebibytes = static_cast<double>(received) / (1 << 20);
   std::cout << mebibytes << " MiB, " << static_cast<int>(mebibytes / elapsed.count()) << " MiB/s\n";
   return {};
 }

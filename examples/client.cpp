@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 
 #include "print.hpp"
@@ -42,8 +43,7 @@ struct Options {
 
 template <Mechanism M>
 Result<SecurityContext<M>> authenticate(SampleWire& wire, const Options& options) {
-  auto target = Name::host_service(options.service, options.host);
-  if (!target) return unexpected(target.error());
+  GSSKEY_TRY(auto target, Name::host_service(options.service, options.host));
   InitiatorOptions wanted;
   if (!options.mutual) {
     // The first sequence number of the server comes with its authentication; Heimdal expects 0 where that is missing.
@@ -53,12 +53,11 @@ Result<SecurityContext<M>> authenticate(SampleWire& wire, const Options& options
   if (auto hello = wire.send_frame(FrameFlag::noop | FrameFlag::context_next, {}); !hello) {
     return unexpected(hello.error());
   }
-  if (options.default_credential) return drive(Initiator<M>{*std::move(target), wanted}, wire);
+  if (options.default_credential) return drive(Initiator<M>{std::move(target), wanted}, wire);
 
   // A client that connects more than once acquires its credential only once.
-  auto credential = Credential<M, Initiate>::acquire_default();
-  if (!credential) return unexpected(credential.error());
-  return drive(Initiator<M>{*std::move(target), *credential, wanted}, wire);
+  GSSKEY_TRY(auto credential, Credential<M, Initiate>::acquire_default());
+  return drive(Initiator<M>{std::move(target), credential, wanted}, wire);
 }
 
 template <Mechanism M>
@@ -66,33 +65,28 @@ Result<void> send_message(SecurityContext<M>& context, SampleWire& wire, const O
   const FrameFlags flags = options.mic ? FrameFlag::data | FrameFlag::send_mic : FrameFlags{FrameFlag::data};
   if (options.protection == Protection::plain) return wire.send_frame(flags, options.message);
   if (options.protection == Protection::unencrypted) {
-    auto token = context.wrap_unencrypted(options.message);
-    if (!token) return unexpected(token.error());
-    return wire.send_frame(flags | FrameFlag::wrapped, *token);
+    GSSKEY_TRY(auto token, context.wrap_unencrypted(options.message));
+    return wire.send_frame(flags | FrameFlag::wrapped, token);
   }
-  auto token = context.wrap(options.message);
-  if (!token) return unexpected(token.error());
-  return wire.send_frame(flags | FrameFlag::wrapped | FrameFlag::encrypted, *token);
+  GSSKEY_TRY(auto token, context.wrap(options.message));
+  return wire.send_frame(flags | FrameFlag::wrapped | FrameFlag::encrypted, token);
 }
 
 template <Mechanism M>
 Result<void> talk(const Options& options) {
-  auto socket = connect_to(options.host, options.port);
-  if (!socket) return unexpected(socket.error());
-  SampleWire wire{socket->get()};
+  GSSKEY_TRY(auto socket, connect_to(options.host, options.port));
+  SampleWire wire{socket.get()};
 
-  auto context = authenticate<M>(wire, options);
-  if (!context) return unexpected(context.error());
-  print(*context);
+  GSSKEY_TRY(auto context, authenticate<M>(wire, options));
+  print(context);
 
-  if (auto sent = send_message(*context, wire, options); !sent) return sent;
-  auto answer = wire.receive_frame();
-  if (!answer) return unexpected(answer.error());
+  if (auto sent = send_message(context, wire, options); !sent) return sent;
+  GSSKEY_TRY(auto answer, wire.receive_frame());
   if (options.mic) {
-    if (!answer->flags.contains(FrameFlag::mic)) {
+    if (!answer.flags.contains(FrameFlag::mic)) {
       return unexpected(Error::transport("receive", EPROTO, "the server did not answer with a MIC"));
     }
-    if (auto verified = context->verify_mic(options.message, answer->bytes); !verified) return verified;
+    if (auto verified = context.verify_mic(options.message, answer.bytes); !verified) return verified;
     std::cout << "message received, the server's MIC is right\n";
   } else {
     std::cout << "message received\n";

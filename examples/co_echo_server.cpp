@@ -8,6 +8,7 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/asio/secure_stream.hpp>
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/io/establish_as.hpp>
 #include <gsskey/messages/take_over.hpp>
@@ -95,10 +96,8 @@ asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, 
 
 template <class Context>
 Result<int> serve(unsigned short port, const char* service, const char* host, const AllowList& allowed) {
-  auto name = Name::host_service(service, host);
-  if (!name) return unexpected(name.error());
-  auto credential = Credential<mech::Krb5, Accept>::acquire(*name);
-  if (!credential) return unexpected(credential.error());
+  GSSKEY_TRY(auto name, Name::host_service(service, host));
+  GSSKEY_TRY(auto credential, Credential<mech::Krb5, Accept>::acquire(name));
 
   asio::io_context io;
   asio::thread_pool pool{2};  // declared after what its steps borrow: the credential
@@ -107,7 +106,7 @@ Result<int> serve(unsigned short port, const char* service, const char* host, co
   tcp::acceptor listener{io, {asio::ip::address_v4::loopback(), port}};
   std::cout << "listening on 127.0.0.1:" << listener.local_endpoint().port() << std::endl;
   int status = 0;
-  asio::co_spawn(io, accept<Context>(listener, *credential, allowed, pool), [&](std::exception_ptr thrown) {
+  asio::co_spawn(io, accept<Context>(listener, credential, allowed, pool), [&](std::exception_ptr thrown) {
     report(thrown);  // it ends in no other way
     status = 1;
     io.stop();

@@ -15,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 
 #include "allow.hpp"
@@ -44,9 +45,8 @@ struct Options {
 /// One client: each of its messages goes on to the back end.
 Result<void> forward(const Socket& socket, const Credential<Krb5, Accept>& credential, const Options& options) {
   SampleWire wire{socket.get()};
-  auto hello = wire.receive_frame();
-  if (!hello) return unexpected(hello.error());
-  if (!hello->flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
+  GSSKEY_TRY(auto hello, wire.receive_frame());
+  if (!hello.flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
     return unexpected(Error::transport("receive", EPROTO, "the client does not want to authenticate"));
   }
   // Demanded: without a credential of the client's there is nothing that this front end could do. It would rather fail
@@ -54,45 +54,35 @@ Result<void> forward(const Socket& socket, const Credential<Krb5, Accept>& crede
   Credential<Krb5, Initiate> client;
   AcceptorOptions<Krb5> wanted{.delegated = &client};
   wanted.demand = wanted.demand | ContextFlag::delegate;
-  auto context = drive(Acceptor<Krb5>{credential, wanted}, wire);
-  if (!context) return unexpected(context.error());
-  print(*context);
-  if (auto admitted = options.allowed.admit(*context); !admitted) return admitted;
+  GSSKEY_TRY(auto context, drive(Acceptor<Krb5>{credential, wanted}, wire));
+  print(context);
+  if (auto admitted = options.allowed.admit(context); !admitted) return admitted;
 
   while (true) {
-    auto frame = wire.receive_frame();
-    if (!frame) return unexpected(frame.error());
-    if (frame->flags.contains(FrameFlag::noop)) return {};
-    auto message = context->unwrap(frame->bytes);
-    if (!message) return unexpected(message.error());
+    GSSKEY_TRY(auto frame, wire.receive_frame());
+    if (frame.flags.contains(FrameFlag::noop)) return {};
+    GSSKEY_TRY(auto message, context.unwrap(frame.bytes));
 
-    auto target = Name::host_service(options.back_service, options.back_host);
-    if (!target) return unexpected(target.error());
-    auto sent = deliver(options.back_host, options.back_port, Initiator<Krb5>{*std::move(target), client}, *message);
+    GSSKEY_TRY(auto target, Name::host_service(options.back_service, options.back_host));
+    auto sent = deliver(options.back_host, options.back_port, Initiator<Krb5>{std::move(target), client}, message);
     if (!sent) return sent;
     std::cout << "message sent on\n";
 
-    auto mic = context->get_mic(*message);
-    if (!mic) return unexpected(mic.error());
-    if (auto answered = wire.send_frame(FrameFlag::mic, *mic); !answered) return answered;
+    GSSKEY_TRY(auto mic, context.get_mic(message));
+    if (auto answered = wire.send_frame(FrameFlag::mic, mic); !answered) return answered;
   }
 }
 
 Result<void> run(const Options& options) {
-  auto name = Name::host_service(options.service, options.host);
-  if (!name) return unexpected(name.error());
-  auto credential = Credential<Krb5, Accept>::acquire(*name);
-  if (!credential) return unexpected(credential.error());
-  auto listener = listen_on_loopback(options.port);
-  if (!listener) return unexpected(listener.error());
-  auto port = port_of(*listener);
-  if (!port) return unexpected(port.error());
-  std::cout << "listening on 127.0.0.1:" << *port << '\n';
+  GSSKEY_TRY(auto name, Name::host_service(options.service, options.host));
+  GSSKEY_TRY(auto credential, Credential<Krb5, Accept>::acquire(name));
+  GSSKEY_TRY(auto listener, listen_on_loopback(options.port));
+  GSSKEY_TRY(auto port, port_of(listener));
+  std::cout << "listening on 127.0.0.1:" << port << '\n';
 
   while (true) {
-    auto socket = accept_from(*listener);
-    if (!socket) return unexpected(socket.error());
-    auto forwarded = forward(*socket, *credential, options);
+    GSSKEY_TRY(auto socket, accept_from(listener));
+    auto forwarded = forward(socket, credential, options);
     if (options.once) return forwarded;
     if (!forwarded) std::cerr << "delegation: " << in_words(forwarded.error()) << '\n';
   }

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 
 #include "print.hpp"
@@ -19,24 +20,20 @@ template <gsskey::Mechanism M>
 gsskey::Result<void> deliver(const char* host, const char* port, gsskey::Initiator<M> initiator,
                              gsskey::ByteView message) {
   using gsskey::unexpected;
-  auto socket = connect_to(host, port);
-  if (!socket) return unexpected(socket.error());
-  SampleWire wire{socket->get()};
+  GSSKEY_TRY(auto socket, connect_to(host, port));
+  SampleWire wire{socket.get()};
   if (auto hello = wire.send_frame(FrameFlag::noop | FrameFlag::context_next, {}); !hello) return hello;
-  auto context = drive(std::move(initiator), wire);
-  if (!context) return unexpected(context.error());
-  print(*context);
+  GSSKEY_TRY(auto context, drive(std::move(initiator), wire));
+  print(context);
 
-  auto token = context->wrap(message);
-  if (!token) return unexpected(token.error());
+  GSSKEY_TRY(auto token, context.wrap(message));
   const FrameFlags flags = FrameFlag::data | FrameFlag::wrapped | FrameFlag::encrypted | FrameFlag::send_mic;
-  if (auto sent = wire.send_frame(flags, *token); !sent) return sent;
-  auto answer = wire.receive_frame();
-  if (!answer) return unexpected(answer.error());
-  if (!answer->flags.contains(FrameFlag::mic)) {
+  if (auto sent = wire.send_frame(flags, token); !sent) return sent;
+  GSSKEY_TRY(auto answer, wire.receive_frame());
+  if (!answer.flags.contains(FrameFlag::mic)) {
     return unexpected(gsskey::Error::transport("receive", EPROTO, "the server did not answer with a MIC"));
   }
-  if (auto verified = context->verify_mic(message, answer->bytes); !verified) return verified;
+  if (auto verified = context.verify_mic(message, answer.bytes); !verified) return verified;
   return wire.send_frame(FrameFlag::noop, {});
 }
 

@@ -1,4 +1,5 @@
 // examples/first: authenticate to a service by Kerberos, send it one encrypted message. first HOST PORT SERVICE
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/io/fd_stream.hpp>
 #include <iostream>
@@ -7,15 +8,13 @@
 using namespace gsskey;
 
 Result<void> greet(int socket, const char* service, const char* host) {
-  auto target = Name::host_service(service, host);
-  if (!target) return unexpected(target.error());
+  GSSKEY_TRY(auto target, Name::host_service(service, host));
   FdStream stream{socket};
   FramedTransport wire{stream};
-  auto context = drive(Initiator<mech::Krb5>{*std::move(target)}, wire);  // authenticated both ways, or an error
-  if (!context) return unexpected(context.error());
-  auto sealed = context->wrap("hello");  // encrypted, or an error
-  if (!sealed) return unexpected(sealed.error());
-  return wire.send(*sealed);
+  // Authenticated both ways, or an error; encrypted, or an error.
+  GSSKEY_TRY(auto context, drive(Initiator<mech::Krb5>{std::move(target)}, wire));
+  GSSKEY_TRY(auto sealed, context.wrap("hello"));
+  return wire.send(sealed);
 }
 
 int main(int argc, char** argv) {

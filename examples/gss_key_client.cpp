@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/handoff/parked_context.hpp>
 #include <gsskey/keyring.hpp>
@@ -30,44 +31,36 @@ struct Minted {
 
 /// Both go through the ring of this thread: nobody else can take them.
 Result<Minted> minted_for(const std::string& service) {
-  auto ring = Keyring::install_thread();
-  if (!ring) return unexpected(ring.error());
-  auto key = request_key<key_type::User>("gss:" + service, "20", *ring);
-  if (!key) return unexpected(key.error());
-  auto payload = key->read();
-  static_cast<void>(ring->unlink(*key));  // it is good for one connection
+  GSSKEY_TRY(auto ring, Keyring::install_thread());
+  GSSKEY_TRY(auto key, request_key<key_type::User>("gss:" + service, "20", ring));
+  auto payload = key.read();
+  static_cast<void>(ring.unlink(key));  // it is good for one connection
   if (!payload) return unexpected(payload.error());
   std::size_t size = 0;
   for (const unsigned char byte : ByteView{*payload}.subview(0, 4)) size = size << 8 | byte;
-  auto token = SecretBytes::copy_of(ByteView{*payload}.subview(4, size));
-  if (!token) return unexpected(token.error());
-  auto context = handoff::claim<mech::Krb5>(ByteView{*payload}.subview(4 + size), *ring);
-  if (!context) return unexpected(context.error());
-  return Minted{*std::move(token), *std::move(context)};
+  GSSKEY_TRY(auto token, SecretBytes::copy_of(ByteView{*payload}.subview(4, size)));
+  GSSKEY_TRY(auto context, handoff::claim<mech::Krb5>(ByteView{*payload}.subview(4 + size), ring));
+  return Minted{std::move(token), std::move(context)};
 }
 
 Result<void> say(SecurityContext<mech::Krb5>& context, SampleWire& wire, ByteView message) {
-  auto wrapped = context.wrap(message);
-  if (!wrapped) return unexpected(wrapped.error());
+  GSSKEY_TRY(auto wrapped, context.wrap(message));
   const auto flags = FrameFlag::data | FrameFlag::wrapped | FrameFlag::encrypted | FrameFlag::send_mic;
-  if (auto sent = wire.send_frame(flags, *wrapped); !sent) return sent;
-  auto answer = wire.receive_frame();
-  if (!answer) return unexpected(answer.error());
-  return context.verify_mic(message, answer->bytes);
+  if (auto sent = wire.send_frame(flags, wrapped); !sent) return sent;
+  GSSKEY_TRY(auto answer, wire.receive_frame());
+  return context.verify_mic(message, answer.bytes);
 }
 
 Result<void> run(const char* host, const char* port, const char* service, char** messages) {
-  auto minted = minted_for(std::string{service} + '@' + host);
-  if (!minted) return unexpected(minted.error());
-  auto socket = connect_to(host, port);
-  if (!socket) return unexpected(socket.error());
-  SampleWire wire{socket->get()};
+  GSSKEY_TRY(auto minted, minted_for(std::string{service} + '@' + host));
+  GSSKEY_TRY(auto socket, connect_to(host, port));
+  SampleWire wire{socket.get()};
   if (auto hello = wire.send_frame(FrameFlag::noop | FrameFlag::context_next, {}); !hello) return hello;
-  if (auto sent = wire.send(minted->token); !sent) return sent;  // and nothing comes back
-  print(minted->context);
+  if (auto sent = wire.send(minted.token); !sent) return sent;  // and nothing comes back
+  print(minted.context);
   for (; *messages != nullptr; ++messages) {
     const std::string_view message = *messages;
-    if (auto said = say(minted->context, wire, message); !said) return said;
+    if (auto said = say(minted.context, wire, message); !said) return said;
     std::cout << "message received, the server's MIC is right\n";
   }
   return wire.send_frame(FrameFlag::noop, {});

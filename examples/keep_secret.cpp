@@ -18,6 +18,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/keyring.hpp>
 
 using namespace gsskey;
@@ -35,39 +36,33 @@ Result<SecretBytes> read_stdin() {
     size += static_cast<std::size_t>(count);
   }
   if (secret) {
-    if (auto cut = secret->resize(size); !cut) return unexpected(cut.error());
+    GSSKEY_TRY_VOID(secret->resize(size));
   }
   return secret;
 }
 
 Result<void> store(const std::string& name, Seconds lifetime, RingTerms terms) {
-  auto session = Keyring::session();
-  if (!session) return unexpected(session.error());
-  if (auto good = check_ring(*session, terms); !good) return good;
-  auto secret = read_stdin();
-  if (!secret) return unexpected(secret.error());
+  GSSKEY_TRY(auto session, Keyring::session());
+  if (auto good = check_ring(session, terms); !good) return good;
+  GSSKEY_TRY(auto secret, read_stdin());
   // It appears with its timeout, in place of one of that name, living or dead; nobody owns it: it outlives this
   // program.
-  if (auto key = session->put(User{name}, *secret, {.timeout = lifetime}); !key) return unexpected(key.error());
+  GSSKEY_TRY_VOID(session.put(User{name}, secret, {.timeout = lifetime}));
   return {};
 }
 
 Result<void> fetch(const std::string& name) {
-  auto key = request_key<User>(name);
-  if (!key) return unexpected(key.error());
-  auto secret = key->read();
-  if (!secret) return unexpected(secret.error());
-  const ::ssize_t written = ::write(STDOUT_FILENO, secret->data(), secret->size());
-  if (written != static_cast<::ssize_t>(secret->size())) return unexpected(Error::system("write", errno));
+  GSSKEY_TRY(auto key, request_key<User>(name));
+  GSSKEY_TRY(auto secret, key.read());
+  const ::ssize_t written = ::write(STDOUT_FILENO, secret.data(), secret.size());
+  if (written != static_cast<::ssize_t>(secret.size())) return unexpected(Error::system("write", errno));
   return {};
 }
 
 Result<void> forget(const std::string& name) {
-  auto session = Keyring::session();
-  if (!session) return unexpected(session.error());
-  auto key = session->search<User>(name);
-  if (!key) return unexpected(key.error());
-  return session->unlink(*key);
+  GSSKEY_TRY(auto session, Keyring::session());
+  GSSKEY_TRY(auto key, session.search<User>(name));
+  return session.unlink(key);
 }
 
 int usage() {

@@ -23,6 +23,7 @@
 #include <utility>
 #include <vector>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/name/local.hpp>
 #include <gsskey/handoff/parked_context.hpp>
@@ -42,21 +43,16 @@ void say(const std::string& words) { std::cout << (std::to_string(::getpid()) + 
 
 /// A worker's: messages, until the client says goodbye.
 Result<void> serve(const Passed& passed, KeyringRef session) {
-  auto context = handoff::claim<mech::Krb5>(passed.bytes, session);  // for one process, and once
-  if (!context) return unexpected(context.error());
-  auto info = context->inquire();
-  if (!info) return unexpected(info.error());
+  GSSKEY_TRY(auto context, handoff::claim<mech::Krb5>(passed.bytes, session));  // for one process, and once
+  GSSKEY_TRY(auto info, context.inquire());
   SampleWire wire{passed.socket.get()};
   while (true) {
-    auto frame = wire.receive_frame();
-    if (!frame) return unexpected(frame.error());
-    if (frame->flags.contains(FrameFlag::noop)) return {};
-    auto message = context->unwrap(frame->bytes);
-    if (!message) return unexpected(message.error());
-    say(name_or(info->initiator, "nobody") + " says " + quoted(message->text()));
-    auto mic = context->get_mic(*message);
-    if (!mic) return unexpected(mic.error());
-    if (auto sent = wire.send_frame(FrameFlag::mic, *mic); !sent) return sent;
+    GSSKEY_TRY(auto frame, wire.receive_frame());
+    if (frame.flags.contains(FrameFlag::noop)) return {};
+    GSSKEY_TRY(auto message, context.unwrap(frame.bytes));
+    say(name_or(info.initiator, "nobody") + " says " + quoted(message.text()));
+    GSSKEY_TRY(auto mic, context.get_mic(message));
+    if (auto sent = wire.send_frame(FrameFlag::mic, mic); !sent) return sent;
   }
 }
 
@@ -130,25 +126,22 @@ Result<Workers> start_workers(int count, KeyringRef session) {
 Result<void> accept(unsigned number, const Socket& socket, const Credential<mech::Krb5, Accept>& credential,
                     const char* user, KeyringRef session, Workers& workers) {
   SampleWire wire{socket.get()};
-  auto hello = wire.receive_frame();
-  if (!hello) return unexpected(hello.error());
-  auto context = drive(Acceptor<mech::Krb5>{credential}, wire);
-  if (!context) return unexpected(context.error());
+  GSSKEY_TRY(auto hello, wire.receive_frame());
+  GSSKEY_TRY(auto context, drive(Acceptor<mech::Krb5>{credential}, wire));
   if (user != nullptr) {
-    auto info = context->inquire();
-    if (!info) return unexpected(info.error());
-    if (auto allowed = may_act_as(info->initiator, user); !allowed) return allowed;
+    GSSKEY_TRY(auto info, context.inquire());
+    if (auto allowed = may_act_as(info.initiator, user); !allowed) return allowed;
   }
-  auto parked = handoff::park(std::move(*context), session, {.time_to_live = 30s});
-  if (!parked) return unexpected(parked.error());  // and the context still works
+  // Where this is an error, the context still works.
+  GSSKEY_TRY(auto parked, handoff::park(std::move(context), session, {.time_to_live = 30s}));
   const auto freer = [](const Worker& one, const Worker& other) {
     return one.lives() != other.lives() ? one.lives() : one.connections.size() < other.connections.size();
   };
   while (true) {
     Worker& worker = *std::min_element(workers.begin(), workers.end(), freer);
     if (!worker.lives()) return unexpected(Error::transport("pass", EPIPE, "no worker is left"));
-    if (pass(worker.channel.get(), socket, parked->bytes())) {
-      worker.connections.emplace_back(number, *std::move(parked));
+    if (pass(worker.channel.get(), socket, parked.bytes())) {
+      worker.connections.emplace_back(number, std::move(parked));
       return {};
     }
     worker.end();
@@ -178,9 +171,8 @@ Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Acce
     }
     while (::waitpid(-1, nullptr, WNOHANG) > 0) continue;
     if (waits[0].revents == 0) continue;
-    auto socket = accept_from(listener);
-    if (!socket) return unexpected(socket.error());
-    auto accepted = accept(number, *socket, credential, user, session, workers);
+    GSSKEY_TRY(auto socket, accept_from(listener));
+    auto accepted = accept(number, socket, credential, user, session, workers);
     if (!accepted) say("connection " + std::to_string(number) + ": " + in_words(accepted.error()));
     ++number;
   }
@@ -188,23 +180,17 @@ Result<void> serve_all(const Socket& listener, const Credential<mech::Krb5, Acce
 }
 
 Result<void> run(const char* user, std::uint16_t port, const char* service, const char* host) {
-  auto session = Keyring::join_session();  // of this process and its workers alone
-  if (!session) return unexpected(session.error());
-  auto workers = start_workers(4, *session);  // before anything of the keytab is in memory
-  if (!workers) return unexpected(workers.error());
+  GSSKEY_TRY(auto session, Keyring::join_session());    // of this process and its workers alone
+  GSSKEY_TRY(auto workers, start_workers(4, session));  // before anything of the keytab is in memory
 
-  auto name = Name::host_service(service, host);
-  if (!name) return unexpected(name.error());
-  auto credential = Credential<mech::Krb5, Accept>::acquire(*name);
-  if (!credential) return unexpected(credential.error());
-  auto listener = listen_on_loopback(port);
-  if (!listener) return unexpected(listener.error());
-  auto bound = port_of(*listener);
-  if (!bound) return unexpected(bound.error());
-  std::cout << "listening on 127.0.0.1:" << *bound << std::endl;
-  auto served = serve_all(*listener, *credential, user, *session, *workers);
-  for (Worker& worker : *workers) worker.finish();
-  const auto left = session->members();
+  GSSKEY_TRY(auto name, Name::host_service(service, host));
+  GSSKEY_TRY(auto credential, Credential<mech::Krb5, Accept>::acquire(name));
+  GSSKEY_TRY(auto listener, listen_on_loopback(port));
+  GSSKEY_TRY(auto bound, port_of(listener));
+  std::cout << "listening on 127.0.0.1:" << bound << std::endl;
+  auto served = serve_all(listener, credential, user, session, workers);
+  for (Worker& worker : workers) worker.finish();
+  const auto left = session.members();
   say("ends; keys that are left: " + (left ? std::to_string(left->size()) : in_words(left.error())));
   return served;
 }

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/credential/impersonation.hpp>
 
@@ -37,26 +38,19 @@ struct Options {
 };
 
 Result<void> run(const Options& options) {
-  auto self = Name::host_service(options.service, options.host);
-  if (!self) return unexpected(self.error());
+  GSSKEY_TRY(auto self, Name::host_service(options.service, options.host));
   // Both: as acceptor the service reads the ticket for itself that the KDC gives it in the user's name.
-  auto own = Credential<mech::Krb5, Both>::from_store({.ccache = "MEMORY:s4u_service"}, *self);
-  if (!own) return unexpected(own.error());
+  GSSKEY_TRY(auto own, Credential<mech::Krb5, Both>::from_store({.ccache = "MEMORY:s4u_service"}, self));
 
-  auto name = Name::user(options.user);
-  if (!name) return unexpected(name.error());
-  auto user = impersonate(*own, *name);
-  if (!user) return unexpected(user.error());
-  auto info = user->inquire();
-  if (!info) return unexpected(info.error());
-  if (auto admitted = options.allowed.admit(info->name); !admitted) return admitted;  // as the KDC names the user
-  auto behind = impersonator(*user);
-  if (!behind) return unexpected(behind.error());
-  std::cout << name_or(*behind, "nobody") << " acts for " << name_or(info->name, "somebody") << '\n';
+  GSSKEY_TRY(auto name, Name::user(options.user));
+  GSSKEY_TRY(auto user, impersonate(own, name));
+  GSSKEY_TRY(auto info, user.inquire());
+  if (auto admitted = options.allowed.admit(info.name); !admitted) return admitted;  // as the KDC names the user
+  GSSKEY_TRY(auto behind, impersonator(user));
+  std::cout << name_or(behind, "nobody") << " acts for " << name_or(info.name, "somebody") << '\n';
 
-  auto target = Name::host_service(options.target_service, options.target_host);
-  if (!target) return unexpected(target.error());
-  return deliver(options.target_host, options.port, Initiator<mech::Krb5>{*std::move(target), *user}, options.message);
+  GSSKEY_TRY(auto target, Name::host_service(options.target_service, options.target_host));
+  return deliver(options.target_host, options.port, Initiator<mech::Krb5>{std::move(target), user}, options.message);
 }
 
 }  // namespace

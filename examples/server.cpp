@@ -14,6 +14,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 
 #include "allow.hpp"
@@ -41,60 +42,51 @@ Result<void> answer(SecurityContext<M>& context, SampleWire& wire, Frame frame) 
   const char* protection = "not protected";
   SecretBytes message = std::move(frame.bytes);
   if (frame.flags.contains(FrameFlag::wrapped)) {
-    auto unwrapped = context.unwrap_unencrypted(message);  // clients may choose; unwrap() would insist on encryption
-    if (!unwrapped) return unexpected(unwrapped.error());
-    protection = unwrapped->confidential ? "encrypted" : "authenticated, not encrypted";
-    message = std::move(unwrapped->message);
+    // Clients may choose; unwrap() would insist on encryption.
+    GSSKEY_TRY(auto unwrapped, context.unwrap_unencrypted(message));
+    protection = unwrapped.confidential ? "encrypted" : "authenticated, not encrypted";
+    message = std::move(unwrapped.message);
   }
   std::cout << "message " << quoted(message.text()) << ": " << protection << '\n';
 
   if (!frame.flags.contains(FrameFlag::send_mic)) return wire.send_frame(FrameFlag::noop, {});
-  auto mic = context.get_mic(message);
-  if (!mic) return unexpected(mic.error());
-  return wire.send_frame(FrameFlag::mic, *mic);
+  GSSKEY_TRY(auto mic, context.get_mic(message));
+  return wire.send_frame(FrameFlag::mic, mic);
 }
 
 /// One connection: a handshake, then messages until the client says goodbye.
 template <Mechanism M>
 Result<void> serve(const Socket& socket, const Credential<M, Accept>& credential, const AllowList& allowed) {
   SampleWire wire{socket.get()};
-  auto hello = wire.receive_frame();
-  if (!hello) return unexpected(hello.error());
-  if (!hello->flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
+  GSSKEY_TRY(auto hello, wire.receive_frame());
+  if (!hello.flags.contains(FrameFlag::noop | FrameFlag::context_next)) {
     return unexpected(Error::transport("receive", EPROTO, "the client does not want to authenticate"));
   }
 
-  auto context = drive(Acceptor<M>{credential}, wire);
-  if (!context) return unexpected(context.error());
-  print(*context);
-  if (auto admitted = allowed.admit(*context); !admitted) return admitted;
+  GSSKEY_TRY(auto context, drive(Acceptor<M>{credential}, wire));
+  print(context);
+  if (auto admitted = allowed.admit(context); !admitted) return admitted;
 
   while (true) {
-    auto frame = wire.receive_frame();
-    if (!frame) return unexpected(frame.error());
-    if (frame->flags.contains(FrameFlag::noop)) return {};
-    if (auto answered = answer(*context, wire, *std::move(frame)); !answered) return answered;
+    GSSKEY_TRY(auto frame, wire.receive_frame());
+    if (frame.flags.contains(FrameFlag::noop)) return {};
+    if (auto answered = answer(context, wire, std::move(frame)); !answered) return answered;
   }
 }
 
 template <Mechanism M>
 Result<void> serve_all(const Options& options) {
-  auto name = Name::host_service(options.service, options.host);
-  if (!name) return unexpected(name.error());
+  GSSKEY_TRY(auto name, Name::host_service(options.service, options.host));
   // Acquired once: with the default credential every handshake would read the keytab again.
-  auto credential = Credential<M, Accept>::acquire(*name);
-  if (!credential) return unexpected(credential.error());
+  GSSKEY_TRY(auto credential, Credential<M, Accept>::acquire(name));
 
-  auto listener = listen_on_loopback(options.port);
-  if (!listener) return unexpected(listener.error());
-  auto port = port_of(*listener);
-  if (!port) return unexpected(port.error());
-  std::cout << "listening on 127.0.0.1:" << *port << '\n';
+  GSSKEY_TRY(auto listener, listen_on_loopback(options.port));
+  GSSKEY_TRY(auto port, port_of(listener));
+  std::cout << "listening on 127.0.0.1:" << port << '\n';
 
   while (true) {
-    auto socket = accept_from(*listener);
-    if (!socket) return unexpected(socket.error());
-    auto served = serve(*socket, *credential, options.allowed);
+    GSSKEY_TRY(auto socket, accept_from(listener));
+    auto served = serve(socket, credential, options.allowed);
     if (options.once) return served;
     if (!served) std::cerr << "server: " << in_words(served.error()) << '\n';  // the next client may do better
   }

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <utility>
 
+#include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/tls/channel_bindings.hpp>
 
@@ -32,33 +33,25 @@ Result<void> serve(char** argument, const AllowList& allowed) {
       SSL_CTX_use_PrivateKey_file(settings.get(), argument[1], SSL_FILETYPE_PEM) != 1) {
     return unexpected(tls_error("SSL_CTX_use_PrivateKey_file"));
   }
-  auto name = Name::host_service(argument[2], argument[3]);
-  if (!name) return unexpected(name.error());
-  auto credential = Credential<Krb5, Accept>::acquire(*name);
-  if (!credential) return unexpected(credential.error());
-  auto listener = listen_on_loopback(0);
-  if (!listener) return unexpected(listener.error());
-  auto port = port_of(*listener);
-  if (!port) return unexpected(port.error());
-  std::cout << "listening on 127.0.0.1:" << *port << std::endl;
-  auto socket = accept_from(*listener);
-  if (!socket) return unexpected(socket.error());
+  GSSKEY_TRY(auto name, Name::host_service(argument[2], argument[3]));
+  GSSKEY_TRY(auto credential, Credential<Krb5, Accept>::acquire(name));
+  GSSKEY_TRY(auto listener, listen_on_loopback(0));
+  GSSKEY_TRY(auto port, port_of(listener));
+  std::cout << "listening on 127.0.0.1:" << port << std::endl;
+  GSSKEY_TRY(auto socket, accept_from(listener));
 
-  TlsStream stream{settings, *std::move(socket)};
+  TlsStream stream{settings, std::move(socket)};
   if (SSL_accept(stream.get()) != 1) return unexpected(tls_error("SSL_accept"));
-  auto bindings = tls_exporter(stream.get());
-  if (!bindings) return unexpected(bindings.error());
-  AcceptorOptions<Krb5> options{.bindings = *bindings};
+  GSSKEY_TRY(auto bindings, tls_exporter(stream.get()));
+  AcceptorOptions<Krb5> options{.bindings = bindings};
   // Without the demand, a client that binds to nothing would pass. Heimdal cannot tell: there, trust your clients.
   if (capabilities.channel_bound_flag) options.demand = options.demand | ContextFlag::channel_bound;
   FramedTransport wire{stream};
-  auto context = drive(Acceptor<Krb5>{*credential, options}, wire);
-  if (!context) return unexpected(context.error());
-  print(*context);
-  if (auto admitted = allowed.admit(*context); !admitted) return admitted;
-  auto message = wire.receive(65536);
-  if (!message) return unexpected(message.error());
-  std::cout << "message " << quoted(message->text()) << '\n';
+  GSSKEY_TRY(auto context, drive(Acceptor<Krb5>{credential, options}, wire));
+  print(context);
+  if (auto admitted = allowed.admit(context); !admitted) return admitted;
+  GSSKEY_TRY(auto message, wire.receive(65536));
+  std::cout << "message " << quoted(message.text()) << '\n';
   return wire.send("read");
 }
 
@@ -68,22 +61,19 @@ Result<void> connect(char** argument, bool bound) {
     return unexpected(tls_error("SSL_CTX_load_verify_file"));
   }
   SSL_CTX_set_verify(settings.get(), SSL_VERIFY_PEER, nullptr);
-  auto socket = connect_to(argument[1], argument[2]);
-  if (!socket) return unexpected(socket.error());
-  TlsStream stream{settings, *std::move(socket)};
+  GSSKEY_TRY(auto socket, connect_to(argument[1], argument[2]));
+  TlsStream stream{settings, std::move(socket)};
   if (SSL_set1_host(stream.get(), argument[1]) != 1 || SSL_connect(stream.get()) != 1) {
     return unexpected(tls_error("SSL_connect"));
   }
-  auto bindings = tls_exporter(stream.get());
-  if (!bindings) return unexpected(bindings.error());
-  auto target = Name::host_service(argument[3], argument[1]);
-  if (!target) return unexpected(target.error());
+  GSSKEY_TRY(auto bindings, tls_exporter(stream.get()));
+  GSSKEY_TRY(auto target, Name::host_service(argument[3], argument[1]));
   FramedTransport wire{stream};
-  auto context = drive(Initiator<Krb5>{*std::move(target), {.bindings = bound ? *bindings : ChannelBindings{}}}, wire);
-  if (!context) return unexpected(context.error());
-  print(*context);
+  GSSKEY_TRY(auto context,
+             drive(Initiator<Krb5>{std::move(target), {.bindings = bound ? bindings : ChannelBindings{}}}, wire));
+  print(context);
   if (auto sent = wire.send(std::string_view{argument[4]}); !sent) return sent;
-  if (auto answer = wire.receive(16); !answer) return unexpected(answer.error());
+  GSSKEY_TRY_VOID(wire.receive(16));
   std::cout << "message received\n";
   return {};
 }
