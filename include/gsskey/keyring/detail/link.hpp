@@ -34,15 +34,19 @@ namespace keyring_detail {
   const long size = keyctl_read(ring, reinterpret_cast<char*>(serials), sizeof serials);
   if (size < 0) {
     const int error = errno;
+    explicit_bzero(serials, sizeof serials);  // what is no ring has a payload
     // KEYCTL_READ has ENOKEY for every ring that is not to be had, this has its own number for each.
     return keyctl_get_keyring_ID(ring, 0) < 0 ? errno : error;
   }
-  if (static_cast<std::size_t>(size) > sizeof serials) return large_ring_error(ring, key);
+  if (static_cast<std::size_t>(size) > sizeof serials) {
+    explicit_bzero(serials, sizeof serials);  // of which Linux before 5.6 wrote the beginning
+    return large_ring_error(ring, key);
+  }
   const auto count = static_cast<std::size_t>(size) / sizeof key;
   for (std::size_t at = 0; at < count; ++at) {
     if (serials[at] == key) return 0;
   }
-  explicit_bzero(serials, sizeof serials);  // what is no ring has a payload
+  explicit_bzero(serials, sizeof serials);
   return ENOENT;
 }
 /// As an Error, ENOENT in the words that the kernel has for what is no ring or no key.

@@ -50,17 +50,23 @@ inline constexpr std::size_t largest_update = 4096;
 }
 
 /// What `read(buffer, size)` has to say, which returns the length of all of it, whether it fitted or not, or -1. What
-/// does not fit is read again, because it may have grown meanwhile; a short buffer holds nothing that counts.
+/// does not fit is read again, because it may have grown meanwhile; a short buffer holds nothing that counts, but before
+/// Linux 5.6 the beginning of the payload.
 template <class Read>
 [[nodiscard]] Result<SecretBytes> read_all(const char* operation, key_serial_t serial, Read read) noexcept {
   unsigned char first[512];  // most payloads: one system call, and no allocation larger than they are
   long length = read(reinterpret_cast<char*>(first), sizeof first);
-  if (length < 0) return unexpected(failed(operation, serial));
+  if (length < 0) {
+    auto error = failed(operation, serial);
+    explicit_bzero(first, sizeof first);
+    return unexpected(std::move(error));
+  }
   if (static_cast<std::size_t>(length) <= sizeof first) {
     auto bytes = SecretBytes::copy_of({first, static_cast<std::size_t>(length)});
     explicit_bzero(first, static_cast<std::size_t>(length));
     return bytes;
   }
+  explicit_bzero(first, sizeof first);
   while (true) {
     const auto expected_size = static_cast<std::size_t>(length);
     auto bytes = SecretBytes::with_size(expected_size);

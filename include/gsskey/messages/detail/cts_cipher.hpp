@@ -98,11 +98,22 @@ class SealingKey : public detail::DerivedKeys<SealingKey, true> {
   /// memory.
   [[nodiscard]] bool seal(const unsigned char* confounder, ByteView body, ByteView trailer,
                           unsigned char* out) noexcept {
+    unsigned char work[detail::small_message];
+    const bool done = encrypt(confounder, body, trailer, out, work);
+    if (!done) OPENSSL_cleanse(work, sizeof work);  // else it is ciphertext by now
+    return done;
+  }
+
+ private:
+  friend DerivedKeys;
+  explicit SealingKey(DerivedKeys&& keys) noexcept : DerivedKeys{std::move(keys)} {}
+
+  [[nodiscard]] bool encrypt(const unsigned char* confounder, ByteView body, ByteView trailer, unsigned char* out,
+                             unsigned char* work) noexcept {
     const std::size_t total = block_size + body.size() + trailer.size();
     const std::size_t straight = detail::straight(total);
     if (!cipher_.start() || !checksum_.start()) return false;
     if (encrypts_first_ && !checksum_.update(detail::zero_block)) return false;  // the cipher state before
-    unsigned char work[detail::small_message];
     std::memcpy(work, confounder, block_size);
     std::size_t filled = block_size;
     unsigned char* end = out;
@@ -136,11 +147,6 @@ class SealingKey : public detail::DerivedKeys<SealingKey, true> {
     }
     return ciphertext({end, filled}) && checksum_.finish(end + filled);
   }
-
- private:
-  friend DerivedKeys;
-  explicit SealingKey(DerivedKeys&& keys) noexcept : DerivedKeys{std::move(keys)} {}
-
   [[nodiscard]] static std::size_t append(unsigned char* to, ByteView bytes) noexcept {
     if (!bytes.empty()) std::memcpy(to, bytes.data(), bytes.size());
     return bytes.size();
@@ -177,7 +183,7 @@ class OpeningKey : public detail::DerivedKeys<OpeningKey, false> {
     }
     unsigned char work[detail::small_message];
     const bool decrypted = decrypt(sealed, total, body, body_size, trailer, work);
-    OPENSSL_cleanse(work, total < sizeof work ? total : 2 * block_size);
+    OPENSSL_cleanse(work, total <= sizeof work ? total : 2 * block_size);
     auto verdict = Opened::failed;
     if (decrypted) verdict = encrypts_first_ ? Opened::whole : checksum_.verify(mac);
     if (verdict != Opened::whole && body_size != 0) OPENSSL_cleanse(body, body_size);
