@@ -25,7 +25,8 @@ FUNCTION = re.compile(r"(?P<returns>[^=$]*[\s*&>])(?P<name>\w+) ?\$")
 
 
 def chunks(text):
-    """(line, text) of what is declared at namespace or class scope: up to its `;`, or the `{` of its body."""
+    """(line, text, end) of what is declared at namespace or class scope: up to its `;`, or the `{` of its body; and each
+    `}` of such a scope."""
     text = NOISE.sub(lambda noise: ('""' if noise[0][0] == '"' else "") + "\n" * noise[0].count("\n"), text)
     chunk, line, start = "", 1, 1
     skipped = parentheses = 0  # open braces of a body or an initialiser; open parentheses
@@ -36,7 +37,7 @@ def chunks(text):
             continue
         parentheses += (char == "(") - (char == ")")
         if parentheses == 0 and char in "{};":
-            yield start, chunk
+            yield start, chunk, char
             if char == "{" and not SCOPE.match(normal(chunk)):
                 skipped = 1
             chunk = ""
@@ -68,7 +69,7 @@ def operator_name(operator):
 
 
 def violations(text, nodiscard_classes):
-    for line, chunk in chunks(text):
+    for line, chunk, _ in chunks(text):
         declaration = normal(chunk)
         function = FUNCTION.match(declaration)
         if not function or "[[nodiscard" in chunk or SCOPE.match(declaration) or declaration.startswith("typedef"):

@@ -108,6 +108,11 @@ class FreedText {
   volatile bool seen_ = false;
 };
 
+/// Told of each block that is about to be freed, and where free() returns to. Allocates nothing. Not under ASan and
+/// TSan.
+using FreeHook = void (*)(const void* block, const void* caller) noexcept;
+inline FreeHook volatile free_hook = nullptr;
+
 inline void on_malloc(const volatile void*, std::size_t) noexcept {
   __atomic_fetch_add(&allocations, 1, __ATOMIC_RELAXED);
 }
@@ -135,6 +140,9 @@ struct Exhausted {
 /// Where Exhausted is possible.
 class NthFails {
  public:
+  /// Which allocations count, by where they return to; nullptr: all.
+  static inline bool (*volatile counts)(const void* caller) noexcept = nullptr;
+
   explicit NthFails(long n) noexcept { arm(n); }
   NthFails(const NthFails&) = delete;
   NthFails& operator=(const NthFails&) = delete;
@@ -146,16 +154,18 @@ class NthFails {
     return n > 0 && __atomic_exchange_n(&left, 0, __ATOMIC_SEQ_CST) <= 0;
   }
 
-  [[nodiscard]] static bool refuses() noexcept {
-    return __atomic_load_n(&left, __ATOMIC_RELAXED) > 0 && __atomic_sub_fetch(&left, 1, __ATOMIC_SEQ_CST) == 0;
+  [[nodiscard]] static bool refuses(const void* caller) noexcept {
+    if (__atomic_load_n(&left, __ATOMIC_RELAXED) <= 0) return false;
+    const auto does_count = counts;
+    return (does_count == nullptr || does_count(caller)) && __atomic_sub_fetch(&left, 1, __ATOMIC_SEQ_CST) == 0;
   }
 
  private:
   static inline long left = 0;
 };
 
-/// Whether there is no memory now.
-[[nodiscard]] inline bool refuses() noexcept { return Exhausted::now || NthFails::refuses(); }
+/// Whether there is no memory now for who called from there.
+[[nodiscard]] inline bool refuses(const void* caller) noexcept { return Exhausted::now || NthFails::refuses(caller); }
 
 #ifdef GSSKEY_TEST_HEAP_HOOKS
 
@@ -186,15 +196,15 @@ inline void* counted(void* block) noexcept {
 extern "C" {
 void* malloc(std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t)>("malloc");
-  return support::heap::refuses() ? nullptr : support::heap::counted(next(size));
+  return support::heap::refuses(__builtin_return_address(0)) ? nullptr : support::heap::counted(next(size));
 }
 void* calloc(std::size_t count, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("calloc");
-  return support::heap::refuses() ? nullptr : support::heap::counted(next(count, size));
+  return support::heap::refuses(__builtin_return_address(0)) ? nullptr : support::heap::counted(next(count, size));
 }
 void* realloc(void* block, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(void*, std::size_t)>("realloc");
-  if (support::heap::refuses()) return nullptr;
+  if (support::heap::refuses(__builtin_return_address(0))) return nullptr;
   support::heap::count_bytes(block, -1);
   void* const moved = next(block, size);
   support::heap::count_bytes(moved != nullptr || size == 0 ? moved : block, 1);
@@ -205,12 +215,13 @@ void* realloc(void* block, std::size_t size) noexcept {
 // Asio's coroutine frames come from here.
 void* aligned_alloc(std::size_t alignment, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(std::size_t, std::size_t)>("aligned_alloc");
-  return support::heap::refuses() ? nullptr : support::heap::counted(next(alignment, size));
+  return support::heap::refuses(__builtin_return_address(0)) ? nullptr : support::heap::counted(next(alignment, size));
 }
 void free(void* block) noexcept {
   static auto* const next = support::heap::original<void(void*)>("free");
   if (block == nullptr) return;
   support::heap::on_free(block);
+  if (const auto hook = support::heap::free_hook) hook(block, __builtin_return_address(0));
   support::heap::count_bytes(block, -1);
   next(block);
 }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <utility>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
@@ -50,8 +51,8 @@ inline constexpr std::size_t largest_update = 4096;
 }
 
 /// What `read(buffer, size)` has to say, which returns the length of all of it, whether it fitted or not, or -1. What
-/// does not fit is read again, because it may have grown meanwhile; a short buffer holds nothing that counts, but before
-/// Linux 5.6 the beginning of the payload.
+/// does not fit is read again, because it may have grown meanwhile; a short buffer holds nothing that counts, but
+/// before Linux 5.6 the beginning of the payload.
 template <class Read>
 [[nodiscard]] Result<SecretBytes> read_all(const char* operation, key_serial_t serial, Read read) noexcept {
   unsigned char first[512];  // most payloads: one system call, and no allocation larger than they are
