@@ -4,6 +4,7 @@
 
 #include <gsskey/core/error.hpp>
 
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -30,12 +31,19 @@ struct Register {
 /// The error of the call that was made to fail, seen and judged: the rest of the scenario is left out.
 struct Stopped {};
 
-/// The function that was made to fail in this run, once it was; "" before.
-[[nodiscard]] std::string_view failed() noexcept;
+/// Whether a call was made to fail in this run: whichever, one of the function `name`.
+[[nodiscard]] bool failed() noexcept;
+[[nodiscard]] bool failed(std::string_view name) noexcept;
+/// How many were.
+[[nodiscard]] int failures() noexcept;
 
-/// Judges the error that a fault has become: its domain, its operation, its number. An error without a fault, or a
-/// second one, is a complaint.
+/// Judges the error that a fault has become: its domain, its operation, its number. An error without a fault, or one
+/// more than there are faults, is a complaint.
 void note(const gsskey::Error& error);
+/// Likewise std::bad_alloc, which what is documented to throw throws. False: it comes of no fault.
+[[nodiscard]] bool note_no_memory();
+/// The clean-up after the fault is done: what is called from here on is no part of it, and does not fail.
+void settle() noexcept;
 /// Says what is wrong. The run goes on.
 void complain(const std::string& what);
 inline void check(bool holds, const char* what) {
@@ -58,20 +66,30 @@ T need(gsskey::expected<T, E> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-/// For what leaves its objects as they were when it fails: the error is judged, and then it must work.
+/// For what leaves its objects as they were when it fails: the error is judged, and then it must work; where a second
+/// fault may follow the first, then.
 template <class Work>
 auto again(Work work) -> decltype(need(work())) {
-  auto result = work();
-  if (!result) {
-    note(error_of(result.error()));
-    result = work();
-    if (!result) {
-      complain(std::string{"does not go on after the failure: "} + error_of(result.error()).operation() + ": " +
-               std::string{error_of(result.error()).text()});
+  std::optional<decltype(work())> result;
+  for (int failures_before = 0;; failures_before = failures()) {
+    result.reset();
+    try {
+      result.emplace(work());
+    } catch (const std::bad_alloc&) {
+      if (failures() == failures_before || !note_no_memory()) throw;
+      continue;
+    }
+    if (*result) break;
+    const gsskey::Error& error = error_of(result->error());
+    if (failures() == failures_before) {
+      complain(std::string{"does not go on after the failure: "} + error.operation() + ": " +
+               std::string{error.text()});
       throw Stopped{};
     }
+    note(error);
   }
-  if constexpr (!std::is_void_v<decltype(need(work()))>) return *std::move(result);
+  if (failed()) settle();
+  if constexpr (!std::is_void_v<decltype(need(work()))>) return **std::move(result);
 }
 
 /// While one lives, nothing fails, and nothing counts.
@@ -98,8 +116,10 @@ void where_possible(Work work) {
     static_cast<void>(again(work));
     return;
   }
+  const int failures_before = failures();
   const auto result = work();
-  if (!result && failed() == error_of(result.error()).operation()) note(error_of(result.error()));
+  if (result || failures() == failures_before) return;
+  if (failed(error_of(result.error()).operation())) note(error_of(result.error()));
 }
 
 /// What must be refused, with a fault and without one.

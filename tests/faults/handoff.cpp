@@ -21,8 +21,8 @@ namespace {
 
 bool is_empty(KeyringRef ring) {
   const faults::Pause pause;
-  const auto failed = faults::failed();
-  if (failed == "keyctl_unlink" || failed == "keyctl_read" || failed == "keyctl_get_keyring_ID") return true;
+  using faults::failed;
+  if (failed("keyctl_unlink") || failed("keyctl_read") || failed("keyctl_get_keyring_ID")) return true;
   const auto left = ring.members();
   return left && left->empty();
 }

@@ -72,6 +72,7 @@ void credentials() {
   where_possible([&] { return Credential<Krb5, Initiate>::from_store({.ccache = cache.c_str()}); });
   where_possible([&] { return Credential<Krb5, Initiate>::from_store({.ccache = cache.c_str()}, alice); });
   where_possible([&] { return inquire_use(fresh); });
+  where_possible([&] { return inquire_credential<unknown_option>(fresh); });
   where_possible([&] { return set_no_ci_flags(fresh); });
   where_possible([&] { return set_allowable_enctypes(fresh, {Enctype::aes256_cts_hmac_sha1_96}); });
   where_possible([&] { return impersonator(fresh); });

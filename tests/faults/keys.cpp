@@ -3,6 +3,8 @@
 #include <gsskey/keyring.hpp>
 #include <gsskey/keyring/ring_thread.hpp>
 
+#include <grp.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,7 @@
 using namespace gsskey;
 using faults::again;
 using faults::check;
+using faults::failed;
 using faults::need;
 using faults::Played;
 using faults::where_possible;
@@ -31,9 +34,8 @@ namespace {
 void is_empty(KeyringRef ring) {
   const faults::Pause pause;
   const auto left = ring.members();
-  const bool may_stay = faults::failed() == "keyctl_unlink" || faults::failed() == "keyctl_read" ||
-                        faults::failed() == "keyctl_get_keyring_ID" || faults::failed() == "keyctl_revoke" ||
-                        faults::failed() == "keyctl_invalidate" || faults::failed() == "mmap";
+  const bool may_stay = failed("keyctl_unlink") || failed("keyctl_read") || failed("keyctl_get_keyring_ID") ||
+                        failed("keyctl_revoke") || failed("keyctl_invalidate") || failed("mmap");
   check(may_stay || (left && left->empty()), "a key is left in the ring");
 }
 
@@ -86,13 +88,27 @@ void keys() {
     check(again([&] { return ring.put(User{"kept"}, "2"); }).serial() != kept.serial(), "put over a key is a new one");
     const auto upserted = again([&] { return ring.upsert(User{"upserted"}, "1", Seconds{100}); });
     const auto updated = again([&] { return ring.upsert(User{"upserted"}, "2", Seconds{100}); });
-    check(updated.serial() == upserted.serial() || faults::failed() == "keyctl_set_timeout", "upsert keeps the key");
+    check(updated.serial() == upserted.serial() || failed("keyctl_set_timeout"), "upsert keeps the key");
     const auto doomed = again([&] { return ring.put(User{"doomed"}, "1"); });
     again([&] { return doomed.revoke(); });
     const auto reborn = again([&] { return ring.create(User{"doomed"}, "2"); });
     check(reborn.serial() != doomed.serial(), "a dead key is replaced");
     check(!ring.create(User{"doomed"}, "3"), "a living one is not");
+    {
+      const Played played;
+      Played::is_locked = true;
+      again([&] { return ring.put(User{"doomed"}, "3"); });
+      check(!Played::is_locked || failed(), "who replaces a key waits for another who does");
+    }
     again([&] { return again([&] { return ring.put(User{"gone"}, "1"); }).invalidate(); });
+    // A ring that can be written, and neither read nor searched: nobody possesses what is in it.
+    const auto blind = again([&] { return session.create(key_type::Keyring{"blind"}); });
+    const Rights rights = Right::view | Right::write | Right::set_attributes;
+    again([&] {
+      return blind.set_permissions(Permissions{}.possessor(rights).user(rights).accepting(
+          Risk::nobody_may_change_again | Risk::others_see_description));
+    });
+    faults::refused(blind.upsert(User{"upserted"}, "1", Seconds{100}));
     auto pieces = again([&] { return ring.create_pieces(User{"pieces"}, {ByteView{"a"}, ByteView{"b"}}); });
     auto revoked = std::move(pieces).on_destroy<OnDestroy::revoke_then_unlink>();
     const auto closed = std::move(revoked).close();
@@ -131,6 +147,8 @@ void in_child(Work work) {
 
 /// Two keys of one name, of which a search finds one; a ring of many; a key of others.
 void possession() {
+  const ::gid_t groups[] = {1, 2};
+  static_cast<void>(::setgroups(2, groups));  // for this process alone; root may
   in_session([](KeyringRef session) {
     const auto first = again([&] { return session.create(key_type::Keyring{"first"}); });
     const auto second = again([&] { return session.create(key_type::Keyring{"second"}); });
@@ -215,7 +233,15 @@ void ring_thread() {
   again([&] { return thread.run([&] { return key.revoke(); }); });
 }
 
-void log(const KeyRequest&, const Error& error) noexcept { faults::note(error); }
+void log(const KeyRequest&, const Error& error) noexcept {
+  const bool is_first_refusal = Played::answers != 0 && error.domain() == Domain::keyring &&
+                                error.minor_status() == static_cast<std::uint32_t>(EACCES);
+  if (!is_first_refusal || !failed()) faults::note(error);
+}
+
+void log_late(const KeyRequest&, const Error& error) noexcept {
+  check(error.domain() == Domain::usage, "the log is told of the deadline");
+}
 
 template <class Handler>
 void upcall(Handler handler, bool must_answer) {
@@ -228,10 +254,9 @@ void upcall(Handler handler, bool must_answer) {
                                      words[2].c_str(), words[3].c_str(), words[4].c_str(), words[5].c_str()};
     const Played played;
     const int status = handle_upcall<User>(8, arguments, handler, {.deadline = Seconds{20}, .log = &log});
-    check(status == 0 || !faults::failed().empty(), "the handler is done");
-    const auto failed = faults::failed();
-    const bool has_authority = failed != "keyctl_assume_authority" || status == 0;
-    const bool can_answer = failed != "keyctl_instantiate" && failed != "keyctl_reject";
+    check(status == 0 || failed(), "the handler is done");
+    const bool has_authority = !failed("keyctl_assume_authority") || status == 0;
+    const bool can_answer = !failed("keyctl_instantiate") && !failed("keyctl_reject");
     if (must_answer && has_authority && can_answer) check(Played::answers == 1, "the requester has one answer");
   });
 }
@@ -246,6 +271,7 @@ void upcall_handler() {
         made.payload = *std::move(payload);
         made.timeout = Seconds{100};
         made.permissions = Permissions{}.possessor(all_rights);
+        Played::is_owner_only = true;
         return made;
       },
       true);
@@ -265,6 +291,64 @@ void upcall_handler() {
       true);
 }
 
+/// The deadline passes.
+void upcall_late() {
+  in_session([](KeyringRef session) {
+    const auto key = again([&] { return session.create(User{"wanted"}, "x"); });
+    const std::string words[] = {std::to_string(key.serial()), std::to_string(session.serial())};
+    const char* const arguments[] = {"handler", "create", words[0].c_str(), "0", "0", "0", "0", words[1].c_str()};
+    const ::pid_t child = ::fork();
+    if (child == 0) {
+      const Played played;
+      const auto handler = [](const KeyRequest&) -> expected<SecretBytes, Rejection> {
+        ::raise(SIGRTMAX);  // as the timer does
+        return unexpected(Rejection{});
+      };
+      static_cast<void>(handle_upcall<User>(8, arguments, handler, {.deadline = Seconds{20}, .log = &log_late}));
+      ::_exit(2);
+    }
+    int status = 0;
+    while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    check(failed() || (WIFEXITED(status) && WEXITSTATUS(status) == 1), "a handler that is late ends");
+    check(!failed("keyctl_reject") || (WIFEXITED(status) && WEXITSTATUS(status) == 1), "a handler that is late ends");
+  });
+}
+
+void watch() {
+  in_session([](KeyringRef session) {
+    const auto key = again([&] { return session.create(User{"key"}, "x"); });
+    const Played played;
+    auto watch = again([] { return KeyWatch::open(); });
+    again([&] { return watch.add(key, 7); });
+    const keyring_detail::WatchRecord record{1 | 5u << 24, sizeof record | 7u << 8, key.serial(), 0};
+    check(::write(Played::events, &record, sizeof record) == sizeof record, "an event");
+    const auto event = again([&] { return watch.next(); });
+    check(event.kind == KeyEventKind::revoked && event.watch_id == 7, "which event");
+    again([&] { return watch.remove(key); });
+  });
+}
+
+void played_public_keys() {
+  in_session([](KeyringRef session) {
+    const auto made = again([&] { return session.create(User{"key"}, "x"); });
+    const auto key = KeyRef<Asymmetric>::from_serial(made.serial());
+    const Played played;
+    const auto user = again([&] { return PublicKey::of(key, "pkcs1", "sha256"); });
+    const std::string result(Played::size, 'p');
+    check(again([&] { return user.query(); }).max_signature_size == Played::size, "what a key can");
+    check(again([&] { return user.encrypt("x"); }).text() == result, "what is encrypted");
+    check(again([&] { return user.decrypt("x"); }).text() == result, "what is decrypted");
+    check(again([&] { return user.sign("x"); }).text() == result, "what is signed");
+    again([&] { return user.verify("x", "x"); });
+    const KeyRef<User> number = made;
+    check(again([&] { return diffie_hellman<User>(number, number, number); }).text() == result, "a secret");
+    check(again([&] { return diffie_hellman<User>(number, number, number, "sha256", "", Played::size); }).text() ==
+              result,
+          "a key");
+  });
+}
+
 void authority() {
   in_session([](KeyringRef session) {
     const auto key = again([&] { return session.create(User{"wanted"}, "x"); });
@@ -282,7 +366,7 @@ void public_keys() {
   in_session([](KeyringRef session) {
     static const std::string certificate = support::Certificates{}.make("lizard");
     Result<Key<Asymmetric>> made = session.create(Asymmetric{"x"}, certificate);
-    if (!made && faults::failed().empty()) return;  // the kernel knows no certificates
+    if (!made && !failed()) return;  // the kernel knows no certificates
     if (!made) {
       faults::note(made.error());
       made = session.create(Asymmetric{"x"}, certificate);
@@ -309,7 +393,10 @@ const faults::Register registered[] = {
     {"possession", &possession},
     {"ring_thread", &ring_thread},
     {"upcall_handler", &upcall_handler},
+    {"upcall_late", &upcall_late},
     {"upcall_authority", &authority},
+    {"watch", &watch},
+    {"played_public_keys", &played_public_keys},
     {"public_keys", &public_keys},
 };
 

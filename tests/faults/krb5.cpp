@@ -2,8 +2,12 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
 #include <gsskey/krb5/credential.hpp>
+#include <gsskey/krb5/defaults.hpp>
 
 #include <krb5.h>
+
+#include <cstdlib>
+#include <string_view>
 
 #include "faults/faults.hpp"
 
@@ -34,6 +38,25 @@ void of_libkrb5() {
   krb5_free_context(context);
 }
 
-const faults::Register registered{"krb5", &of_libkrb5};
+#if defined(GSSKEY_GSS_HEIMDAL)
+/// The keytab that krb5.conf names. What does not say so is asked again.
+void default_keytab() {
+  ::unsetenv("KRB5_KTNAME");
+  again([] { return set_process_keytab(nullptr); });
+  for (int time = 0; time < 2; ++time) {
+    static_cast<void>(again([] { return Credential<mech::Krb5, Accept>::acquire_default(); }));
+  }
+  char name[gss_detail::DefaultKeytab::max_size];
+  gss_detail::DefaultKeytab::get(name);
+  check(std::string_view{name}.ends_with("/keytab"), "the realm's keytab");
+}
+#endif
+
+const faults::Register registered[] = {
+    {"krb5", &of_libkrb5},
+#if defined(GSSKEY_GSS_HEIMDAL)
+    {"default_keytab", &default_keytab},
+#endif
+};
 
 }  // namespace

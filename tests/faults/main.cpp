@@ -1,8 +1,11 @@
 // tests/faults/main: runs scenarios in children, one call made to fail in each, and says what became of it. Driven by
 // run.py, a line for each order:
-//   record SCENARIO            "site ADDRESS FUNCTION CALLS" for each place that a call came from, then "end ..."
-//   inject SCENARIO ADDRESS N  the N-th call from there fails; "complaint ..." for what is wrong, then "end ..."; with
-//                              one more word quickly, and leaks are not looked for
+//   record SCENARIO              "site ID FUNCTION CALLS FRAME..." for each place that a call came from, then "end ..."
+//   inject SCENARIO ID N OTHER HOW  the N-th call from there fails, and the first from OTHER (0: none) after it too,
+//                                until its Error is there; "after ID FUNCTION CALLS FRAME..." for those that come then;
+//                                "complaint ..." for what is wrong, then "end ..."; HOW: quickly, and leaks are not
+//                                looked for
+// A place is where the call returns to; of an allocation, the whole way there: see memory.hpp.
 // SPDX-License-Identifier: MIT
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -17,11 +20,14 @@
 #include <filesystem>
 #include <iostream>
 #include <iterator>
+#include <new>
 #include <sstream>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "faults/faults.hpp"
+#include "faults/memory.hpp"
 #include "support/handles.hpp"
 #include "support/heap.hpp"
 #include "support/realm.hpp"
@@ -41,29 +47,56 @@ namespace {
 /// What children and grandchildren share with who runs them.
 struct Shared {
   struct Site {
-    std::atomic<std::uintptr_t> address;
+    std::atomic<std::uintptr_t> id;
     std::atomic<unsigned> function;
     std::atomic<unsigned> calls;
+    std::atomic<unsigned> place;  // among them, by the first call
+    std::uintptr_t frames[most_frames];
   };
-  static constexpr std::size_t most = 4096;
+  static constexpr std::size_t most = 8192;
   Site sites[most];
-  std::atomic<bool> is_recording, is_armed;
-  std::atomic<std::uintptr_t> target;
-  std::atomic<unsigned> nth, seen, fired, noted, complaints;
-  std::atomic<unsigned> function;
+  std::atomic<unsigned> places;
+  std::atomic<bool> is_recording, is_armed, is_settled;
+  std::atomic<std::uintptr_t> target, second;
+  std::atomic<unsigned> nth, seen, fired, fired_later, noted, complaints;
+  std::atomic<unsigned> function, later_function;
+  std::atomic<bool> is_silent;     // the first fault alone becomes no error
   std::atomic<long> usual_growth;  // of memory, by the third run without a fault: what libraries never give back
 };
 Shared* shared = nullptr;
 
-void record(unsigned function, std::uintptr_t address) noexcept {
-  for (std::size_t at = address % Shared::most;; at = (at + 1) % Shared::most) {
+const char* name_of(unsigned function) noexcept { return function == memory ? "operator new" : names[function]; }
+
+void record(unsigned function, std::uintptr_t id, const Frames& frames) noexcept {
+  for (std::size_t tries = 0, at = id % Shared::most; tries < Shared::most; ++tries, at = (at + 1) % Shared::most) {
     auto& site = shared->sites[at];
     std::uintptr_t found = 0;
-    if (site.address.compare_exchange_strong(found, address)) site.function = function;
-    if (found == 0 || found == address) {
+    if (site.id.compare_exchange_strong(found, id)) {
+      site.function = function;
+      site.place = ++shared->places;
+      std::copy(std::begin(frames), std::end(frames), site.frames);
+    }
+    if (found == 0 || found == id) {
       ++site.calls;
       return;
     }
+  }
+}
+void clear_sites() noexcept {
+  for (auto& site : shared->sites) site.id = 0, site.calls = 0;
+}
+void print_sites(const char* word) {
+  std::vector<const Shared::Site*> sites;
+  for (const auto& site : shared->sites) {
+    if (site.id != 0) sites.push_back(&site);
+  }
+  std::sort(sites.begin(), sites.end(), [](const auto* one, const auto* other) { return one->place < other->place; });
+  for (const auto* site : sites) {
+    std::cout << word << ' ' << site->id << ' ' << name_of(site->function) << " : " << site->calls;
+    for (const auto frame : site->frames) {
+      if (frame != 0) std::cout << ' ' << frame;
+    }
+    std::cout << '\n';
   }
 }
 
@@ -111,11 +144,12 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
   if (is_one_of(name, {"keyctl", "add_key", "request_key"})) {
     return error.domain() == Domain::keyring && operation == name && is_memory;
   }
+  if (name == "malloc" && operation.starts_with("keyctl_")) return error.domain() == Domain::keyring && is_memory;
   if (is_one_of(name, {"send", "recv"})) return error.domain() == Domain::transport && is_memory;
-  if (is_one_of(name, {"EVP", "RAND", "OSSL", "SSL", "X509", "malloc", "new"})) {
+  if (is_one_of(name, {"EVP", "RAND", "OSSL", "SSL", "X509", "malloc", "new", "operator new"})) {
     return error.domain() == Domain::system && is_memory;
   }
-  if (is_one_of(name, {"dup2", "fork", "execve", "waitpid"}) && number == static_cast<std::uint32_t>(EIO)) {
+  if (is_one_of(name, {"dup2", "fork", "execve", "prctl", "waitpid"}) && number == static_cast<std::uint32_t>(EIO)) {
     return error.domain() == Domain::system;  // in the child that was to become a program: that "ended"
   }
   return error.domain() == Domain::system && is_memory && (operation == name || name == "syscall");
@@ -125,11 +159,15 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
 void run_once(const Scenario& scenario, bool is_faulty) {
   shared->seen = 0;
   shared->fired = 0;
+  shared->fired_later = 0;
   shared->noted = 0;
+  shared->is_settled = false;
   shared->is_armed = is_faulty;
   try {
     scenario.run();
   } catch (const Stopped&) {
+  } catch (const std::bad_alloc&) {
+    if (!note_no_memory()) complain("an exception: there is no memory");
   } catch (const std::exception& thrown) {
     complain(std::string{"an exception: "} + thrown.what());
   } catch (...) {
@@ -158,13 +196,13 @@ void inject(const Scenario& scenario, bool is_quick) {
   run_once(scenario, true);
   if (is_quick) return;
   run_once(scenario, true);
-  const bool reached = shared->fired != 0;
+  const bool reached = shared->fired != 0 && (shared->second == 0 || shared->fired_later != 0);
   const support::Handles handles;
   const long blocks = support::heap::live();
   const long open = descriptors();
   run_once(scenario, true);
   const long more_blocks = support::heap::live() - blocks;
-  if (!reached || shared->fired == 0) return;
+  if (!reached || shared->fired == 0 || (shared->second != 0 && shared->fired_later == 0)) return;
   if (handles.leaked() != 0) complain("handles of the GSS library that are not released");
   if (more_blocks > std::max(shared->usual_growth.load(), 0L)) {
     complain("blocks of memory that are not freed: " + std::to_string(more_blocks));
@@ -193,26 +231,74 @@ std::string in_child(Work work) {
 
 }  // namespace
 
-bool shall_fail(unsigned function, const void* from) noexcept {
+std::uintptr_t runner() noexcept { return reinterpret_cast<std::uintptr_t>(&run_once); }
+bool is_watched() noexcept {
+  return shared != nullptr &&
+         (shared->is_recording || (shared->is_armed && (is_way(shared->target) || shared->fired != 0)));
+}
+
+bool shall_fail_at(unsigned function, std::uintptr_t id, const Frames& frames) noexcept {
   if (shared == nullptr) return false;
-  const auto address = reinterpret_cast<std::uintptr_t>(from) - reinterpret_cast<std::uintptr_t>(&__executable_start);
-  if (shared->is_recording) record(function, address);
-  if (!shared->is_armed || address != shared->target || ++shared->seen != shared->nth) return false;
-  ++shared->fired;
-  shared->function = function;
+  if (shared->is_recording) record(function, id, frames);
+  if (!shared->is_armed) return false;
+  if (id == shared->target && ++shared->seen == shared->nth) {
+    ++shared->fired;
+    shared->function = function;
+    return true;
+  }
+  if (shared->fired == 0 || shared->is_settled) return false;
+  record(function, id, frames);
+  if (id != shared->second || shared->fired_later != 0) return false;
+  ++shared->fired_later;
+  shared->later_function = function;
   return true;
 }
 
-std::string_view failed() noexcept { return shared->fired == 0 ? "" : names[shared->function]; }
+bool shall_fail(unsigned function, const void* from) noexcept {
+  static const unsigned allocates = [] {
+    unsigned number = 0;
+    while (names[number] != nullptr && std::string_view{names[number]} != "malloc") ++number;
+    return number;
+  }();
+  if (function == allocates) return shall_fail_on_its_way(function, from);
+  const Frames frames = {reinterpret_cast<std::uintptr_t>(from) -
+                         reinterpret_cast<std::uintptr_t>(&__executable_start)};
+  // A pointer to a function: several are called from one place.
+  return shall_fail_at(function, frames[0] | std::uintptr_t{function} << 44, frames);
+}
+
+int failures() noexcept { return (shared->fired != 0) + (shared->fired_later != 0); }
+bool failed() noexcept { return failures() != 0; }
+bool failed(std::string_view name) noexcept {
+  return (shared->fired != 0 && name == name_of(shared->function)) ||
+         (shared->fired_later != 0 && name == name_of(shared->later_function));
+}
 
 Pause::Pause() noexcept : was_armed_{shared->is_armed.exchange(false)} {}
 Pause::~Pause() { shared->is_armed = was_armed_; }
 
+void settle() noexcept { shared->is_settled = true; }
+
 void note(const gsskey::Error& error) {
   if (shared->fired == 0) return complain("an error without a fault: " + words(error));
-  if (++shared->noted > 1) return complain("a second error: " + words(error));
-  const char* const name = names[shared->function];
-  if (!is_right(name, error)) complain(std::string{name} + " failed, and this is said: " + words(error));
+  const bool is_first = ++shared->noted == 1;
+  const char* const first = name_of(shared->function);
+  if (shared->fired_later == 0) {
+    if (!is_first) return complain("a second error: " + words(error));
+    if (!is_right(first, error)) complain(std::string{first} + " failed, and this is said: " + words(error));
+    return;
+  }
+  // Of two faults the first is told, unless it is none by itself: then the second. After the first may come the second.
+  const char* const second = name_of(shared->later_function);
+  if (is_first && is_right(first, error)) return;
+  if ((!is_first || shared->is_silent) && shared->noted <= 2 && is_right(second, error)) return;
+  complain(std::string{first} + " failed, then " + second + ", and this is said: " + words(error));
+}
+
+bool note_no_memory() {
+  if (!failed("operator new")) return false;
+  ++shared->noted;
+  return true;
 }
 
 void complain(const std::string& what) {
@@ -241,22 +327,26 @@ int main() {
     for (const auto& scenario : faults::scenarios()) {
       if (scenario.name != name) continue;
       std::string ended;
+      faults::clear_sites();
       if (order == "record") {
-        for (auto& site : shared->sites) site.address = 0, site.calls = 0;
         ended = faults::in_child([&] { faults::record(scenario); });
-        for (auto& site : shared->sites) {
-          if (site.address == 0) continue;
-          std::cout << "site " << site.address << ' ' << faults::names[site.function] << ' ' << site.calls << '\n';
-        }
+        faults::print_sites("site");
       } else {
-        std::uintptr_t address = 0;
+        std::uintptr_t id = 0;
         unsigned nth = 0;
-        words >> address >> nth;
-        const bool is_quick = words && words.get() == ' ';
-        shared->target = address;
+        std::uintptr_t second = 0;
+        std::string how;
+        words >> id >> nth >> second >> how;
+        shared->target = id;
         shared->nth = nth;
-        ended = faults::in_child([&] { faults::inject(scenario, is_quick); });
-        if (ended == "ok" && shared->fired == 0) ended = "not reached";
+        shared->second = second;
+        if (second == 0) shared->is_silent = true;
+        ended = faults::in_child([&] { faults::inject(scenario, how == "quickly"); });
+        if (ended == "ok" && (second == 0 ? shared->fired : shared->fired_later) == 0) ended = "not reached";
+        if (second == 0) {
+          shared->is_silent = shared->noted == 0;
+          faults::print_sites("after");
+        }
       }
       std::cout << "end " << ended << std::endl;
     }

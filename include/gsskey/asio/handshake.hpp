@@ -201,12 +201,16 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
   auto* const self = co_await detail::ThisFiber{};
   Host host{self, stream->get_executor()};
   const auto home = asio::get_associated_executor(last, host.executor);
-  const auto work = asio::make_work_guard(home);
+  const bool is_home = is_at(home, host.executor);
+  // The last work that ends stops a context which nobody runs yet: of ours, there is none before we run on it.
+  std::optional<decltype(asio::make_work_guard(home))> work;
+  if (!is_home) work.emplace(home);
   std::optional<Established> established;
   try {
     host.cancellation = asio::cancellation_state{asio::get_associated_cancellation_slot(last)};
     auto moved = co_await detail::moved_to(host, host.executor);
     static_cast<void>(moved);
+    if (is_home) work.emplace(home);
     FiberTransport<Stream, Host> wire{{stream, &host}};
     auto driven = co_await drive<Task>(std::move(handshake), wire, for_fiber(std::move(offload), host), options);
     established.emplace(std::move(driven));
@@ -215,7 +219,7 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
   }
   asio::get_associated_cancellation_slot(last).clear();
   host.cancellation = {};
-  if (is_at(home, host.executor)) {
+  if (is_home) {
     std::move(last)(*std::move(established));
   } else {
     call_on(home, std::move(last), *std::move(established));

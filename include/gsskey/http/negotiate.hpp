@@ -30,7 +30,8 @@ struct HttpInitiatorOptions {
 
 /// The client, for one request and what must be repeated of it: authorize() for the first try or for each 401 (407,
 /// from a proxy), establish() with the response that is none. The target is that of `initiator`: service HTTP at the
-/// host of the URL. Requests of one handshake must go over one connection, and the bindings are those of its TLS.
+/// host of the URL. Requests of one handshake must go over one connection, and the bindings are those of its TLS. For
+/// want of memory authorize() may throw std::bad_alloc: the handshake is over.
 template <Mechanism M>
 class HttpInitiator {
  public:
@@ -136,7 +137,8 @@ struct HttpRefusal {
 
 /// The server's side of one connection, which its requests come over one after the other: a handshake may take several.
 /// Where connections are shared between users, as by some proxies, each request needs one of its own. Move-only; one
-/// thread at a time, not always the same one.
+/// thread at a time, not always the same one. For want of memory step() may throw std::bad_alloc: a request without the
+/// header begins anew.
 template <Mechanism M>
 class HttpAcceptor {
  public:

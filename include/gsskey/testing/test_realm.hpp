@@ -33,8 +33,8 @@ GSSKEY_BEGIN_ABI
 /// ignored; clients of any implementation may use it (krb5.conf serves Heimdal too).
 ///
 /// A failing program is an Error of Domain::system: ENOENT with the Debian package's name if it is not installed, EIO
-/// with the program's own words if it refused. A moved-from realm may be destroyed or assigned to; calls that return a
-/// Result give Error::usage.
+/// with the program's own words if it refused. Where memory is short, std::bad_alloc is thrown, and nothing is left of
+/// the call. A moved-from realm may be destroyed or assigned to; calls that return a Result give Error::usage.
 class TestRealm {
  public:
   /// Takes some 0.1 s, with Heimdal's KDC some 0.5 s. The KDC answers when this returns.

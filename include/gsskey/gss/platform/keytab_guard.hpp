@@ -111,7 +111,8 @@ class DefaultKeytab {
     ::pthread_mutex_lock(&mutex);
     const char* const variable = is_set ? nullptr : ::secure_getenv("KRB5_KTNAME");
     if (variable == nullptr && name_[0] == '\0') read_configuration();
-    copy(name, variable != nullptr ? variable : name_);
+    const char* const known = name_[0] != '\0' ? name_ : "/etc/krb5.keytab";  // for this once
+    copy(name, variable != nullptr ? variable : known);
     ::pthread_mutex_unlock(&mutex);
   }
 
@@ -123,7 +124,6 @@ class DefaultKeytab {
   }
   /// krb5.conf is Heimdal's to read. No program has to link with libkrb5 for that: libgssapi has loaded it.
   static void read_configuration() noexcept {
-    copy(name_, "/etc/krb5.keytab");
     void* const library = ::dlopen("libkrb5.so.26", RTLD_NOLOAD | RTLD_LAZY);
     if (library == nullptr) return;
     const auto init = reinterpret_cast<int (*)(void**)>(::dlsym(library, "krb5_init_context"));

@@ -38,9 +38,12 @@ class Daemon {
     const auto arguments = c_strings(command);
     const auto variables = c_strings(environment);
     const char* const cleanup[] = {"/bin/rm", "-rf", "--", folder.c_str(), nullptr};
-    const Fd input = adopt_above_stderr(::open("/dev/null", O_RDONLY | O_CLOEXEC));
-    const Fd output = adopt_above_stderr(::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    if (!input || !output) return unexpected(errno_error("open", input ? log : "/dev/null"));
+    const char* const nothing = "/dev/null";
+    const auto input = adopt_above_stderr("open", nothing, ::open(nothing, O_RDONLY | O_CLOEXEC));
+    if (!input) return unexpected(input.error());
+    const auto output =
+        adopt_above_stderr("open", log, ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!output) return unexpected(output.error());
 
     const pid_t owner = ::getpid();
     sigset_t all;
@@ -50,7 +53,7 @@ class Daemon {
     const pid_t pid = ::fork();
     const int failure = errno;
     if (pid == 0) {
-      if (::dup2(input.get(), 0) < 0 || ::dup2(output.get(), 1) < 0 || ::dup2(output.get(), 2) < 0) ::_exit(126);
+      if (::dup2(input->get(), 0) < 0 || ::dup2(output->get(), 1) < 0 || ::dup2(output->get(), 2) < 0) ::_exit(126);
       ::closefrom(3);
       watch(owner, arguments.data(), variables.data(), const_cast<char* const*>(cleanup));
     }
@@ -96,15 +99,15 @@ class Daemon {
   [[noreturn]] static void watch(pid_t owner, char* const* arguments, char* const* variables,
                                  char* const* cleanup) noexcept {
     for (int number = 1; number < NSIG; ++number) ::signal(number, SIG_DFL);
-    ::prctl(PR_SET_PDEATHSIG, SIGHUP);
+    if (::prctl(PR_SET_PDEATHSIG, SIGHUP) != 0) ::_exit(126);
     ::setpgid(0, 0);  // Ctrl-C is for the test
     const pid_t self = ::getpid();
     const pid_t child = ::fork();
     sigset_t signals;
     ::sigemptyset(&signals);
     if (child == 0) {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // should the watcher itself be killed
-      if (::getppid() != self) ::_exit(127);
+      // Should the watcher itself be killed.
+      if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != self) ::_exit(127);
       ::sigprocmask(SIG_SETMASK, &signals, nullptr);
       ::execve(arguments[0], arguments, variables);
       ::_exit(127);

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <fcntl.h>
+#include <ftw.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -30,17 +32,21 @@ struct FdTraits {
 };
 using Fd = UniqueHandle<FdTraits>;
 
-/// Owns `fd`, or a copy of it out of the way of 0, 1 and 2, which every child gets replaced.
-[[nodiscard]] inline Fd adopt_above_stderr(int fd) noexcept {
-  Fd owner = Fd::adopt(fd);
-  if (fd < 0 || fd > 2) return owner;
-  return Fd::adopt(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
-}
-
 /// `operation` on `object` failed with errno.
 [[nodiscard]] inline Error errno_error(const char* operation, std::string_view object) noexcept {
   const int failure = errno;
   return Error::system(operation, failure).with_text(object, ": ", std::string_view{std::strerror(failure)});
+}
+
+/// Owns `fd`, which `operation` on `object` gave or errno says why not; or a copy of it out of the way of 0, 1 and 2,
+/// which every child gets replaced.
+[[nodiscard]] inline Result<Fd> adopt_above_stderr(const char* operation, std::string_view object, int fd) noexcept {
+  if (fd < 0) return unexpected(errno_error(operation, object));
+  Fd owner = Fd::adopt(fd);
+  if (fd > 2) return owner;
+  Fd copy = Fd::adopt(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy) return unexpected(errno_error("fcntl", object));
+  return copy;
 }
 
 [[nodiscard]] inline Result<void> write_all(int fd, std::string_view text) noexcept {
@@ -103,8 +109,12 @@ class TempFolder {
     return *this;
   }
   ~TempFolder() {
-    std::error_code ignored;
-    if (!path_.empty() && owner_ == detail::this_process()) std::filesystem::remove_all(path_, ignored);
+    if (path_.empty() || owner_ != detail::this_process()) return;
+    const auto remove = [](const char* path, const struct ::stat*, int, struct ::FTW*) noexcept {
+      ::remove(path);
+      return 0;
+    };
+    ::nftw(path_.c_str(), remove, 8, FTW_DEPTH | FTW_PHYS);  // std::filesystem's throws when memory is short
   }
 
   /// Absolute if TMPDIR is; empty when moved from.

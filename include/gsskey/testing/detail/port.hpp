@@ -34,21 +34,21 @@ struct ReservedPort {
   std::uint16_t number;
 
   [[nodiscard]] static Result<ReservedPort> reserve(const std::string& address, std::uint16_t port) {
-    Fd socket = adopt_above_stderr(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (!socket) return unexpected(Error::system("socket", errno));
+    auto socket = adopt_above_stderr("socket", address, ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (!socket) return unexpected(socket.error());
     const int on = 1;
     sockaddr_in name = loopback(address, port);
     socklen_t size = sizeof name;
-    if (::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
+    if (::setsockopt(socket->get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0) {
       return unexpected(Error::system("setsockopt", errno));
     }
-    if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
+    if (::bind(socket->get(), reinterpret_cast<const sockaddr*>(&name), size) != 0) {
       return unexpected(errno_error("bind", address + ":" + std::to_string(port)));
     }
-    if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
+    if (::getsockname(socket->get(), reinterpret_cast<sockaddr*>(&name), &size) != 0) {
       return unexpected(Error::system("getsockname", errno));
     }
-    return ReservedPort{std::move(socket), ntohs(name.sin_port)};
+    return ReservedPort{*std::move(socket), ntohs(name.sin_port)};
   }
 };
 

@@ -68,12 +68,15 @@ struct ProgramOutput {
                                                std::string_view input = {}) {
   Fd streams[3];  // files in memory: no pipe that fills up while the other end waits
   for (Fd& stream : streams) {
-    stream = adopt_above_stderr(::memfd_create("gsskey", MFD_CLOEXEC));
-    if (!stream) return unexpected(Error::system("memfd_create", errno));
+    auto file = adopt_above_stderr("memfd_create", name, ::memfd_create("gsskey", MFD_CLOEXEC));
+    if (!file) return unexpected(file.error());
+    stream = *std::move(file);
   }
   if (auto written = write_all(streams[0].get(), input); !written) return unexpected(written.error());
   if (::lseek(streams[0].get(), 0, SEEK_SET) != 0) return unexpected(Error::system("lseek", errno));
 
+  const auto arguments = c_strings(command);  // may throw: while there is nothing yet to free
+  const auto variables = c_strings(environment);
   sigset_t none;
   sigset_t all;
   ::sigemptyset(&none);
@@ -98,8 +101,6 @@ struct ProgramOutput {
     failure = ::posix_spawn_file_actions_addclosefrom_np(&actions, 3);
   }
 
-  const auto arguments = c_strings(command);
-  const auto variables = c_strings(environment);
   pid_t child = 0;
   if (failure == 0) {
     operation = "posix_spawn";

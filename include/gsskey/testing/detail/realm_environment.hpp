@@ -46,11 +46,11 @@ class RealmEnvironment {
       const auto equals = variable.find('=');
       std::string name = variable.substr(0, equals);
       const char* before = std::getenv(name.c_str());
-      const std::optional<std::string> value = before != nullptr ? std::optional<std::string>{before} : std::nullopt;
-      if (::setenv(name.c_str(), variable.c_str() + equals + 1, 1) != 0) {
+      auto value = before != nullptr ? std::optional<std::string>{before} : std::nullopt;
+      environment.saved_.push_back({std::move(name), std::move(value)});  // first: it may throw
+      if (::setenv(environment.saved_.back().name.c_str(), variable.c_str() + equals + 1, 1) != 0) {
         return unexpected(Error::system("setenv", errno));
       }
-      environment.saved_.push_back({std::move(name), value});
     }
     return environment;
   }
