@@ -288,10 +288,11 @@ void note(const gsskey::Error& error) {
     if (!is_right(first, error)) complain(std::string{first} + " failed, and this is said: " + words(error));
     return;
   }
-  // Of two faults the first is told, unless it is none by itself: then the second. After the first may come the second.
+  // Of two faults the first is told, unless it is none by itself: then the second. After one may come the other, of
+  // another connection.
   const char* const second = name_of(shared->later_function);
-  if (is_first && is_right(first, error)) return;
-  if ((!is_first || shared->is_silent) && shared->noted <= 2 && is_right(second, error)) return;
+  const bool may_be_second = !is_first || shared->is_silent;
+  if (shared->noted <= 2 && (is_right(first, error) || (may_be_second && is_right(second, error)))) return;
   complain(std::string{first} + " failed, then " + second + ", and this is said: " + words(error));
 }
 
