@@ -66,7 +66,6 @@ void stubborn() {
 void without_streams() {
   const ::pid_t child = ::fork();
   if (child == 0) {
-    const auto folder = again([] { return TempFolder::create("gsskey-faults-"); });
     for (const int fd : {0, 2}) ::close(fd);
     const auto output = again([] { return test_detail::run("sh", {"/bin/sh", "-c", "cat; echo no >&2"}, {}, "yes"); });
     ::_exit(output.output == "yes" && output.errors == "no\n" ? 0 : 1);
