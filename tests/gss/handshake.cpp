@@ -568,3 +568,35 @@ TEST_CASE("the realm's clock and the lifetime of a context") {
   // MIT's acceptor adds the clock skew of 300 s
   CHECK(must(ends.acceptor.lifetime()).count() >= lifetime.count() - 5);
 }
+
+TEST_CASE("what is empty from the beginning says so at every call, and takes what comes later") {
+  Initiator<mech::Krb5> initiator;
+  Acceptor<mech::Negotiate<mech::Krb5>> acceptor;
+  SecurityContext<mech::Krb5> context;
+  CHECK_FALSE(initiator);
+  CHECK_FALSE(acceptor);
+  CHECK_FALSE(context);
+  CHECK_FALSE(initiator.is_complete());
+
+  const auto is_usage = [](const Error& error) { return error.domain() == Domain::usage; };
+  CHECK(is_usage(initiator.step().error().error));
+  CHECK(is_usage(acceptor.step("token").error().error));
+  CHECK(is_usage(std::move(initiator).establish().error()));
+  CHECK(is_usage(std::move(acceptor).establish().error()));
+  CHECK(is_usage(context.wrap("x").error()));
+  CHECK(is_usage(context.wrap_unencrypted("x").error()));
+  CHECK(is_usage(context.unwrap("x").error()));
+  CHECK(is_usage(context.unwrap_unencrypted("x").error()));
+  CHECK(is_usage(context.get_mic("x").error()));
+  CHECK(is_usage(context.verify_mic("x", "y").error()));
+  CHECK(is_usage(context.wrap_size_limit(100).error()));
+  CHECK(is_usage(context.inquire().error()));
+  CHECK(is_usage(context.mechanism().error()));
+  CHECK(is_usage(context.lifetime().error()));
+  CHECK(is_usage(std::move(context).export_context().error()));
+
+  initiator = Initiator<mech::Krb5>{must(Name::host_service("host", "localhost"))};
+  CHECK(initiator);
+  acceptor = Acceptor<mech::Negotiate<mech::Krb5>>{};
+  CHECK_FALSE(acceptor);
+}

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/core/unique_handle.hpp>
@@ -181,11 +182,9 @@ class Credential {
   }
 
  private:
-  [[nodiscard]] static Error no_name(const char* operation) noexcept {
-    return Error::usage(operation, "the name is empty: moved from, or never set");
-  }
+  [[nodiscard]] static Error no_name(const char* operation) noexcept { return gsskey::detail::empty_name(operation); }
   [[nodiscard]] static Error empty(const char* operation) noexcept {
-    return Error::usage(operation, "the credential is empty: moved from, or never set");
+    return gsskey::detail::empty_credential(operation);
   }
   template <Mechanism>
   friend class Initiator;

@@ -7,6 +7,7 @@
 
 #include <gsskey/core/answer.hpp>
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/expected.hpp>
 #include <gsskey/gss/buffer.hpp>
@@ -35,6 +36,8 @@ class Initiator : public gss_detail::Handshake<M> {
  public:
   static constexpr bool starts = true;
 
+  /// Empty: for a class that gets its handshake later. Every call answers Domain::usage.
+  Initiator() noexcept : Base{Phase::over} {}
   /// With the default credential for M, acquired by the first step: the convenient way. `target` is owned from here on.
   /// Not for Negotiate, whose credential says what may be negotiated.
   explicit Initiator(Name target, InitiatorOptions options = {}) noexcept
@@ -72,7 +75,7 @@ class Initiator : public gss_detail::Handshake<M> {
         credential_ = default_.get();
       }
       if (credential_ == GSS_C_NO_CREDENTIAL && (!acquires_ || capabilities.initiator_credentials)) {
-        return this->refuse(Error::usage(operation, "the credential is empty: moved from, or never set"));
+        return this->refuse(gsskey::detail::empty_credential(operation));
       }
     } else if (const char* fault = this->fault_of(input)) {
       return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name).with_text(fault));
@@ -109,6 +112,7 @@ class Initiator : public gss_detail::Handshake<M> {
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     return this->finish("gss_init_sec_context", options_.demand);
   }
+  using Base::establish;
 
  private:
   Name target_;
@@ -129,6 +133,11 @@ class Acceptor : public gss_detail::Handshake<M> {
  public:
   static constexpr bool starts = false;
 
+  /// Empty: for a class that gets its handshake later. Every call answers Domain::usage. Of other mechanisms than
+  /// Negotiate an acceptor without arguments is one with the default credential.
+  Acceptor() noexcept
+    requires(gss_detail::LimitsOffer<M>)
+      : Base{Phase::over} {}
   /// With the default credential for M (the default keytab), acquired by the first step. Not for Negotiate, whose
   /// credential says what may be negotiated.
   explicit Acceptor(AcceptorOptions<M> options = {}) noexcept
@@ -164,7 +173,7 @@ class Acceptor : public gss_detail::Handshake<M> {
         return this->refuse(std::move(checked).error());
       }
       if (credential_ == GSS_C_NO_CREDENTIAL) {
-        return this->refuse(Error::usage(operation, "the credential is empty: moved from, or never set"));
+        return this->refuse(gsskey::detail::empty_credential(operation));
       }
       if constexpr (known_faults.iakerb_loses_context && M::oid == mech::Iakerb::oid) {
         if (!gss_detail::is_iakerb_request(input)) {
@@ -232,6 +241,7 @@ class Acceptor : public gss_detail::Handshake<M> {
     if (context && options_.delegated != nullptr) *options_.delegated = std::move(delegated_);
     return context;
   }
+  using Base::establish;
 
  private:
   [[nodiscard]] Answer is_peer_anonymous() const noexcept {

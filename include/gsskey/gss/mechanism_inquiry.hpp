@@ -4,6 +4,7 @@
 #pragma once
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/limits.hpp>
@@ -40,8 +41,7 @@ template <Mechanism M>
 
 /// The mechanisms that might take `name`. gss_inquire_mechs_for_name.
 [[nodiscard]] inline Result<OidSet> mechanisms_for(const Name& name) noexcept {
-  if (!name)
-    return unexpected(Error::usage("gss_inquire_mechs_for_name", "the name is empty: moved from, or never set"));
+  if (!name) return unexpected(gsskey::detail::empty_name("gss_inquire_mechs_for_name"));
   OM_uint32 minor = 0;
   OidSet mechanisms;
   const OM_uint32 major = gss_inquire_mechs_for_name(&minor, name.get(), mechanisms.put());

@@ -12,6 +12,7 @@
 #include <gsskey/core/answer.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/der.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
@@ -221,9 +222,7 @@ class Name {
   [[nodiscard]] Result<MechName<M>> canonicalize() const noexcept;
 
  protected:
-  [[nodiscard]] static Error empty(const char* operation) noexcept {
-    return Error::usage(operation, "the name is empty: moved from, or never set");
-  }
+  [[nodiscard]] static Error empty(const char* operation) noexcept { return gsskey::detail::empty_name(operation); }
 
  private:
   [[nodiscard]] static Result<Name> import_raw(ByteView bytes, gss_OID type, bool is_text, bool may_be_empty) noexcept {

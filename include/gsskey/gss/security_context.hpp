@@ -67,6 +67,8 @@ class SecurityContext {
  public:
   using Mechanism = M;
 
+  /// Empty: for a class that gets its context later. Every call answers Domain::usage.
+  SecurityContext() noexcept = default;
   /// Takes ownership of an established context; that it is one of M is the caller's word.
   [[nodiscard]] static SecurityContext adopt(gss_ctx_id_t raw) noexcept {
     SecurityContext context;
@@ -280,8 +282,6 @@ class SecurityContext {
 
  private:
   static constexpr auto not_confidential = static_cast<std::uint32_t>(ContextFlag::confidentiality);
-
-  SecurityContext() noexcept = default;
 
   [[nodiscard]] static Error empty(const char* operation) noexcept {
     return Error::usage(operation, "the context is empty: moved from or exported");

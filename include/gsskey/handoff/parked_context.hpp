@@ -12,6 +12,7 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/big_endian.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
@@ -72,7 +73,7 @@ struct Kind {
 template <Mechanism M>
 [[nodiscard]] Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_context";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   OM_uint32 minor = 0;
   gss_OID mechanism = GSS_C_NO_OID;
   int is_initiator = 0;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -83,7 +84,7 @@ template <Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] Result<void> copy_to_cache(const Credential<mech::Krb5, U>& credential, krb5_ccache to) noexcept {
   constexpr const char* operation = "gss_krb5_copy_ccache";
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   if (to == nullptr) return unexpected(Error::usage(operation, "no cache"));
   OM_uint32 minor = 0;
   const OM_uint32 major = gss_krb5_copy_ccache(&minor, credential.get(), to);

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <iterator>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -31,7 +32,7 @@ template <Usage U>
 [[nodiscard]] Result<void> set_allowable_enctypes(Credential<mech::Krb5, U>& credential,
                                                   std::initializer_list<Enctype> enctypes) noexcept {
   constexpr const char* operation = "gss_krb5_set_allowable_enctypes";
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   std::int32_t numbers[4];
   OM_uint32 count = 0;
   for (const Enctype enctype : enctypes) {

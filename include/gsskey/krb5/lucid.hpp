@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -121,7 +122,7 @@ template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] Result<LucidContext> export_lucid(SecurityContext<M>&& context) noexcept {
   constexpr const char* operation = "gss_krb5_export_lucid_sec_context";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_krb5_export_lucid_sec_context"));
   }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/flag_set.hpp>
 #include <gsskey/gss/buffer.hpp>
@@ -59,7 +60,7 @@ template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] Result<std::uint32_t> authentication_time(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gsskrb5_extract_authtime_from_sec_context";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " knows no times of tickets"));
   }
@@ -75,7 +76,7 @@ template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] Result<TicketFlags> ticket_flags(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_krb5_get_tkt_flags";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " knows no flags of tickets"));
   }
@@ -97,7 +98,7 @@ template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] Result<Buffer> authorization_data(const SecurityContext<M>& context, std::int32_t type) noexcept {
   constexpr const char* operation = "gsskrb5_extract_authz_data_from_sec_context";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if (type <= 0) return unexpected(Error::usage(operation, "no type of authorization data"));
   if constexpr (!capabilities.krb5_extensions) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " knows no authorization data"));

@@ -11,6 +11,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/gss/context/options.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/krb5/lucid.hpp>
@@ -56,7 +57,7 @@ template <Mechanism M>
 [[nodiscard]] Result<MessageProtector> take_over_after(SecurityContext<M>&& context, MessagesReceived received,
                                                        ProtectorOptions options = {}) noexcept {
   constexpr const char* operation = "take_over";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " does not give the keys of a context away"));
   } else {

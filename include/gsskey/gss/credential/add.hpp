@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential_store.hpp>
@@ -23,7 +24,7 @@ template <Mechanism M, Mechanism N, Usage U>
   if constexpr (known_faults.add_cred_is_unusable) {
     return unexpected(Error::unavailable(operation, "gss_add_cred of " GSSKEY_GSS_NAME " is of no use"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
   const OM_uint32 major = gss_add_cred(&minor, credential.get(), GSS_C_NO_NAME, gss_detail::raw_oid<M::oid>(), U::usage,
@@ -42,7 +43,7 @@ template <Mechanism M, Mechanism N, Usage U>
   if constexpr (!capabilities.credential_store) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_add_cred_from"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   const gss_detail::KeyValueList options{store};
   if (options.empty()) return unexpected(Error::usage(operation, "the credential store names nothing"));
   OM_uint32 minor = 0;

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <utility>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential/options.hpp>
@@ -37,8 +38,8 @@ template <Mechanism M, Usage U>
   if constexpr (!capabilities.impersonation) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_impersonate_name"));
   }
-  if (!service) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
-  if (!user) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if (!service) return unexpected(gsskey::detail::empty_credential(operation));
+  if (!user) return unexpected(gsskey::detail::empty_name(operation));
   OM_uint32 minor = 0;
   gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
   const OM_uint32 major = gss_detail::gss_acquire_cred_impersonate_name(

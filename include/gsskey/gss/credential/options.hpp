@@ -5,6 +5,7 @@
 #include <concepts>
 #include <utility>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/buffer_set.hpp>
@@ -30,7 +31,7 @@ template <Mechanism M, Usage U>
   requires(!M::negotiates && !M::oid.empty())
 [[nodiscard]] Result<CredentialUse> inquire_use(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_inquire_cred_by_mech";
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   OM_uint32 initiator_lifetime = 0;  // implementations leave alone what has no meaning
   OM_uint32 acceptor_lifetime = 0;
@@ -52,7 +53,7 @@ template <const Oid& Object, Mechanism M, Usage U>
   if constexpr (!capabilities.credential_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_inquire_cred_by_oid"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   BufferSet answers;
   const OM_uint32 major =
@@ -76,7 +77,7 @@ template <Mechanism M, Usage U>
   if constexpr (!capabilities.credential_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_set_cred_option"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   gss_buffer_desc nothing{0, nullptr};
   gss_cred_id_t raw = credential.release();  // the call may replace it

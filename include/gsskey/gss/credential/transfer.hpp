@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/credential.hpp>
@@ -28,7 +29,7 @@ template <Mechanism M, Usage U>
   if constexpr (!capabilities.credential_export) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_export_cred"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   gss_buffer_desc token{0, nullptr};
   const OM_uint32 major = gss_detail::gss_export_cred(&minor, credential.get(), &token);
@@ -94,7 +95,7 @@ template <Mechanism M, Usage U>
   if constexpr (known_faults.store_destroys_credential) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " empties the cache that it should store"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
   const OM_uint32 major = gss_detail::gss_store_cred(
       &minor, credential.get(), GSS_C_INITIATE, gss_detail::raw_oid<M::oid>(), OM_uint32{options.overwrite},
@@ -114,7 +115,7 @@ template <Mechanism M, Usage U>
   if constexpr (!capabilities.store_into) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_store_cred_into"));
   }
-  if (!credential) return unexpected(Error::usage(operation, "the credential is empty: moved from, or never set"));
+  if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   if (store.ccache == nullptr) return unexpected(Error::usage(operation, "the credential store names no ccache"));
   const gss_detail::KeyValueList place{CredentialStore{.ccache = store.ccache}};
   OM_uint32 minor = 0;

@@ -46,6 +46,8 @@ class Handshake {
 
   /// The last leg succeeded: establish() is next.
   [[nodiscard]] bool is_complete() const noexcept { return phase_ == Phase::complete; }
+  /// Neither empty nor over: it takes a step, or is complete.
+  [[nodiscard]] explicit operator bool() const noexcept { return phase_ != Phase::over; }
   /// The peer has signed what was negotiated (RFC 4178 section 5), and the library has verified it: the first message
   /// of the context, numbered like all of its messages. Known once is_complete().
   [[nodiscard]] bool peer_signed_negotiation() const noexcept {
@@ -56,10 +58,18 @@ class Handshake {
     }
   }
 
+  /// Establishing ends the handshake: it is for one that is given up, and says so where it is not.
+  template <class Ended = M>
+  Result<Context> establish() & noexcept {
+    static_assert(!std::is_same_v<Ended, M>, "write std::move(handshake).establish(): it ends the handshake");
+    return unexpected(Error::usage("establish", "the handshake was not moved from"));
+  }
+
  protected:
   enum class Phase : unsigned char { fresh, underway, complete, over };
 
   Handshake() noexcept = default;
+  explicit Handshake(Phase phase) noexcept : phase_{phase} {}
   Handshake(Handshake&& other) noexcept
       : context_{std::move(other.context_)},
         granted_{other.granted_},
@@ -86,7 +96,8 @@ class Handshake {
   }
   [[nodiscard]] unexpected<StepFailure> misused(const char* operation) const noexcept {
     return misuse(operation, phase_ == Phase::complete ? "a token after the handshake was complete"
-                                                       : "the handshake is over: failed, established or moved from");
+                                                       : "the handshake is over, or empty: failed, established, moved "
+                                                         "from or never set");
   }
   /// An end without a token for the peer.
   [[nodiscard]] unexpected<StepFailure> refuse(Error error) noexcept {

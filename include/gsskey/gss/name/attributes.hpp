@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/buffer_set.hpp>
@@ -35,7 +36,7 @@ struct AttributeValue {
 
 namespace gss_detail {
 [[nodiscard]] inline Error name_is_empty(const char* operation) noexcept {
-  return Error::usage(operation, "the name is empty: moved from, or never set");
+  return gsskey::detail::empty_name(operation);
 }
 [[nodiscard]] inline Error no_name_attributes(const char* operation) noexcept {
   return Error::unavailable(operation, GSSKEY_GSS_NAME " has no name attributes");

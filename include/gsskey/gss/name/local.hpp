@@ -6,6 +6,7 @@
 
 #include <string_view>
 
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -36,7 +37,7 @@ namespace gss_detail {
 template <Mechanism M>
 [[nodiscard]] Result<Buffer> local_name(const Name& name) noexcept {
   constexpr const char* operation = "gss_localname";
-  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if (!name) return unexpected(gsskey::detail::empty_name(operation));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
   OM_uint32 minor = 0;
   Buffer user;
@@ -49,7 +50,7 @@ template <Mechanism M>
 template <Mechanism M>
 [[nodiscard]] Result<uid_t> local_uid(const Name& name) noexcept {
   constexpr const char* operation = "gss_pname_to_uid";
-  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if (!name) return unexpected(gsskey::detail::empty_name(operation));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
   OM_uint32 minor = 0;
   auto uid = static_cast<uid_t>(-1);
@@ -87,7 +88,7 @@ template <Mechanism M>
 /// The same for a user in words, "www-data", NUL-terminated. The C call tells no error from no. gss_userok.
 [[nodiscard]] inline Result<void> may_act_as(const Name& name, const char* user) noexcept {
   constexpr const char* operation = "gss_userok";
-  if (!name) return unexpected(Error::usage(operation, "the name is empty: moved from, or never set"));
+  if (!name) return unexpected(gsskey::detail::empty_name(operation));
   if (user == nullptr || *user == '\0') return unexpected(Error::usage(operation, "the user is empty"));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
   if (gss_detail::gss_userok(name.get(), user) != 1)
