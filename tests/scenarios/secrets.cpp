@@ -257,8 +257,8 @@ Found found_on(Path path, bool with_faults) {
   ++paths;
   Found found{traces_in([&](Secrets& secrets) { path(secrets); }), {}};
   const auto fail_each = [&](long& at) {
-    bool failed = true;
-    for (at = 1; failed; ++at) {
+    for (at = 1;; ++at) {
+      bool failed = false;
       const auto traces = traces_in([&](Secrets& secrets) {
         from_here();
         try {
@@ -268,6 +268,7 @@ Found found_on(Path path, bool with_faults) {
         failed = failing.has_failed(failing_allocation) || (failing_call != 0 && fails_at == 0);
         disarm();
       });
+      if (!failed) break;
       if (traces.sum() > found.faulty.sum()) {
         found.faulty = traces;
         found.faulty.where += (is_late ? " (late fault " : " (fault ") + std::to_string(at) + ")";
