@@ -13,6 +13,9 @@
 #include <sys/socket.h>
 
 #include <array>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <vector>
@@ -90,6 +93,27 @@ void driven() {
     auto initiator = need(std::move(ours));
     check(need(acceptor.unwrap(need(initiator.wrap("driven")))).text() == "driven", "a message");
   }
+}
+
+/// A peer that says nothing, until the time is over.
+void silence() {
+  struct Ends {
+    int ends[2];
+    Ends() {
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) throw std::runtime_error{"socketpair"};
+    }
+    Ends(const Ends&) = delete;
+    ~Ends() {
+      ::close(ends[0]);
+      ::close(ends[1]);
+    }
+  } const sockets;
+  FdStream stream{sockets.ends[0]};
+  stream.expires_after(std::chrono::milliseconds{200});
+  char byte = 0;
+  const auto read = stream.read_some(&byte, 1);
+  faults::refused(read);
+  if (!read && read.error().minor_status() != static_cast<std::uint32_t>(ETIMEDOUT)) faults::note(read.error());
 }
 
 template <Mechanism M>
@@ -202,6 +226,7 @@ const faults::Register registered[] = {
     {"handshake", &handshake<Krb5>},
     {"handshake_spnego", &handshake<Spnego>},
     {"drive", &driven},
+    {"silence", &silence},
     {"messages", &messages<Krb5>},
     {"messages_spnego", &messages<Spnego>},
     {"messages_in_place", &messages_in_place},

@@ -28,7 +28,7 @@ ROOMS = {
     "messages": ("core gss krb5", "openssl"),
     "tls": ("core gss", "openssl"),
     "io": ("core gss messages", ""),
-    "asio": ("core gss krb5 messages io", "asio"),
+    "asio": ("core gss krb5 messages io text", "asio"),
     "http": ("core gss krb5 tls keyring handoff", ""),
     "keyring": ("core", "keyutils"),
     "handoff": ("core gss krb5 keyring", "openssl"),

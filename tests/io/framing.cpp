@@ -3,7 +3,6 @@
 #include <gsskey/io/framing.hpp>
 
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -15,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/heap.hpp"
+#include "support/socket_pair.hpp"
 
 using namespace gsskey;
 
@@ -36,19 +36,6 @@ struct Memory {
     std::memcpy(data, bytes.data() + at, size);
     at += size;
     return {};
-  }
-};
-
-struct Sockets {
-  int ends[2];
-  Sockets() { REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0); }
-  Sockets(const Sockets&) = delete;
-  ~Sockets() {
-    close(0);
-    close(1);
-  }
-  void close(int end) {
-    if (ends[end] >= 0) ::close(std::exchange(ends[end], -1));
   }
 };
 
@@ -140,7 +127,7 @@ TEST_CASE("memory grows with what has come, not with what is announced") {
 }
 
 TEST_CASE("a socket that delivers byte by byte delivers whole frames") {
-  Sockets sockets;
+  support::SocketPair sockets;
   std::thread peer{[&] {
     const std::string bytes{"\0\0\0\5token", 9};
     for (char byte : bytes) {
@@ -156,7 +143,7 @@ TEST_CASE("a socket that delivers byte by byte delivers whole frames") {
 }
 
 TEST_CASE("a frame larger than the socket's buffer passes whole") {
-  Sockets sockets;
+  support::SocketPair sockets;
   const std::string large(4 << 20, 'x');
   std::thread peer{[&] {
     FdStream stream{sockets.ends[1]};
@@ -171,22 +158,43 @@ TEST_CASE("a frame larger than the socket's buffer passes whole") {
   CHECK(token->size() == large.size());
 }
 
-TEST_CASE("a peer that is gone is an error on both sides, not a signal") {
-  Sockets sockets;
-  sockets.close(1);
-  FdStream stream{sockets.ends[0]};
-  char byte;
-  const auto read = stream.read(&byte, 1);
-  REQUIRE_FALSE(read);
-  CHECK(read.error().minor_status() == ECONNRESET);
-  CHECK(read.error().text() == "the peer closed the connection");
-  const auto written = stream.write("x");
-  REQUIRE_FALSE(written);
-  CHECK(written.error().minor_status() == EPIPE);
-  CHECK(std::string{written.error().operation()} == "send");
+TEST_CASE("an incoming frame takes what has come, in any pieces, and leaves the rest") {
+  Memory memory;
+  FramedTransport wire{memory};
+  const std::string tokens[] = {"first", "", std::string(2000, 'x'), "last"};
+  for (const auto& token : tokens) REQUIRE(wire.send(token));
+  const std::size_t piece = GENERATE(1u, 3u, 4u, 511u, 1'000'000u);
+  std::string_view rest = memory.bytes;
+  IncomingFrame frame{2000};
+  for (const auto& token : tokens) {
+    CHECK_FALSE(frame.has_begun());
+    while (!frame.is_complete()) {
+      CHECK(frame.token().empty());
+      const auto used = frame.put(rest.substr(0, piece));
+      REQUIRE((used && *used != 0));
+      rest.remove_prefix(*used);
+    }
+    const auto more = frame.put(rest);
+    REQUIRE(more);
+    CHECK(*more == 0);
+    CHECK(frame.token().text() == token);
+    if (token.size() % 2 == 0) {
+      frame.restart();
+    } else {
+      CHECK(frame.take().text() == token);
+    }
+  }
+  CHECK(rest.empty());
 }
 
-TEST_CASE("a descriptor that is none is an error") {
-  FdStream stream{-1};
-  CHECK(stream.write("x").error().minor_status() == EBADF);
+TEST_CASE("an incoming frame refuses what is announced too long, and what cannot have come") {
+  IncomingFrame frame{4, "recv"};
+  const auto refused = frame.put(std::string_view{"\0\0\0\5token", 9});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().minor_status() == EMSGSIZE);
+  CHECK(std::string{refused.error().operation()} == "recv");
+  CHECK_FALSE(frame.put("more"));  // again
+  IncomingFrame other{4};
+  CHECK(other.came(5).error().domain() == Domain::usage);
+  CHECK_FALSE(other.has_begun());
 }

@@ -10,6 +10,7 @@
 #include <gsskey/http/negotiate.hpp>
 #include <gsskey/io/establish_as.hpp>
 #include <gsskey/io/fd_stream.hpp>
+#include <gsskey/io/secure_fd_stream.hpp>
 #include <gsskey/io/task.hpp>
 #include <gsskey/keyring.hpp>
 #include <gsskey/keyring/asymmetric.hpp>
@@ -43,6 +44,7 @@
 #include "support/protector.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
+#include "support/socket_pair.hpp"
 
 using namespace gsskey;
 using support::must;
@@ -600,6 +602,38 @@ TEST_CASE("testing: TestRealm, RealmEnvironment") {
         }
         CHECK((std::getenv("KRB5_CONFIG") != nullptr ? std::getenv("KRB5_CONFIG") : "") == before);
       });
+}
+
+TEST_CASE("io: IncomingFrame, RecordLayer, SecureFdStream") {
+  IncomingFrame frame{100};
+  must(frame.put(std::string_view{"\0\0\0\5mo", 6}));
+  move_about(
+      std::move(frame), [](IncomingFrame& moved) { CHECK_FALSE(moved.has_begun()); },
+      [](IncomingFrame& moved) { CHECK((moved.has_begun() && moved.room().size == 3)); });
+
+  using Context = SecurityContext<Krb5>;
+  auto ends = support::pair<Krb5>();
+  RecordLayer<Context> layer{std::move(ends.initiator)};
+  must(layer.seal("message"));
+  const std::size_t size = layer.unsent()[1].size();
+  move_about(
+      std::move(layer),
+      [](RecordLayer<Context>& moved) {
+        CHECK_FALSE(moved.has_unsent());
+        CHECK(moved.opened().empty());
+        CHECK(is_usage(moved.seal("message")));
+        CHECK_FALSE(moved.context());
+      },
+      [&](RecordLayer<Context>& moved) { CHECK(moved.unsent()[1].size() == size); });
+
+  support::SocketPair sockets;
+  move_about(
+      SecureFdStream{sockets.ends[0], std::move(ends.acceptor)},
+      [](SecureFdStream<Context>& moved) {
+        CHECK(is_usage(moved.write("message")));
+        CHECK_FALSE(moved.context());
+      },
+      [](SecureFdStream<Context>& moved) { CHECK(moved.write("message")); });
 }
 
 #ifdef ASIO_STANDALONE

@@ -4,39 +4,46 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
-#include <cstdint>
 #include <exception>  // Asio 1.22 uses it and does not include it
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include <asio/async_result.hpp>
 #include <asio/buffer.hpp>
+#include <asio/cancellation_state.hpp>
 #include <asio/compose.hpp>
 #include <asio/error.hpp>
 #include <asio/post.hpp>
-#include <asio/read.hpp>
 #include <asio/write.hpp>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/message.hpp>
-#include <gsskey/io/framing.hpp>
+#include <gsskey/io/record_layer.hpp>
+#include <gsskey/text/system_error.hpp>
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
+GSSKEY_BEGIN_GSS_ABI
 
-struct SecureStreamOptions {
-  /// The longest packet in either direction, its four bytes of length included: what PostgreSQL takes (GSSENC).
-  std::uint32_t max_packet_size = 16384;
+namespace gss_detail {
+
+/// What lies at the bottom of streams over streams: the socket.
+template <class Layer>
+struct LowestLayer {
+  using Type = Layer;
+  [[nodiscard]] static Type& of(Layer& layer) noexcept { return layer; }
 };
-
-namespace detail {
-
-/// How many packets without a byte may follow one another: OpenSSL's bound for empty TLS records. None is of use to a
-/// byte stream, and each costs an unwrap() here.
-inline constexpr unsigned max_empty_packets = 32;
+template <class Layer>
+  requires requires(Layer& layer) {
+    typename Layer::lowest_layer_type;
+    layer.lowest_layer();
+  }
+struct LowestLayer<Layer> {
+  using Type = typename Layer::lowest_layer_type;
+  [[nodiscard]] static Type& of(Layer& layer) noexcept { return layer.lowest_layer(); }
+};
 
 template <class Buffers>
 [[nodiscard]] ByteView first_nonempty(const Buffers& buffers) noexcept {
@@ -47,200 +54,68 @@ template <class Buffers>
   return {};
 }
 
-/// Cuts, seals and frames what is written; takes frames apart and opens them. No I/O: the stream asks what to transfer
-/// next and says how much of it was.
-template <MessageContext C>
-class SecureStreamCore {
- public:
-  SecureStreamCore(C context, SecureStreamOptions options)
-      : context_{std::move(context)},
-        max_token_size_{options.max_packet_size > FrameHeader::size
-                            ? options.max_packet_size - static_cast<std::uint32_t>(FrameHeader::size)
-                            : 0},
-        frame_{"read", max_token_size_, true} {}
+[[nodiscard]] inline std::array<asio::const_buffer, 2> buffers_of(const std::array<ByteView, 2>& parts) noexcept {
+  return {asio::const_buffer{parts[0].data(), parts[0].size()}, asio::const_buffer{parts[1].data(), parts[1].size()}};
+}
 
-  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
-  [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
-
-  // Reading. Some of `plain_` is there, or next_read() says what must come, unless broken() says why nothing can.
-  [[nodiscard]] std::error_code broken() const noexcept { return broken_; }
-  [[nodiscard]] bool has_plain() const noexcept { return taken_ < plain_.size(); }
-  template <class Buffers>
-  [[nodiscard]] std::size_t take(const Buffers& buffers) {
-    const std::size_t count =
-        asio::buffer_copy(buffers, asio::const_buffer{plain_.data() + taken_, plain_.size() - taken_});
-    taken_ += count;
-    if (taken_ == plain_.size()) {
-      plain_.wipe();
-      taken_ = 0;
-    }
-    return count;
-  }
-  [[nodiscard]] asio::mutable_buffer next_read() noexcept {
-    const auto room = frame_.next();
-    return {room.data, room.size};
-  }
-  /// After `count` bytes of next_read(), with what the transfer said.
-  [[nodiscard]] std::error_code received(std::size_t count, std::error_code code) noexcept {
-    // Whatever the transfer says: what next_read() hands out goes by what has come.
-    if (auto came = frame_.came(count); !came) return broken_ = fail(came.error());
-    if (code == asio::error::eof && frame_.has_begun()) {
-      return broken_ = fail(Error::transport("read", ECONNRESET, "the peer closed the connection within a packet"));
-    }
-    if (code || !frame_.is_complete()) return code;
-    auto plain = context_.unwrap(frame_.token());
-    if (!plain) return broken_ = fail(plain.error());
-    frame_.restart();
-    plain_ = *std::move(plain);
-    empty_packets_ = plain_.empty() ? empty_packets_ + 1 : 0;
-    if (empty_packets_ > max_empty_packets) {
-      return broken_ = fail(Error::transport("read", EPROTO, "the peer sends one empty packet after the other"));
-    }
-    return {};
-  }
-
-  // Writing. seal() first; then next_write() until it is empty; abandon(), if that ends before.
-  template <class Buffers>
-  [[nodiscard]] std::error_code seal(const Buffers& buffers) noexcept {
-    if (write_broken_) {
-      return fail(Error::transport("write", ENOMEM, "a write failed, and there was no memory to repeat it"));
-    }
-    if (has_sealed()) {
-      if (unsent_.empty()) {
-        return fail(Error::transport("write", EALREADY, "another write is under way, or was lost with its handler"));
-      }
-      if (begins_with(buffers, unsent_)) return {};
-      return fail(Error::transport("write", EINVAL, "a write that failed must be repeated with the same bytes"));
-    }
-    if (limit_ == 0) {
-      const auto limit = context_.wrap_size_limit(max_token_size_);
-      if (!limit) return fail(limit.error());
-      limit_ = *limit;
-    }
-    const ByteView message = first_nonempty(buffers).subview(0, limit_);
-    auto token = context_.wrap(message);
-    if (!token) return fail(token.error());
-    const ByteView bytes{*token};
-    sealed_header_ = FrameHeader::of(static_cast<std::uint32_t>(bytes.size()));
-    token_.emplace(*std::move(token));
-    message_size_ = message.size();
-    sent_ = 0;
-    return {};
-  }
-  [[nodiscard]] std::array<asio::const_buffer, 2> next_write() const noexcept {
-    const asio::const_buffer header{sealed_header_.bytes, FrameHeader::size};
-    const ByteView token{*token_};
-    const asio::const_buffer body{token.data(), token.size()};
-    return {header + sent_, body + (sent_ > FrameHeader::size ? sent_ - FrameHeader::size : 0)};
-  }
-  /// After `count` bytes of next_write(): how many bytes of the caller's were sent, 0 unless all of the packet was.
-  [[nodiscard]] std::size_t sent(std::size_t count) noexcept {
-    sent_ += count;
-    if (sent_ < FrameHeader::size + ByteView{*token_}.size()) return 0;
-    token_.reset();
-    unsent_.wipe();
-    return std::exchange(message_size_, 0);
-  }
-  /// A write of `buffers` ended before all of its packet was sent. The packet has its place in the sequence and part of
-  /// it may be on the wire: it cannot be sealed anew, nor left out. What is in it is kept, to be compared with.
-  template <class Buffers>
-  void abandon(const Buffers& buffers) noexcept {
-    if (!has_sealed() || !unsent_.empty()) return;
-    auto copy = SecretBytes::with_size(message_size_);
-    if (copy) {
-      static_cast<void>(asio::buffer_copy(asio::buffer(copy->data(), copy->size()), buffers));
-      unsent_ = *std::move(copy);
-    } else {
-      write_broken_ = true;
-      token_.reset();
-    }
-  }
-
- private:
-  using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
-
-  template <class Buffers>
-  [[nodiscard]] static bool begins_with(const Buffers& buffers, ByteView wanted) noexcept {
-    for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
-      const asio::const_buffer buffer{*it};
-      const ByteView bytes{buffer.data(), std::min(buffer.size(), wanted.size())};
-      if (bytes != wanted.subview(0, bytes.size())) return false;
-      wanted = wanted.subview(bytes.size());
-    }
-    return wanted.empty();
-  }
-  [[nodiscard]] bool has_sealed() const noexcept { return message_size_ != 0; }
-  [[nodiscard]] std::error_code fail(Error error) noexcept {
-    const bool has_number = error.domain() == Domain::transport || error.domain() == Domain::system;
-    const int number = has_number ? static_cast<int>(error.minor_status()) : EBADMSG;
-    error_ = std::move(error);
-    return {number, std::generic_category()};
-  }
-
-  C context_;
-  std::uint32_t max_token_size_;
-  std::optional<Error> error_;
-
-  IncomingFrame frame_;
-  SecretBytes plain_;
-  std::size_t taken_ = 0;
-  unsigned empty_packets_ = 0;  // one after the other
-  std::error_code broken_;
-
-  std::uint32_t limit_ = 0;
-  FrameHeader sealed_header_{};
-  std::optional<Token> token_;
-  std::size_t message_size_ = 0;
-  std::size_t sent_ = 0;
-  SecretBytes unsent_;  // the message of a packet that a failed write has left
-  bool write_broken_ = false;
-};
-
-}  // namespace detail
+}  // namespace gss_detail
 
 /// An AsyncReadStream and AsyncWriteStream, and SyncReadStream and SyncWriteStream, over `NextLayer`, which it owns,
-/// with an established context: each packet is four bytes of length, big-endian, and a wrap() token, as PostgreSQL has
-/// it. Messages are cut to the packet size. Wrapping and unwrapping happen on the calling thread: they do not block.
+/// with an established context: RecordLayer over a stream of Asio. Wrapping and unwrapping happen on the calling
+/// thread: they do not block.
 ///
-/// One read and one write at a time, on one thread or strand.
+/// Threads: one read and one write at a time, on one thread or strand.
 ///
-/// A write that ended with an error before all of its packet had left, a cancelled one too, has said 0 bytes of it. The
-/// packet can be neither changed nor left out any more: the next write must begin with the same bytes, in buffers cut
-/// as one likes, and sends on what was sealed. They are compared with a copy that is kept till then, and wiped; other
-/// bytes are EINVAL, as often as they are tried, and nothing of them is sent. (Had there been no memory for the copy,
-/// all further writes are ENOMEM.) Reading goes on. Who has nothing to repeat, after a deadline, closes the connection.
+/// Handlers: called once, on their associated executor, else on the stream's, and never within the initiating call.
+/// Without a token, that of the executor is taken (asio::use_awaitable_t<>::as_default_on_t<tcp::socket>).
 ///
-/// GSS-API has no closing message: a peer's end of stream between packets is asio::error::eof, and whether the peer
-/// meant it is for the protocol above to know; within a packet it is ECONNRESET. What fails to unwrap is EBADMSG, a
-/// packet too long EMSGSIZE, more than 32 empty packets without another in between EPROTO; last_error() says why. After
-/// these nothing more can be read. The memory of a packet grows with what has come of it.
+/// Lifetime: the stream stays where it is, and what the buffers refer to lives, until the handler is called. An
+/// execution context that is destroyed takes the operation along. A stream may be moved between operations, also within
+/// a packet.
+///
+/// Cancellation: a read can be cancelled in every way (terminal, partial, total) and loses nothing: what has come of a
+/// packet is kept for the next read. A write (terminal, partial) that was cancelled or failed before all of its packet
+/// had left has said 0 bytes of it. The packet can be neither changed nor left out any more: the next write must begin
+/// with the same bytes, in buffers cut as one likes, and sends on what was sealed. They are compared with a copy that
+/// is kept till then, and wiped; other bytes are Error::usage, as often as they are tried, and nothing of them is sent.
+/// (Had there been no memory for the copy, all further writes are ENOMEM.) Reading goes on. Who has nothing to repeat,
+/// after a deadline, closes the connection.
+///
+/// Errors: of NextLayer, as they are. The library's own as make_error_code(Error) of text/system_error.hpp has them,
+/// and in words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not
+/// met of refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these
+/// from a read nothing more can be read. The end of the stream between packets is asio::error::eof.
 template <class NextLayer, MessageContext C>
 class SecureStream {
  public:
   using next_layer_type = NextLayer;
+  using lowest_layer_type = typename gss_detail::LowestLayer<NextLayer>::Type;
   using executor_type = typename NextLayer::executor_type;
+  using DefaultToken = typename asio::default_completion_token<executor_type>::type;
 
-  SecureStream(NextLayer next, C context, SecureStreamOptions options = {})
-      : next_{std::move(next)}, core_{std::move(context), options} {}
+  SecureStream(NextLayer next, C context, RecordOptions options = {})
+      : next_{std::move(next)}, layer_{std::move(context), options} {}
 
   [[nodiscard]] executor_type get_executor() noexcept { return next_.get_executor(); }
   [[nodiscard]] NextLayer& next_layer() noexcept GSSKEY_LIFETIMEBOUND { return next_; }
-  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return core_.context(); }
-  /// Why the last call failed, where it was not Asio that did.
-  [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND {
-    return core_.last_error();
+  [[nodiscard]] const NextLayer& next_layer() const noexcept GSSKEY_LIFETIMEBOUND { return next_; }
+  [[nodiscard]] lowest_layer_type& lowest_layer() noexcept GSSKEY_LIFETIMEBOUND {
+    return gss_detail::LowestLayer<NextLayer>::of(next_);
   }
+  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return layer_.context(); }
+  /// Why the last call failed, where it was not NextLayer that did.
+  [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
 
   /// void(std::error_code, std::size_t): at least one byte, unless `buffers` is empty. They are filled once: one copy.
-  template <class Buffers, class Token>
-  auto async_read_some(const Buffers& buffers, Token&& token) {
+  template <class Buffers, class Token = DefaultToken>
+  auto async_read_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(std::error_code, std::size_t)>(ReadSome<Buffers>{*this, buffers}, token,
                                                                           next_);
   }
   /// void(std::error_code, std::size_t): the first non-empty buffer, as much of it as one packet holds. No copy of
   /// ours.
-  template <class Buffers, class Token>
-  auto async_write_some(const Buffers& buffers, Token&& token) {
+  template <class Buffers, class Token = DefaultToken>
+  auto async_write_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(std::error_code, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
                                                                           next_);
   }
@@ -249,22 +124,25 @@ class SecureStream {
   [[nodiscard]] std::size_t read_some(const Buffers& buffers, std::error_code& code) {
     code = {};
     if (asio::buffer_size(buffers) == 0) return 0;
-    while (!core_.has_plain()) {
-      if (code = core_.broken(); code) return 0;
-      const std::size_t count = asio::read(next_, core_.next_read(), code);
-      if (code = core_.received(count, code); code) return 0;
+    while (layer_.opened().empty()) {
+      const auto room = layer_.room();
+      if (!room) {
+        code = fail(room.error());
+        return 0;
+      }
+      const std::size_t count = next_.read_some(asio::mutable_buffer{room->data, room->size}, code);
+      if (code = received(code, count); code) return 0;
     }
-    return core_.take(buffers);
+    return take(buffers);
   }
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers, std::error_code& code) {
     code = {};
     if (asio::buffer_size(buffers) == 0) return 0;
-    if (code = core_.seal(buffers); code) return 0;
-    const std::size_t count = asio::write(next_, core_.next_write(), code);
-    const std::size_t sent = core_.sent(count);
-    if (sent == 0) core_.abandon(buffers);
-    return sent;
+    const std::size_t sealed = seal(buffers, code);
+    if (code) return 0;
+    const std::size_t count = asio::write(next_, gss_detail::buffers_of(layer_.unsent()), code);
+    return sent(buffers, sealed, count);
   }
   /// These throw std::system_error.
   template <class Buffers>
@@ -289,28 +167,36 @@ class SecureStream {
 
     template <class Self>
     void operator()(Self& self, std::error_code code = {}, std::size_t count = 0) {
-      auto& core = stream.core_;
-      if (!started) {
-        started = true;
-        if (core.has_plain() || core.broken() || asio::buffer_size(buffers) == 0) {
-          asio::post(stream.get_executor(), std::move(self));  // a completion is never called by its initiation
+      auto& layer = stream.layer_;
+      if (state == State::begins) {
+        self.reset_cancellation_state(asio::enable_total_cancellation());
+        state = State::reads;
+        if (asio::buffer_size(buffers) == 0 || !layer.opened().empty() || !layer.room()) {
+          state = State::posted;
+          asio::post(stream.get_executor(), std::move(self));
           return;
         }
-      } else if (!core.has_plain() && !core.broken() && asio::buffer_size(buffers) != 0) {
-        if (code = core.received(count, code); code) return self.complete(code, 0);
+      } else if (state == State::reads) {
+        if (code = stream.received(code, count); code) return self.complete(code, 0);
+        if (layer.opened().empty() && self.get_cancellation_state().cancelled() != asio::cancellation_type::none) {
+          return self.complete(asio::error::operation_aborted, 0);
+        }
       }
-      if (!core.has_plain() && asio::buffer_size(buffers) != 0) {
-        if (core.broken()) return self.complete(core.broken(), 0);
-        asio::async_read(stream.next_, core.next_read(), std::move(self));
-        return;
+      if (asio::buffer_size(buffers) == 0) return self.complete({}, 0);
+      if (!layer.opened().empty()) {
+        const std::size_t taken = stream.take(buffers);
+        return self.complete({}, taken);
       }
-      const std::size_t taken = core.take(buffers);
-      self.complete({}, taken);
+      const auto room = layer.room();
+      if (!room) return self.complete(stream.fail(room.error()), 0);
+      state = State::reads;
+      stream.next_.async_read_some(asio::mutable_buffer{room->data, room->size}, std::move(self));
     }
 
+    enum class State { begins, posted, reads };
     SecureStream& stream;
     Buffers buffers;
-    bool started = false;
+    State state = State::begins;
   };
 
   template <class Buffers>
@@ -319,42 +205,91 @@ class SecureStream {
 
     template <class Self>
     void operator()(Self& self, std::error_code code = {}, std::size_t count = 0) {
-      auto& core = stream.core_;
+      auto& layer = stream.layer_;
       if (!started) {
         started = true;
-        const bool is_empty = asio::buffer_size(buffers) == 0;
-        if (!is_empty) refused = core.seal(buffers);
-        if (is_empty || refused) {
-          idle = true;
+        self.reset_cancellation_state(asio::enable_partial_cancellation());
+        if (asio::buffer_size(buffers) != 0) sealed = stream.seal(buffers, refused);
+        if (sealed == 0) {
           asio::post(stream.get_executor(), std::move(self));
           return;
         }
         const ByteView message =
-            detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
+            gss_detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
         try {
-          asio::async_write(stream.next_, core.next_write(), std::move(self));
+          asio::async_write(stream.next_, gss_detail::buffers_of(layer.unsent()), std::move(self));
         } catch (...) {
-          core.abandon(asio::buffer(message.data(), message.size()));
+          layer.abandon(message);
           throw;
         }
         return;
       }
-      if (idle) return self.complete(refused, 0);
-      const std::size_t sent = core.sent(count);
-      if (sent == 0) core.abandon(buffers);
-      self.complete(code, sent);
+      if (sealed == 0) return self.complete(refused, 0);
+      const std::size_t written = stream.sent(buffers, sealed, count);
+      self.complete(code, written);
     }
 
     SecureStream& stream;
     Buffers buffers;
     std::error_code refused{};
+    std::size_t sealed = 0;
     bool started = false;
-    bool idle = false;
   };
 
+  [[nodiscard]] std::error_code fail(Error error) noexcept {
+    const std::error_code code = make_error_code(error);
+    error_ = std::move(error);
+    return code;
+  }
+  /// After a read of what room() said.
+  [[nodiscard]] std::error_code received(std::error_code code, std::size_t count) noexcept {
+    // Whatever the transfer says: what room() hands out goes by what has come.
+    if (auto opened = layer_.received(count); !opened) return fail(opened.error());
+    if (!code && count == 0) code = asio::error::eof;  // of streams that have no other way to say so
+    if (code == asio::error::eof) {
+      if (auto ended = layer_.ended(); !ended) return fail(ended.error());
+    }
+    return layer_.opened().empty() ? code : std::error_code{};
+  }
+  template <class Buffers>
+  [[nodiscard]] std::size_t take(const Buffers& buffers) {
+    const ByteView opened = layer_.opened();
+    const std::size_t count = asio::buffer_copy(buffers, asio::const_buffer{opened.data(), opened.size()});
+    layer_.consume(count);
+    return count;
+  }
+  template <class Buffers>
+  [[nodiscard]] std::size_t seal(const Buffers& buffers, std::error_code& code) noexcept {
+    ByteView message = gss_detail::first_nonempty(buffers);
+    SecretBytes together;
+    if (message.size() < layer_.abandoned()) {  // what is to be repeated may be cut otherwise
+      auto memory = SecretBytes::with_size(std::min(layer_.abandoned(), asio::buffer_size(buffers)));
+      if (!memory) {
+        code = fail(memory.error());
+        return 0;
+      }
+      together = *std::move(memory);
+      static_cast<void>(asio::buffer_copy(asio::buffer(together.data(), together.size()), buffers));
+      message = together;
+    }
+    const auto sealed = layer_.seal(message);
+    if (!sealed) code = fail(sealed.error());
+    return sealed ? *sealed : 0;
+  }
+  /// After a write of `count` bytes of the packet that `sealed` bytes of `buffers` are in: how many of them were sent,
+  /// 0 unless all of the packet was.
+  template <class Buffers>
+  [[nodiscard]] std::size_t sent(const Buffers& buffers, std::size_t sealed, std::size_t count) noexcept {
+    layer_.sent(count);
+    if (!layer_.has_unsent()) return sealed;
+    layer_.abandon(gss_detail::first_nonempty(buffers));
+    return 0;
+  }
+
   NextLayer next_;
-  detail::SecureStreamCore<C> core_;
+  RecordLayer<C> layer_;
+  std::optional<Error> error_;
 };
 
-GSSKEY_END_ABI
+GSSKEY_END_GSS_ABI
 }  // namespace gsskey

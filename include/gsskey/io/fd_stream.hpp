@@ -3,25 +3,46 @@
 #pragma once
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 
 #include <cstddef>
+#include <cstdint>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
+#include <gsskey/core/seconds.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Borrows a connected stream socket in blocking mode; time limits are the socket's own (SO_RCVTIMEO, SO_SNDTIMEO:
-/// EAGAIN comes back as an Error). One reader and one writer at a time. Errors: transport.
+/// Borrows a connected stream socket in blocking mode. One reader and one writer at a time. Never SIGPIPE. Errors:
+/// transport.
+///
+/// Limits of time: expires_after(). Without, they are the socket's own (SO_RCVTIMEO, SO_SNDTIMEO: EAGAIN comes back as
+/// an Error), which each byte of a slow peer starts anew.
 class FdStream {
  public:
   explicit FdStream(int descriptor) noexcept : descriptor_{descriptor} {}
 
-  /// All of both, or an Error; one system call where the socket takes them at once. Never SIGPIPE.
+  /// Whatever is done from here on has to be done within `duration`, a whole drive() or all of a read: else ETIMEDOUT,
+  /// also when some bytes have come or gone. Holds until it is set anew. In milliseconds of CLOCK_MONOTONIC, rounded
+  /// up: the time that the machine sleeps does not count.
+  template <detail::DurationLike D>
+  void expires_after(D duration) noexcept {
+    using Period = typename D::period;
+    const long double wanted = static_cast<long double>(duration.count()) * Period::num * 1000 / Period::den;
+    if (wanted >= static_cast<long double>(never - now())) return expires_never();
+    auto milliseconds = wanted > 0 ? static_cast<std::int64_t>(wanted) : 0;
+    if (static_cast<long double>(milliseconds) < wanted) ++milliseconds;
+    deadline_ = now() + milliseconds;
+  }
+  void expires_never() noexcept { deadline_ = never; }
+
+  /// All of both, or an Error; one system call where the socket takes them at once.
   [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {
     while (!header.empty() || !body.empty()) {
       ::iovec parts[] = {{const_cast<unsigned char*>(header.data()), header.size()},
@@ -29,10 +50,11 @@ class FdStream {
       ::msghdr message{};
       message.msg_iov = parts;
       message.msg_iovlen = 2;
-      const ::ssize_t count = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL);
+      if (auto in_time = check("send"); !in_time) return in_time;
+      const ::ssize_t count = ::sendmsg(descriptor_, &message, MSG_NOSIGNAL | flags());
       if (count < 0) {
-        if (errno == EINTR) continue;
-        return unexpected(Error::transport("send", errno));
+        if (auto again = wait("send", POLLOUT); !again) return again;
+        continue;
       }
       const auto sent = static_cast<std::size_t>(count);
       if (sent > header.size()) body = body.subview(sent - header.size());
@@ -40,24 +62,63 @@ class FdStream {
     }
     return {};
   }
+  /// As many bytes as have come, `size` at most; 0 when the stream has ended, and for a size of 0.
+  [[nodiscard]] Result<std::size_t> read_some(void* data, std::size_t size) noexcept {
+    if (size == 0) return std::size_t{0};
+    while (true) {
+      if (auto in_time = check("recv"); !in_time) return unexpected(in_time.error());
+      const ::ssize_t count = ::recv(descriptor_, data, size, flags());
+      if (count >= 0) return static_cast<std::size_t>(count);
+      if (auto again = wait("recv", POLLIN); !again) return unexpected(again.error());
+    }
+  }
   /// `size` bytes, or an Error; ECONNRESET when the stream ends before them.
   [[nodiscard]] Result<void> read(void* data, std::size_t size) noexcept {
     auto* out = static_cast<unsigned char*>(data);
     while (size != 0) {
-      const ::ssize_t count = ::recv(descriptor_, out, size, 0);
-      if (count == 0) return unexpected(Error::transport("recv", ECONNRESET, "the peer closed the connection"));
-      if (count < 0) {
-        if (errno == EINTR) continue;
-        return unexpected(Error::transport("recv", errno));
-      }
-      out += count;
-      size -= static_cast<std::size_t>(count);
+      const auto count = read_some(out, size);
+      if (!count) return unexpected(count.error());
+      if (*count == 0) return unexpected(Error::transport("recv", ECONNRESET, "the peer closed the connection"));
+      out += *count;
+      size -= *count;
     }
     return {};
   }
 
  private:
+  static constexpr std::int64_t never = INT64_MAX;
+
+  [[nodiscard]] static std::int64_t now() noexcept {
+    ::timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return std::int64_t{time.tv_sec} * 1000 + time.tv_nsec / 1'000'000;
+  }
+  [[nodiscard]] int flags() const noexcept { return deadline_ == never ? 0 : MSG_DONTWAIT; }
+  [[nodiscard]] static unexpected<Error> expired(const char* operation) noexcept {
+    return unexpected<Error>(Error::transport(operation, ETIMEDOUT, "it was not done within the time that was given"));
+  }
+  [[nodiscard]] Result<void> check(const char* operation) const noexcept {
+    if (deadline_ != never && now() >= deadline_) return expired(operation);
+    return {};
+  }
+  /// After a call that failed with errno: when it may be tried again.
+  [[nodiscard]] Result<void> wait(const char* operation, short events) const noexcept {
+    if (errno == EINTR) return {};
+    if (deadline_ == never || (errno != EAGAIN && errno != EWOULDBLOCK)) {
+      return unexpected(Error::transport(operation, errno));
+    }
+    while (true) {
+      const std::int64_t left = deadline_ - now();
+      if (left <= 0) return expired(operation);
+      ::pollfd ready{descriptor_, events, 0};
+      const int count = ::poll(&ready, 1, left < INT32_MAX ? static_cast<int>(left) : INT32_MAX);
+      if (count > 0) return {};
+      if (count < 0 && errno != EINTR) return unexpected(Error::transport("poll", errno));
+    }
+  }
+
   int descriptor_;
+  std::int64_t deadline_ = never;
 };
 
 GSSKEY_END_ABI

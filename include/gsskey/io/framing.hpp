@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -30,19 +31,19 @@ struct FrameHeader {
   }
 };
 
-namespace detail {
-
-/// A frame as it comes. Its memory grows with what has come, not with what was announced: a peer that announces much
-/// and stalls costs `first_size` bytes; one that sends costs at most twice what it sent, and each byte is copied once
-/// on average.
+/// A frame as it comes, in any pieces, for whoever reads when there is something to read: give it what has come by
+/// put(), or read into room() and say so by came().
+///
+/// Its memory grows with what has come, not with what was announced: a peer that announces much and stalls costs
+/// `first_size` bytes; one that sends costs at most twice what it sent, and each byte is copied once on average.
 class IncomingFrame {
  public:
   /// What is taken for the first bytes of a frame: most tokens need one or two reads.
   static constexpr std::size_t first_size = 512;
 
-  /// Frames of at most `max_size` bytes. `operation` is for errors. Who reads one after the other keeps the memory for
-  /// the next one, which makes it a little larger than what has come.
-  explicit IncomingFrame(const char* operation, std::size_t max_size, bool keeps_memory = false) noexcept
+  /// Frames of at most `max_size` bytes. `operation`, a literal, is for errors. `keeps_memory`: for the next frame,
+  /// which makes it a little larger than what has come.
+  explicit IncomingFrame(std::size_t max_size, const char* operation = "receive", bool keeps_memory = false) noexcept
       : operation_{operation}, max_size_{max_size}, keeps_memory_{keeps_memory} {}
 
   // What was moved from is as one that nothing has come to.
@@ -69,15 +70,18 @@ class IncomingFrame {
     std::size_t size;
   };
   /// Where the next bytes go, from the front on, as many as have come. Empty once the frame is complete.
-  [[nodiscard]] Room next() noexcept {
+  [[nodiscard]] Room room() noexcept GSSKEY_LIFETIMEBOUND {
     if (received_ < FrameHeader::size) return {header_.bytes + received_, FrameHeader::size - received_};
     const std::size_t body = received_ - FrameHeader::size;
     const std::size_t end = memory_.size() < header_.length() ? memory_.size() : header_.length();
     return {memory_.data() + body, end - body};
   }
-  /// After `count` bytes came to next(). Errors: transport, EMSGSIZE, as soon as too much is announced; system
-  /// (ENOMEM).
+  /// After `count` bytes came to room(). Errors: transport, EMSGSIZE, as soon as too much is announced; system
+  /// (ENOMEM); usage, for more than there was room.
   [[nodiscard]] Result<void> came(std::size_t count) noexcept {
+    if (count > room().size) {
+      return unexpected(Error::usage(operation_, "more bytes are said to have come than there was room for"));
+    }
     received_ += count;
     if (received_ < FrameHeader::size) return {};
     const std::size_t body = received_ - FrameHeader::size;
@@ -97,17 +101,38 @@ class IncomingFrame {
     }
     return memory_.resize(size);
   }
+  /// Takes of `bytes` what belongs to this frame, and says how many that were; the rest is of the next one. After an
+  /// Error, as of came(), the frame is of no use.
+  [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
+    std::size_t taken = 0;
+    while (taken < bytes.size() && !is_complete()) {
+      const Room to = room();
+      const ByteView part = bytes.subview(taken, to.size);
+      if (!part.empty()) std::memcpy(to.data, part.data(), part.size());
+      taken += part.size();
+      if (auto grown = came(part.size()); !grown) return unexpected(grown.error());
+    }
+    return taken;
+  }
 
   [[nodiscard]] bool has_begun() const noexcept { return received_ != 0; }
   [[nodiscard]] bool is_complete() const noexcept {
     return received_ >= FrameHeader::size && received_ - FrameHeader::size == header_.length();
   }
-  /// Of a complete frame.
-  [[nodiscard]] ByteView token() const noexcept { return {memory_.data(), header_.length()}; }
-  /// The same, when memory is not kept: exactly the token.
-  [[nodiscard]] SecretBytes take() noexcept { return std::move(memory_); }
+  /// Of a complete frame; else empty.
+  [[nodiscard]] ByteView token() const noexcept GSSKEY_LIFETIMEBOUND {
+    return is_complete() ? ByteView{memory_.data(), header_.length()} : ByteView{};
+  }
+  /// The same as an owner, where memory is not kept; the next frame may come.
+  [[nodiscard]] SecretBytes take() noexcept {
+    received_ = 0;
+    return std::move(memory_);
+  }
   /// For the next frame.
-  void restart() noexcept { received_ = 0; }
+  void restart() noexcept {
+    received_ = 0;
+    if (!keeps_memory_) memory_.wipe();
+  }
 
  private:
   const char* operation_;
@@ -117,8 +142,6 @@ class IncomingFrame {
   FrameHeader header_{};
   bool keeps_memory_;
 };
-
-}  // namespace detail
 
 /// A BlockingTransport over a stream that it borrows. One thread at a time.
 template <BlockingStream Stream>
@@ -135,9 +158,9 @@ class FramedTransport {
   /// The token in memory of its own, which is wiped: frames carry plaintext too. Memory grows with what has come, not
   /// with what was announced.
   [[nodiscard]] Result<SecretBytes> receive(std::size_t max_size) noexcept(noexcept(stream_->read(nullptr, 0))) {
-    detail::IncomingFrame frame{"receive", max_size};
+    IncomingFrame frame{max_size};
     while (!frame.is_complete()) {
-      const auto room = frame.next();
+      const auto room = frame.room();
       if (auto read = stream_->read(room.data, room.size); !read) return unexpected(read.error());
       if (auto came = frame.came(room.size); !came) return unexpected(came.error());
     }

@@ -341,9 +341,9 @@ template <template <class...> class Task, class Io>
 template <template <class...> class Task, class Io>
 [[nodiscard]] Task<Result<SecretBytes>> receive_frame(Io io, std::size_t max_size) {
   using Received = Result<SecretBytes>;
-  IncomingFrame frame{"async_read", max_size};
+  IncomingFrame frame{max_size, "async_read"};
   while (!frame.is_complete()) {
-    const auto room = frame.next();
+    const auto room = frame.room();
     const Transferred read = co_await io.read_some(asio::mutable_buffer{room.data, room.size});
     if (read.code) co_return Received{unexpected(error_of("async_read", read.code))};
     auto came = frame.came(read.count);

@@ -1,0 +1,322 @@
+// gsskey/io/record_layer: a byte stream as packets of protected messages, without I/O: cut, seal, frame; and back.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <gsskey/core/bytes.hpp>
+#include <gsskey/core/error.hpp>
+#include <gsskey/gss/message.hpp>
+#include <gsskey/io/framing.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+
+/// What is done to the messages of a stream. The numbers are the bits by which SASL negotiates it (RFC 4752 section
+/// 3.3).
+enum class Protection : std::uint8_t {
+  none = 1,       ///< bytes as they are, not even framed: what SASL calls no security layer
+  integrity = 2,  ///< wrap_unencrypted(); what the peer has encrypted is taken too
+  encrypted = 4,  ///< wrap(); what the peer has not encrypted is an Error
+};
+
+struct RecordOptions {
+  /// The longest packet that is sent, its four bytes of length included: what PostgreSQL takes (GSSENC). SASL counts
+  /// without the four bytes.
+  std::uint32_t max_sent = 16384;
+  /// The longest packet that is taken, likewise; without protection, what room() has at most.
+  std::uint32_t max_received = 16384;
+  Protection protection = Protection::encrypted;
+};
+
+namespace detail {
+
+/// A value that is as new in what it was moved from.
+template <class T>
+struct MovedOut {
+  T value{};
+  MovedOut() = default;
+  MovedOut(MovedOut&& other) noexcept : value{std::exchange(other.value, T{})} {}
+  MovedOut& operator=(MovedOut&& other) noexcept {
+    value = std::exchange(other.value, T{});
+    return *this;
+  }
+  ~MovedOut() = default;
+};
+
+}  // namespace detail
+
+/// Messages of an established context on a byte stream. Each packet is four bytes of length, big-endian, and a token of
+/// the context, as PostgreSQL (GSSENC) and SASL (RFC 4422 section 3.7) have it. Whoever has the socket asks what to
+/// send and where to read to, and says how much of it was:
+///
+///   sending    seal(), then send unsent() and say sent(), until has_unsent() is false; then the next
+///   receiving  read into room() and say received(), or put(); then take opened() and say consume(), until it is empty
+///
+/// Both directions are independent of one another; one thread at a time. Never blocks. GSS-API has no closing message:
+/// that the stream has ended, and where, says ended(); whether the peer meant it is for the protocol above to know.
+/// A hostile peer costs no more memory than it has sent, and is refused for more than 32 packets without a byte in a
+/// row: none is of use, and each costs an unwrap().
+template <MessageContext C>
+class RecordLayer {
+ public:
+  static constexpr unsigned max_empty_packets = 32;  ///< in a row; OpenSSL's bound for empty TLS records
+
+  explicit RecordLayer(C context, RecordOptions options = {}) noexcept(std::is_nothrow_move_constructible_v<C>)
+      : context_{std::move(context)},
+        protection_{options.protection},
+        max_sent_{options.max_sent},
+        max_raw_{std::max(options.max_received, std::uint32_t{1})},
+        frame_{without_header(options.max_received), "RecordLayer::received", true} {}
+
+  [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
+  [[nodiscard]] const C& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
+  [[nodiscard]] Protection protection() const noexcept { return protection_; }
+
+  // Sending.
+
+  /// Seals as much of the beginning of `message` as one packet holds, and returns how many bytes that are: 0 for an
+  /// empty message, else one at least. They need not be kept. Errors: those of wrap() and wrap_size_limit(), and then
+  /// nothing has changed; transport, EALREADY, while has_unsent(); usage, and ENOMEM, as abandon() says.
+  [[nodiscard]] Result<std::size_t> seal(ByteView message) noexcept {
+    Outgoing& out = out_.value;
+    if (out.is_lost) {
+      return unexpected(Error::transport(sealing, ENOMEM, "a write failed, and there was no memory to repeat it"));
+    }
+    if (has_unsent()) {
+      if (!out.is_abandoned) {
+        return unexpected(Error::transport(sealing, EALREADY, "another write is under way, or was lost on its way"));
+      }
+      if (message.subview(0, out.copy.size()) != out.copy) {
+        return unexpected(Error::usage(sealing, "a write that failed must be repeated with the same bytes"));
+      }
+      out.is_abandoned = false;
+      return out.message_size;
+    }
+    if (message.empty()) return std::size_t{0};
+    if (auto limited = find_limit(); !limited) return unexpected(limited.error());
+    const ByteView part = message.subview(0, limit_);
+    if (protection_ == Protection::none) {
+      auto copy = SecretBytes::copy_of(part);
+      if (!copy) return unexpected(copy.error());
+      out.copy = *std::move(copy);
+    } else {
+      auto token = wrap(part);
+      if (!token) return unexpected(token.error());
+      out.header = FrameHeader::of(static_cast<std::uint32_t>(ByteView{*token}.size()));
+      out.token.emplace(*std::move(token));
+    }
+    out.message_size = part.size();
+    out.sent = 0;
+    return part.size();
+  }
+  [[nodiscard]] bool has_unsent() const noexcept { return out_.value.message_size != 0; }
+  /// What is to be sent next, one part behind the other; empty if nothing is. Until seal() or sent().
+  [[nodiscard]] std::array<ByteView, 2> unsent() const noexcept GSSKEY_LIFETIMEBOUND {
+    const Outgoing& out = out_.value;
+    if (!has_unsent()) return {};
+    if (!out.token) return {ByteView{}, ByteView{out.copy}.subview(out.sent)};
+    const ByteView header{out.header.bytes};
+    return {header.subview(out.sent),
+            ByteView{*out.token}.subview(out.sent > FrameHeader::size ? out.sent - FrameHeader::size : 0)};
+  }
+  /// After `count` bytes of unsent() are on their way.
+  void sent(std::size_t count) noexcept {
+    const auto rest = unsent();
+    if (count < rest[0].size() + rest[1].size()) {
+      out_.value.sent += count;
+    } else {
+      out_.value = {};
+    }
+  }
+  /// For a caller that reports what was written only when all of a packet was sent, and has to report a failure before
+  /// that. The packet has its place in the order of messages and part of it may be on the wire: it can neither be
+  /// sealed anew nor left out. So the next seal() must begin with the same bytes, and then unsent() goes on where it
+  /// was; other bytes are Error::usage, as often as they are tried. `message` is what seal() was given; what the packet
+  /// has of it is kept till then, to be compared with, and wiped. Where memory for that is short the packet is lost,
+  /// and every further seal() is ENOMEM (transport).
+  void abandon(ByteView message) noexcept {
+    Outgoing& out = out_.value;
+    if (!has_unsent()) return;
+    if (out.copy.empty()) {
+      auto copy = SecretBytes::copy_of(message.subview(0, out.message_size));
+      if (!copy || copy->size() != out.message_size) {
+        out = {};
+        out.is_lost = true;
+        return;
+      }
+      out.copy = *std::move(copy);
+    }
+    out.is_abandoned = true;
+  }
+  /// How many bytes the next seal() has to begin with.
+  [[nodiscard]] std::size_t abandoned() const noexcept { return out_.value.is_abandoned ? out_.value.message_size : 0; }
+
+  // Receiving.
+
+  /// What has been opened, until consume() or put(), received() and room() where it is empty.
+  [[nodiscard]] ByteView opened() const noexcept GSSKEY_LIFETIMEBOUND {
+    const Incoming& in = in_.value;
+    return ByteView{in.plain}.subview(in.begin, in.end - in.begin);
+  }
+  /// After `count` bytes of opened() were taken. Wiped with the last one.
+  void consume(std::size_t count) noexcept {
+    Incoming& in = in_.value;
+    in.begin += std::min(count, in.end - in.begin);
+    if (in.begin != in.end) return;
+    in.plain.wipe();
+    in.begin = in.end = 0;
+  }
+  /// Where the next bytes go, from the front on; empty while opened() is not. Errors: that after which nothing more can
+  /// be received, as received() gave it; system (ENOMEM), which may pass.
+  [[nodiscard]] Result<IncomingFrame::Room> room() noexcept GSSKEY_LIFETIMEBOUND {
+    Incoming& in = in_.value;
+    if (in.failure) return unexpected(*in.failure);
+    if (in.begin != in.end) return IncomingFrame::Room{nullptr, 0};
+    if (protection_ != Protection::none) return frame_.room();
+    if (in.plain.empty()) {
+      auto memory = SecretBytes::with_size(std::min<std::size_t>(in.raw_size, max_raw_));
+      if (!memory) return unexpected(memory.error());
+      in.plain = *std::move(memory);
+    }
+    return IncomingFrame::Room{in.plain.data(), in.plain.size()};
+  }
+  /// After `count` bytes came to room(); opens the packet that is complete with them. Errors, after which nothing more
+  /// can be received: those of unwrap(); transport, EMSGSIZE for a packet too long, EPROTO for too many empty ones;
+  /// system (ENOMEM); usage, for more than there was room.
+  [[nodiscard]] Result<void> received(std::size_t count) noexcept {
+    Incoming& in = in_.value;
+    if (in.failure) return unexpected(*in.failure);
+    if (in.begin != in.end && count != 0) return fail(Error::usage(receiving, more_than_room));
+    if (protection_ == Protection::none) return received_raw(count);
+    if (auto came = frame_.came(count); !came) return fail(came.error());
+    if (!frame_.is_complete()) return {};
+    auto plain = unwrap(frame_.token());
+    if (!plain) return fail(plain.error());
+    frame_.restart();
+    in.plain = *std::move(plain);
+    in.end = in.plain.size();
+    in.empty_packets = in.plain.empty() ? in.empty_packets + 1 : 0;
+    if (in.empty_packets > max_empty_packets) {
+      return fail(Error::transport(receiving, EPROTO, "the peer sends one empty packet after the other"));
+    }
+    return {};
+  }
+  /// Takes of `bytes`, which have come in any pieces, up to the end of the first packet that is not empty, and says how
+  /// many that were: 0 while opened() is not empty. Errors: those of received().
+  [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
+    std::size_t taken = 0;
+    while (taken < bytes.size()) {
+      const auto to = room();
+      if (!to) return unexpected(to.error());
+      const ByteView part = bytes.subview(taken, to->size);
+      if (part.empty()) break;
+      std::copy(part.begin(), part.end(), to->data);
+      taken += part.size();
+      if (auto came = received(part.size()); !came) return unexpected(came.error());
+    }
+    return taken;
+  }
+  /// When the stream has ended: an Error (transport, ECONNRESET) within a packet; then nothing more can be received.
+  [[nodiscard]] Result<void> ended() noexcept {
+    if (in_.value.failure) return unexpected(*in_.value.failure);
+    if (!frame_.has_begun()) return {};
+    return fail(Error::transport(receiving, ECONNRESET, "the peer closed the connection within a packet"));
+  }
+
+ private:
+  using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
+  static constexpr const char* sealing = "RecordLayer::seal";
+  static constexpr const char* receiving = "RecordLayer::received";
+  static constexpr const char* more_than_room = "more bytes are said to have come than there was room for";
+
+  struct Outgoing {
+    std::optional<Token> token{};
+    SecretBytes copy{};  // of the message: without protection, and once the packet was abandoned
+    std::size_t message_size = 0;
+    std::size_t sent = 0;
+    FrameHeader header{};
+    bool is_abandoned = false;
+    bool is_lost = false;
+  };
+  struct Incoming {
+    SecretBytes plain{};  // of a packet; without protection, memory to read to
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::size_t raw_size = IncomingFrame::first_size;
+    unsigned empty_packets = 0;
+    std::optional<Error> failure{};
+  };
+
+  [[nodiscard]] static constexpr std::uint32_t without_header(std::uint32_t size) noexcept {
+    return size > FrameHeader::size ? size - static_cast<std::uint32_t>(FrameHeader::size) : 0;
+  }
+  [[nodiscard]] unexpected<Error> fail(Error error) noexcept {
+    in_.value.failure = error;
+    return unexpected<Error>(std::move(error));
+  }
+  [[nodiscard]] Result<void> find_limit() noexcept {
+    if (limit_ != 0) return {};
+    if (protection_ == Protection::none) {
+      limit_ = std::max(max_sent_, std::uint32_t{1});
+      return {};
+    }
+    // That of encrypted messages holds for others too, whose tokens lack the confounder.
+    const auto limit = context_.wrap_size_limit(without_header(max_sent_));
+    if (!limit) return unexpected(limit.error());
+    limit_ = *limit;
+    return {};
+  }
+  [[nodiscard]] Result<Token> wrap(ByteView message) noexcept {
+    if (protection_ == Protection::encrypted) return context_.wrap(message);
+    if constexpr (has_integrity_only) {
+      return context_.wrap_unencrypted(message);
+    } else {
+      return unexpected(Error::usage(sealing, lacks_integrity_only));
+    }
+  }
+  [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
+    if (protection_ == Protection::encrypted) return context_.unwrap(token);
+    if constexpr (has_integrity_only) {
+      auto unwrapped = context_.unwrap_unencrypted(token);
+      if (!unwrapped) return unexpected(unwrapped.error());
+      return std::move(unwrapped->message);
+    } else {
+      return unexpected(Error::usage(receiving, lacks_integrity_only));
+    }
+  }
+  [[nodiscard]] Result<void> received_raw(std::size_t count) noexcept {
+    Incoming& in = in_.value;
+    if (count == 0) return {};
+    if (count > in.plain.size()) return fail(Error::usage(receiving, more_than_room));
+    in.end = count;
+    if (count == in.plain.size() && in.raw_size < max_raw_) in.raw_size *= 2;  // the peer has more than fits
+    return {};
+  }
+
+  static constexpr bool has_integrity_only = requires(C& context, ByteView bytes) {
+    { context.wrap_unencrypted(bytes) } -> std::same_as<Result<Token>>;
+    context.unwrap_unencrypted(bytes)->message;
+  };
+  static constexpr const char* lacks_integrity_only = "the context has no messages that are not encrypted";
+
+  C context_;
+  Protection protection_;
+  std::uint32_t max_sent_;
+  std::uint32_t max_raw_;
+  std::uint32_t limit_ = 0;
+  IncomingFrame frame_;
+  detail::MovedOut<Outgoing> out_;
+  detail::MovedOut<Incoming> in_;
+};
+
+GSSKEY_END_ABI
+}  // namespace gsskey
