@@ -70,7 +70,7 @@ inline gsskey::Result<Socket> listen_on_loopback(std::uint16_t port) {
   if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
     return gsskey::unexpected(gsskey::Error::system("bind", errno));
   }
-  if (::listen(socket.get(), 16) != 0) return gsskey::unexpected(gsskey::Error::system("listen", errno));
+  if (::listen(socket.get(), SOMAXCONN) != 0) return gsskey::unexpected(gsskey::Error::system("listen", errno));
   return socket;
 }
 

@@ -26,7 +26,8 @@ def arguments(parser=None):
     """The programs under test."""
     parser = parser or argparse.ArgumentParser()
     parser.add_argument("--implementation", choices=["mit", "heimdal", "gnu"], required=True)
-    for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service"]:
+    for program in ["realm", "client", "server", "first", "first-peer", "delegation", "s4u_service", "echo_client",
+                    "poll_echo_server"]:
         parser.add_argument("--" + program, required=True)
     for program in ["prefork_server", "gss_key_client", "gss_key_handler",
                     "large_ticket"]:  # where there are libkeyutils and OpenSSL; MIT krb5
