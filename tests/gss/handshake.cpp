@@ -106,6 +106,37 @@ TEMPLATE_TEST_CASE("a slot is empty from the first step on, whatever becomes of 
   }
 }
 
+TEMPLATE_TEST_CASE("accept() gives all that is known, and nothing has to outlive it", "", mech::Krb5, mech::Spnego,
+                   mech::Negotiate<mech::Krb5>) {
+  const bool keep = GENERATE(false, true);
+  const bool delegate = GENERATE(false, true);
+  const bool binds = GENERATE(false, true);
+  CAPTURE(keep, delegate, binds);
+  const ChannelBindings bindings = binds ? ChannelBindings{"tls-exporter", "the channel"} : ChannelBindings{};
+  auto initiator = support::initiator<TestType>(
+      {.request = delegate ? ContextFlags{ContextFlag::delegate} : ContextFlags{}, .bindings = bindings});
+  auto acceptor = support::acceptor<TestType>({.bindings = bindings, .keep_delegated = keep});
+  must(support::step_all(initiator, acceptor));
+  auto accepted = must(std::move(acceptor).accept());
+  auto other_end = must(std::move(initiator).establish());
+
+  CHECK(must(accepted.context.unwrap(must(other_end.wrap("x")))).text() == "x");
+  CHECK(shown(accepted.peer) == support::realm().realm.principal("alice"));
+  CHECK(accepted.binding == (!binds                            ? Binding::unbound
+                             : capabilities.channel_bound_flag ? Binding::bound
+                                                               : Binding::unknowable));
+  CHECK(static_cast<bool>(accepted.delegated) == (keep && delegate));
+}
+
+TEST_CASE("accept() refuses what establish() refuses") {
+  auto acceptor = support::acceptor<mech::Krb5>();
+  CHECK(std::move(acceptor).accept().error().domain() == Domain::usage);
+  auto initiator = support::initiator<mech::Krb5>();
+  auto strict = support::acceptor<mech::Krb5>({.demand = ContextFlag::anonymous});
+  must(support::step_all(initiator, strict));
+  CHECK(std::move(strict).accept().error().domain() == Domain::policy);
+}
+
 TEST_CASE("an AP-REQ with the token id of something else leaves nothing to go on with") {
   const auto first = std::string{must(support::initiator<mech::Krb5>().step()).token.text()};
   const std::string oid{ByteView{mech::Krb5::oid}.text()};

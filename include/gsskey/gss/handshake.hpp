@@ -122,6 +122,15 @@ class Initiator : public gss_detail::Handshake<M> {
   bool acquires_ = true;
 };
 
+/// All that an acceptor has learned.
+template <Mechanism M>
+struct Accepted {
+  SecurityContext<M> context;
+  Name peer;                           ///< who the initiator is; empty if anonymous, which has to be allowed
+  Binding binding = Binding::unbound;  ///< whether the initiator gave the same channel bindings
+  Credential<M, Initiate> delegated;   ///< empty: none came, or AcceptorOptions::keep_delegated is not set
+};
+
 /// The side that answers. Call step() with each token of the peer until Step::complete; then establish(). Move-only;
 /// one thread at a time, not always the same one. step() may block on disk, DNS and (IAKERB) KDC.
 template <Mechanism M>
@@ -199,9 +208,9 @@ class Acceptor : public gss_detail::Handshake<M> {
     Buffer token;
     gss_buffer_desc in = gss_detail::borrow(input);
     gss_detail::RawBindings bindings{options_.bindings};
-    const OM_uint32 major =
-        gss_accept_sec_context(&minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism,
-                               token.put(), &flags, nullptr, options_.delegated != nullptr ? &delegated : nullptr);
+    const OM_uint32 major = gss_accept_sec_context(
+        &minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism, token.put(), &flags,
+        nullptr, options_.delegated != nullptr || options_.keep_delegated ? &delegated : nullptr);
     auto step = this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, std::move(token)),
                             options_.allow_unsigned_negotiation);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
@@ -242,6 +251,13 @@ class Acceptor : public gss_detail::Handshake<M> {
     return context;
   }
   using Base::establish;
+  /// Establishes the context, and gives it with everything else that is known. Errors: as of establish().
+  [[nodiscard]] Result<Accepted<M>> accept() && noexcept {
+    const Binding bound = binding();
+    auto context = std::move(*this).establish();
+    if (!context) return unexpected(std::move(context).error());
+    return Accepted<M>{*std::move(context), std::move(peer_), bound, std::move(delegated_)};
+  }
 
  private:
   [[nodiscard]] Answer is_peer_anonymous() const noexcept {

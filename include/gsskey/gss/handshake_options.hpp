@@ -58,6 +58,8 @@ struct AcceptorOptions {
   bool allow_anonymous = false;
   /// As InitiatorOptions has it; here it is the initiator who has to sign. Initiators of NTLM always do, but Heimdal's.
   bool allow_unsigned_negotiation = false;
+  /// Whether accept() gives the credential that the initiator delegated; establish() has nowhere to put it.
+  bool keep_delegated = false;
 };
 
 GSSKEY_END_GSS_ABI
