@@ -21,6 +21,9 @@ TEST_CASE("flags make a set") {
   CHECK(both.contains(none));
   CHECK((Colours{Colour::red} | Colour::blue) == both);
   CHECK(both.without(Colour::red) == Colours{Colour::blue});
+  Colours grown = {Colour::red};
+  CHECK(&(grown |= Colour::blue) == &grown);
+  CHECK(grown == both);
   CHECK(both.without(Colour::green) == both);
 }
 

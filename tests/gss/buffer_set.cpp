@@ -1,11 +1,17 @@
 // Sets of buffers: who owns them, and what is in them.
 #include <gsskey/gss/buffer_set.hpp>
 
+#include <algorithm>
+#include <ranges>
+#include <string>
 #include <utility>
 
 #include "support/catch.hpp"
 
 using namespace gsskey;
+
+static_assert(std::ranges::random_access_range<const BufferSet> && std::ranges::sized_range<const BufferSet>);
+static_assert(std::is_same_v<std::ranges::range_value_t<BufferSet>, ByteView>);
 
 namespace {
 gss_detail::gss_buffer_set_t filled() {
@@ -25,6 +31,31 @@ TEST_CASE("the elements of a set, in order") {
   CHECK(set[0].text() == "first");
   CHECK(set[1].text() == "second one");
   CHECK(set[2].empty());
+}
+
+TEST_CASE("a set is a range of its elements") {
+  const BufferSet set = BufferSet::adopt(filled());
+  std::string all;
+  for (const ByteView element : set) all.append(element.text()).append("|");
+  CHECK(all == "first|second one||");
+  CHECK((*(set.end() - 2)).text() == "second one");
+  CHECK(set.begin()[1].text() == "second one");
+  CHECK(std::ranges::find(set, ByteView{"second one"}) == set.begin() + 1);
+  CHECK(std::ranges::max(set, {}, &ByteView::size).text() == "second one");
+  CHECK(set.contains("first"));
+  CHECK_FALSE(set.contains("firs"));
+  const BufferSet none;
+  CHECK(none.empty());
+  CHECK(none.begin() == none.end());
+  CHECK_FALSE(none.contains(""));
+}
+
+TEST_CASE("iterators survive a move of the set") {
+  BufferSet set = BufferSet::adopt(filled());
+  const auto second = set.begin() + 1;
+  const BufferSet moved = std::move(set);
+  CHECK((*second).text() == "second one");
+  CHECK(moved.end() - second == 2);
 }
 
 TEST_CASE("a set has one owner") {

@@ -2,13 +2,18 @@
 #include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/gss/oid.hpp>
 
+#include <algorithm>
 #include <cstring>
+#include <ranges>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
 
 using namespace gsskey;
+
+static_assert(std::ranges::random_access_range<const OidSet> && std::ranges::sized_range<const OidSet>);
+static_assert(std::is_same_v<std::ranges::range_value_t<OidSet>, Oid>);
 
 namespace {
 std::string hex(const Oid& oid) {
@@ -126,6 +131,25 @@ TEST_CASE("constant sets are what the C library understands") {
   REQUIRE(gss_test_oid_set_member(&minor, gss_detail::raw_oid<mech::Ntlmssp::oid>(), set, &present) == GSS_S_COMPLETE);
   CHECK(present == 0);
   CHECK(gss_detail::raw_oid<mech::Krb5::oid>() == gss_detail::raw_oid<mech::Krb5::oid>());
+}
+
+TEST_CASE("a set is a range of its members") {
+  auto mechanisms = indicate_mechanisms();
+  REQUIRE(mechanisms);
+  std::vector<Oid> members;
+  for (const Oid& member : *mechanisms) members.push_back(member);
+  REQUIRE(members.size() == mechanisms->get()->count);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const gss_OID_desc& raw = mechanisms->get()->elements[i];
+    CHECK(ByteView{members[i].data(), members[i].size()} == ByteView{raw.elements, raw.length});
+    CHECK((*mechanisms)[i] == members[i]);
+  }
+  CHECK(std::ranges::equal(*mechanisms | std::views::reverse, members | std::views::reverse));
+  CHECK(std::ranges::find(*mechanisms, members.back()) == mechanisms->end() - 1);
+  CHECK(std::ranges::find(*mechanisms, Oid{"1.2.3.4"}) == mechanisms->end());
+  const OidSet none;
+  CHECK(none.empty());
+  CHECK(none.begin() == none.end());
 }
 
 TEST_CASE("elements of an owned set outlive it") {

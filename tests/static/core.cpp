@@ -10,6 +10,7 @@
 #include <array>
 #include <chrono>
 #include <limits>
+#include <ranges>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -45,6 +46,8 @@ static_assert(!std::is_convertible_v<const char*, ByteView>);
 static_assert(!std::is_convertible_v<std::nullptr_t, ByteView>);
 static_assert(ByteView{"abc"}.size() == 3);
 static_assert(ByteView{}.empty());
+static_assert(std::ranges::contiguous_range<ByteView> && std::ranges::borrowed_range<ByteView> &&
+              std::ranges::view<ByteView>);
 
 // SecretBytes
 static_assert(MoveOnly<SecretBytes>);
@@ -75,6 +78,7 @@ static_assert(sizeof(FlagSet<Flag>) == sizeof(std::uint32_t));
 static_assert(FlagSet<Flag>::from_bits(0x80000001).bits() == 0x80000001);
 static_assert((FlagSet<Flag>::from_bits(0x80000000) | Flag::one).bits() == 0x80000001);
 static_assert(FlagSet<Flag>::from_bits(0x80000001).without(Flag::one).bits() == 0x80000000);
+static_assert((FlagSet<Flag>{Flag::one} |= Flag::two) == FlagSet<Flag>{Flag::one, Flag::two});
 static_assert(!std::is_convertible_v<std::uint32_t, FlagSet<Flag>> && !std::is_convertible_v<FlagSet<Flag>, bool>);
 
 // Seconds

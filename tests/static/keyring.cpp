@@ -24,6 +24,11 @@ static_assert(std::is_convertible_v<const Key<key_type::User>&, KeyRef<key_type:
 static_assert(!std::is_constructible_v<KeyRef<key_type::User>, Key<key_type::User>&&>);
 static_assert(!std::is_constructible_v<KeyRef<key_type::User>, const Key<key_type::Logon>&>);
 static_assert(!std::is_constructible_v<KeyRef<key_type::User>, KeyRef<key_type::Any>>);
+static_assert(!std::is_constructible_v<KeyRef<key_type::User>, KeyRef<key_type::Logon>>);
+static_assert(!std::is_constructible_v<KeyRef<key_type::Any>, Key<key_type::User>&&>);
+static_assert(std::is_convertible_v<KeyRef<key_type::User>, AnyKeyRef> && std::is_convertible_v<KeyringRef, AnyKeyRef>);
+static_assert(std::is_convertible_v<const Key<key_type::User, OnDestroy::keep>&, AnyKeyRef>);
+static_assert(std::is_trivially_copyable_v<AnyKeyRef>);
 static_assert(!std::is_constructible_v<KeyRef<key_type::User>, key_serial_t>);
 static_assert(!std::is_constructible_v<Key<key_type::User>, key_serial_t>);
 static_assert(!std::is_convertible_v<KeyRef<key_type::User>, key_serial_t>);

@@ -11,6 +11,13 @@
 #include <utility>
 
 #include <gsskey/core/error.hpp>
+#include <gsskey/core/fwd.hpp>
+
+// A range of what somebody else owns: its iterators outlive it. Said before anything asks.
+template <>
+inline constexpr bool std::ranges::enable_borrowed_range<gsskey::ByteView> = true;
+template <>
+inline constexpr bool std::ranges::enable_view<gsskey::ByteView> = true;
 
 namespace gsskey {
 GSSKEY_BEGIN_ABI
@@ -29,6 +36,33 @@ concept ByteRange = requires(const R& range) {
 /// What only borrows its bytes too: string_view, span.
 template <class R>
 concept BorrowedByteRange = ByteRange<R> && std::ranges::enable_borrowed_range<R>;
+
+/// What every owner of bytes has besides data() and size(): a contiguous range of unsigned char, const where data() is.
+template <class Owner>
+class ByteAccess {
+  friend Owner;
+  ByteAccess() noexcept = default;
+
+ public:
+  [[nodiscard]] bool empty() const noexcept { return self().size() == 0; }
+  [[nodiscard]] auto* begin() noexcept GSSKEY_LIFETIMEBOUND { return self().data(); }
+  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return self().data(); }
+  [[nodiscard]] auto* end() noexcept GSSKEY_LIFETIMEBOUND { return self().data() + self().size(); }
+  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return begin() + self().size(); }
+  /// `index` must be below size().
+  [[nodiscard]] auto& operator[](std::size_t index) noexcept GSSKEY_LIFETIMEBOUND { return self().data()[index]; }
+  [[nodiscard]] const unsigned char& operator[](std::size_t index) const noexcept GSSKEY_LIFETIMEBOUND {
+    return self().data()[index];
+  }
+  /// Counted, not terminated.
+  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND {
+    return {reinterpret_cast<const char*>(self().data()), self().size()};
+  }
+
+ private:
+  [[nodiscard]] Owner& self() noexcept { return static_cast<Owner&>(*this); }
+  [[nodiscard]] const Owner& self() const noexcept { return static_cast<const Owner&>(*this); }
+};
 }  // namespace detail
 
 /// A read-only view of bytes, two words, passed by value. Converts from what holds char, unsigned char or std::byte
@@ -89,7 +123,7 @@ class ByteView {
 
 /// Bytes that must not outlive their use: keys, plaintext, exported contexts. Wiped (explicit_bzero) before the memory
 /// goes back, whoever it came from; a move hands the memory over, so nothing stays behind. No copy, no formatter.
-class SecretBytes {
+class SecretBytes : public detail::ByteAccess<SecretBytes> {
  public:
   /// How the memory goes back after it was wiped; gss/ passes its own for what a gss_* call allocated.
   using Release = void (*)(void* data, std::size_t size) noexcept;
@@ -134,10 +168,6 @@ class SecretBytes {
     return static_cast<const unsigned char*>(data_);
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + size_; }
-  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
   /// Another size; the bytes up to the smaller of both stay, new ones are zero. The old memory is wiped. ENOMEM leaves
   /// everything as it was.

@@ -32,6 +32,10 @@ class FlagSet {
   [[nodiscard]] constexpr bool contains(FlagSet flags) const noexcept { return (bits_ & flags.bits_) == flags.bits_; }
   [[nodiscard]] constexpr FlagSet without(FlagSet flags) const noexcept { return from_bits(bits_ & ~flags.bits_); }
 
+  constexpr FlagSet& operator|=(FlagSet flags) noexcept {
+    bits_ |= flags.bits_;
+    return *this;
+  }
   [[nodiscard]] friend constexpr FlagSet operator|(FlagSet a, FlagSet b) noexcept {
     return from_bits(a.bits_ | b.bits_);
   }

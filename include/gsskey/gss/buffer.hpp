@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <string_view>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/gss/limits.hpp>
@@ -23,7 +22,7 @@ inline void release_buffer(gss_buffer_desc raw) noexcept {
 
 /// Owns a gss_buffer_desc and gives it back with gss_release_buffer, never with free (another heap on some systems).
 /// Move-only, as large as the descriptor. For tokens and names, which are not secret; plaintext comes in SecretBytes.
-class Buffer {
+class Buffer : public detail::ByteAccess<Buffer> {
  public:
   Buffer() noexcept = default;
   /// Takes ownership of what a gss_* call allocated.
@@ -47,13 +46,6 @@ class Buffer {
     return static_cast<const unsigned char*>(raw_.value);
   }
   [[nodiscard]] std::size_t size() const noexcept { return raw_.length; }
-  [[nodiscard]] bool empty() const noexcept { return raw_.length == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + raw_.length; }
-  /// Counted, not terminated.
-  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND {
-    return {static_cast<const char*>(raw_.value), raw_.length};
-  }
 
   [[nodiscard]] gss_buffer_desc release() noexcept {
     const gss_buffer_desc raw = raw_;

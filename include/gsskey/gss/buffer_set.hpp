@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/element_iterator.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/platform/select.hpp>
 
@@ -28,9 +29,15 @@ struct BufferSetTraits {
 }  // namespace gss_detail
 
 /// Owns a gss_buffer_set_t, wipes its bytes, because some of them are keys, and gives it back (gss_release_buffer_set).
-/// Move-only, as large as the handle; elements are views that live as long as the owner.
+/// Move-only, as large as the handle; a range of views that live as long as the owner.
 class BufferSet {
+  [[nodiscard]] static ByteView view(const gss_buffer_desc& element) noexcept {
+    return {element.value, element.length};
+  }
+
  public:
+  using Iterator = detail::ElementIterator<gss_buffer_desc, &view>;
+
   BufferSet() noexcept = default;
   /// Takes ownership of what a gss_* call allocated.
   [[nodiscard]] static BufferSet adopt(gss_detail::gss_buffer_set_t raw) noexcept {
@@ -44,15 +51,20 @@ class BufferSet {
   [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] Iterator begin() const noexcept GSSKEY_LIFETIMEBOUND {
+    return Iterator{set_ ? set_.get()->elements : nullptr};
+  }
+  [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
+    return begin() + static_cast<std::ptrdiff_t>(size());
+  }
   /// Empty past the end.
   [[nodiscard]] ByteView operator[](std::size_t index) const noexcept GSSKEY_LIFETIMEBOUND {
-    if (index >= size()) return {};
-    const gss_buffer_desc& element = set_.get()->elements[index];
-    return {element.value, element.length};
+    return index < size() ? view(set_.get()->elements[index]) : ByteView{};
   }
   [[nodiscard]] bool contains(ByteView bytes) const noexcept {
-    for (std::size_t i = 0; i < size(); ++i) {
-      if ((*this)[i] == bytes) return true;
+    for (const ByteView element : *this) {
+      if (element == bytes) return true;
     }
     return false;
   }

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/element_iterator.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/platform/select.hpp>
@@ -209,9 +210,13 @@ template <const Oid&... Os>
   return const_cast<gss_OID_set>(&gss_detail::OidSetDesc<Os...>::set);
 }
 
-/// A set that a gss_* call allocated (gss_release_oid_set). Elements are handed out as values.
+/// A set that a gss_* call allocated (gss_release_oid_set). A range of values: each Oid is a copy.
 class OidSet {
+  [[nodiscard]] static Oid value(const gss_OID_desc& element) noexcept { return Oid::copy_of(&element); }
+
  public:
+  using Iterator = detail::ElementIterator<gss_OID_desc, &value>;
+
   OidSet() noexcept = default;
   [[nodiscard]] static OidSet adopt(gss_OID_set set) noexcept {
     OidSet owner;
@@ -224,13 +229,20 @@ class OidSet {
   [[nodiscard]] gss_OID_set* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+  [[nodiscard]] Iterator begin() const noexcept GSSKEY_LIFETIMEBOUND {
+    return Iterator{set_ ? set_.get()->elements : nullptr};
+  }
+  [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
+    return begin() + static_cast<std::ptrdiff_t>(size());
+  }
   /// Empty past the end.
   [[nodiscard]] Oid operator[](std::size_t index) const noexcept {
-    return index < size() ? Oid::copy_of(&set_.get()->elements[index]) : Oid{};
+    return index < size() ? value(set_.get()->elements[index]) : Oid{};
   }
   [[nodiscard]] bool contains(const Oid& oid) const noexcept {
-    for (std::size_t i = 0; i < size(); ++i) {
-      if ((*this)[i] == oid) return true;
+    for (const Oid& member : *this) {
+      if (member == oid) return true;
     }
     return false;
   }

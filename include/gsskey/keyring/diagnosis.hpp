@@ -82,31 +82,31 @@ using Findings = FlagSet<Finding>;
   Findings found;
   const auto filtered = keyring_detail::filtered_calls();
   if (filtered == keyring_detail::Filtered::everything) return Finding::calls_are_filtered;
-  if (filtered == keyring_detail::Filtered::some) found = found | Finding::some_calls_are_filtered;
+  if (filtered == keyring_detail::Filtered::some) found |= Finding::some_calls_are_filtered;
   const auto session = Keyring::session();
   const auto user_session = Keyring::user_session();
   const auto user = Keyring::user();
   if (!session) {
-    if (session.error().minor_status() == EKEYREVOKED) found = found | Finding::session_is_revoked;
+    if (session.error().minor_status() == EKEYREVOKED) found |= Finding::session_is_revoked;
   } else {
-    if (user_session && *session == *user_session) found = found | Finding::session_is_the_default;
+    if (user_session && *session == *user_session) found |= Finding::session_is_the_default;
     const auto info = session->describe();
-    if (info && info->user() != ::geteuid()) found = found | Finding::session_is_another_users;
+    if (info && info->user() != ::geteuid()) found |= Finding::session_is_another_users;
   }
-  if (user && !is_possessed(*user)) found = found | Finding::user_ring_is_not_linked;
-  if (::access("/sbin/request-key", X_OK) != 0) found = found | Finding::no_request_key_program;
+  if (user && !is_possessed(*user)) found |= Finding::user_ring_is_not_linked;
+  if (::access("/sbin/request-key", X_OK) != 0) found |= Finding::no_request_key_program;
   if (auto map = keyring_detail::read_proc("/proc/self/uid_map")) {
     detail::TextReader line{map->text()};
     const bool whole = keyring_detail::take_column(line) == "0" && keyring_detail::take_column(line) == "0" &&
                        keyring_detail::take_column(line).starts_with("4294967295");
-    if (!whole) found = found | Finding::in_user_namespace;
+    if (!whole) found |= Finding::in_user_namespace;
   }
   if (const auto quota = key_quota(::geteuid())) {
     // What Keyring::create() takes for a key of a byte: two keys, their descriptions, payload and links.
     constexpr std::uint32_t keys = 2;
     constexpr std::uint32_t bytes = 48;
     if (quota->keys + keys > quota->max_keys || quota->bytes + bytes > quota->max_bytes) {
-      found = found | Finding::quota_is_full;
+      found |= Finding::quota_is_full;
     }
   }
   return found;
@@ -123,7 +123,7 @@ using Findings = FlagSet<Finding>;
       case EKEYEXPIRED:
         return found | Finding::key_is_expired;
       case EACCES:
-        found = found | Finding::key_is_not_viewable;
+        found |= Finding::key_is_not_viewable;
         break;
       case EPERM:  // the filter's
       case ENOSYS:
@@ -133,10 +133,10 @@ using Findings = FlagSet<Finding>;
         return found | Finding::key_is_gone;
     }
   }
-  if (!is_possessed(key)) found = found | Finding::key_is_not_possessed;
+  if (!is_possessed(key)) found |= Finding::key_is_not_possessed;
   if (!found.contains(Finding::key_is_not_viewable) && !keyring_detail::would_wait(key) &&
       keyctl_get_keyring_ID(key.serial(), 0) < 0 && errno != EACCES) {
-    found = found | Finding::key_is_negative;
+    found |= Finding::key_is_negative;
   }
   return found;
 }

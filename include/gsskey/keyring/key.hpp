@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cerrno>
+#include <concepts>
 #include <cstdint>
 #include <utility>
 
@@ -301,10 +302,15 @@ class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
  public:
   /// Names nothing; every call gives Error::usage.
   KeyRef() noexcept = default;
-  template <OnDestroy Policy>
-  KeyRef(const Key<T, Policy>& key) noexcept : serial_{key.serial()} {}
-  template <OnDestroy Policy>
-  KeyRef(const Key<T, Policy>&& key) = delete;  // the key would be gone
+  /// Of a key of this type. KeyRef<key_type::Any>: of a key of any type; as() is the way back.
+  template <KeyType U, OnDestroy Policy>
+    requires(std::same_as<T, U> || std::same_as<T, key_type::Any>)
+  KeyRef(const Key<U, Policy>& key) noexcept : serial_{key.serial()} {}
+  template <KeyType U, OnDestroy Policy>
+  KeyRef(const Key<U, Policy>&& key) = delete;  // the key would be gone
+  template <KeyType U>
+    requires(std::same_as<T, key_type::Any> && !std::same_as<T, U>)
+  KeyRef(KeyRef<U> key) noexcept : serial_{key.serial()} {}
 
   /// A serial number from elsewhere (another process, /proc/keys). That it is one of a T is for the caller to know;
   /// KeyRef<key_type::Any> knows how to ask. Numbers of no key, the kernel's special ones too, give an empty one.

@@ -4,9 +4,9 @@
 
 #include <cstddef>
 #include <cstring>
-#include <iterator>
 #include <utility>
 
+#include <gsskey/core/detail/element_iterator.hpp>
 #include <gsskey/keyring/key.hpp>
 
 namespace gsskey {
@@ -14,47 +14,32 @@ GSSKEY_BEGIN_ABI
 
 using AnyKeyRef = KeyRef<key_type::Any>;
 
-/// The members of a ring at one moment.
+/// The members of a ring at one moment: a range of AnyKeyRef.
 class KeyList {
+  using Element = unsigned char[sizeof(key_serial_t)];
+  [[nodiscard]] static AnyKeyRef value(const Element& element) noexcept {
+    key_serial_t serial = 0;
+    std::memcpy(&serial, element, sizeof serial);
+    return AnyKeyRef::from_serial(serial);
+  }
+
  public:
+  using Iterator = detail::ElementIterator<Element, &value>;
+
   /// `serials`: key_serial_t in the machine's order, as KEYCTL_READ of a ring writes them.
   explicit KeyList(SecretBytes serials) noexcept : serials_{std::move(serials)} {}
 
-  class Iterator {
-   public:
-    using value_type = AnyKeyRef;
-    using difference_type = std::ptrdiff_t;
-    Iterator() noexcept = default;
-    explicit Iterator(const unsigned char* at) noexcept : at_{at} {}
-    [[nodiscard]] AnyKeyRef operator*() const noexcept {
-      key_serial_t serial = 0;
-      std::memcpy(&serial, at_, sizeof serial);
-      return AnyKeyRef::from_serial(serial);
-    }
-    Iterator& operator++() noexcept {
-      at_ += sizeof(key_serial_t);
-      return *this;
-    }
-    Iterator operator++(int) noexcept {
-      const Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    [[nodiscard]] friend bool operator==(Iterator, Iterator) noexcept = default;
-
-   private:
-    const unsigned char* at_ = nullptr;
-  };
-
   [[nodiscard]] std::size_t size() const noexcept { return serials_.size() / sizeof(key_serial_t); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-  [[nodiscard]] Iterator begin() const noexcept GSSKEY_LIFETIMEBOUND { return Iterator{serials_.begin()}; }
+  [[nodiscard]] Iterator begin() const noexcept GSSKEY_LIFETIMEBOUND {
+    return Iterator{reinterpret_cast<const Element*>(serials_.data())};
+  }
   [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
-    return Iterator{serials_.begin() + size() * sizeof(key_serial_t)};
+    return begin() + static_cast<std::ptrdiff_t>(size());
   }
   /// Empty past the end.
   [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
-    return index < size() ? *Iterator{serials_.begin() + index * sizeof(key_serial_t)} : AnyKeyRef{};
+    return index < size() ? begin()[static_cast<std::ptrdiff_t>(index)] : AnyKeyRef{};
   }
   [[nodiscard]] bool contains(const KeyHandle auto& key) const noexcept {
     for (const AnyKeyRef member : *this) {

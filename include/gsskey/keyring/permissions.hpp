@@ -60,7 +60,7 @@ class Permissions {
   /// The mask is meant.
   [[nodiscard]] constexpr Permissions accepting(Risks risks) const noexcept {
     Permissions changed = *this;
-    changed.accepted_ = accepted_ | risks;
+    changed.accepted_ |= risks;
     return changed;
   }
 
@@ -80,16 +80,16 @@ class Permissions {
   [[nodiscard]] constexpr Risks risks() const noexcept {
     const Rights strangers = group() | other();
     Risks found;
-    if (strangers.contains(Right::search)) found = found | Risk::others_may_invalidate;
-    if (strangers.contains(Right::view)) found = found | Risk::others_see_description;
+    if (strangers.contains(Right::search)) found |= Risk::others_may_invalidate;
+    if (strangers.contains(Right::view)) found |= Risk::others_see_description;
     const Rights owned = Rights::from_bits(possessor().bits() & all_rights.bits());  // the kernel refuses the rest
     for (const Rights own : {user(), group(), other()}) {
       const Rights possessed = possessor() | own;
       if (!possessed.contains(Right::search)) continue;  // or it is not possessed
-      if (!possessed.contains(Right::read)) found = found | Risk::possessor_reads_anyway;
-      if (own.contains(Right::link) && !own.contains(owned)) found = found | Risk::link_gives_possession;
+      if (!possessed.contains(Right::read)) found |= Risk::possessor_reads_anyway;
+      if (own.contains(Right::link) && !own.contains(owned)) found |= Risk::link_gives_possession;
     }
-    if (!owner_rights().contains(Right::set_attributes)) found = found | Risk::nobody_may_change_again;
+    if (!owner_rights().contains(Right::set_attributes)) found |= Risk::nobody_may_change_again;
     return found.without(accepted_);
   }
 

@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
-#include <string_view>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
@@ -16,7 +15,7 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 
 /// Owns bytes from malloc that are not secret, uninitialised at first. Move-only.
-class MessageToken {
+class MessageToken : public detail::ByteAccess<MessageToken> {
  public:
   MessageToken() noexcept = default;
   /// ENOMEM.
@@ -41,10 +40,6 @@ class MessageToken {
   [[nodiscard]] unsigned char* data() noexcept GSSKEY_LIFETIMEBOUND { return bytes_.get(); }
   [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] const unsigned char* begin() const noexcept GSSKEY_LIFETIMEBOUND { return data(); }
-  [[nodiscard]] const unsigned char* end() const noexcept GSSKEY_LIFETIMEBOUND { return data() + size_; }
-  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
   /// The first `size` bytes, or all there are, as a secret; the others are wiped now.
   [[nodiscard]] SecretBytes to_secret(std::size_t size) && noexcept {
@@ -66,7 +61,7 @@ class MessageToken {
 };
 
 /// A MIC token of RFC 4121: no heap.
-class MessageMic {
+class MessageMic : public detail::ByteAccess<MessageMic> {
  public:
   static constexpr std::size_t max_size = 40;
 
@@ -75,7 +70,6 @@ class MessageMic {
   [[nodiscard]] unsigned char* data() noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
   [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND { return ByteView{*this}.text(); }
 
  private:
   unsigned char bytes_[max_size];
