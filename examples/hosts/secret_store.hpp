@@ -34,6 +34,6 @@ class SecretStore {
   void remove(const std::string& id) { keys_.erase(id); }
 
  private:
-  gsskey::Keyring ring_;
+  gsskey::Key<gsskey::key_type::Keyring> ring_;
   std::map<std::string, gsskey::Key<gsskey::key_type::User>> keys_;  // end before their ring
 };

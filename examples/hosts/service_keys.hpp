@@ -22,7 +22,7 @@ inline bool is_session_of_this_service() {
 }
 
 /// First thing in main(), before there are threads: a session is the calling thread's, and of what it starts later.
-inline gsskey::Result<gsskey::Keyring> open_service_ring() {
+inline gsskey::Result<gsskey::Key<gsskey::key_type::Keyring>> open_service_ring() {
   const auto session = is_session_of_this_service() ? gsskey::Keyring::session() : gsskey::Keyring::join_session();
   if (!session) return gsskey::unexpected(session.error());
   return session->create(gsskey::key_type::Keyring{"keys of this service"});

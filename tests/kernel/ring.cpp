@@ -29,15 +29,15 @@ namespace {
 // Deep nests are not possessed any more; the user's rights do not depend on that.
 const Permissions everything = Permissions{}.possessor(all_rights).user(all_rights);
 
-Keyring new_ring(const KeyringRef& in, const std::string& name) {
+Key<key_type::Keyring> new_ring(const KeyringRef& in, const std::string& name) {
   auto ring = must(in.create(key_type::Keyring{name}));
   must(ring.set_permissions(everything));
   return ring;
 }
 
 /// Ring after ring, each linked by the one before; the first hangs in `session`.
-std::vector<Keyring> nest(const KeyringRef& session, const std::string& name, int depth) {
-  std::vector<Keyring> rings;
+std::vector<Key<key_type::Keyring>> nest(const KeyringRef& session, const std::string& name, int depth) {
+  std::vector<Key<key_type::Keyring>> rings;
   for (int at = 1; at <= depth; ++at) {
     // Made where it is possessed, and moved to its place.
     auto ring = new_ring(session, name + std::to_string(at));
@@ -185,7 +185,7 @@ TEST_CASE("what link, unlink and move need: link on the key, write on the rings"
 TEST_CASE("one key in twenty-one rings leaves them one by one") {
   const support::Session session;
   const auto top = must(session->create(key_type::Keyring{"top"}));
-  std::vector<Keyring> rings;
+  std::vector<Key<key_type::Keyring>> rings;
   for (int at = 0; at < 20; ++at) rings.push_back(must(top.create(key_type::Keyring{"ring" + std::to_string(at)})));
   const auto key = must(top.upsert(User{"lizard"}, "gizzard"));
   for (const auto& ring : rings) REQUIRE(ring.link(key));
@@ -271,7 +271,7 @@ TEST_CASE("cycles are seen among rings of the same name") {
 TEST_CASE("seventeen rings beside each other are all searched") {
   const support::Session session;
   const auto sandbox = must(session->create(key_type::Keyring{"sandbox"}));
-  std::vector<Keyring> rings;
+  std::vector<Key<key_type::Keyring>> rings;
   std::vector<KeyRef<User>> keys;
   for (int at = 0; at <= 16; ++at)
     rings.push_back(must(sandbox.create(key_type::Keyring{"ring" + std::to_string(at)})));

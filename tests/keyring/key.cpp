@@ -110,7 +110,7 @@ TEST_CASE("create through a ring of one's own: where no scratch ring can be, and
     CHECK(must(own.members()).empty());
     CHECK(must(session->members()).size() == 1);
 
-    std::vector<Keyring> nest;
+    std::vector<Key<key_type::Keyring>> nest;
     nest.push_back(must(session->create(key_type::Keyring{"gsskey:nest"})));
     while (auto deeper = nest.back().create(key_type::Keyring{"gsskey:nest"})) nest.push_back(*std::move(deeper));
     CHECK(error_of(nest.back().create(User{"gsskey:deep"}, "x")) == EACCES);

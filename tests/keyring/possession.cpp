@@ -205,7 +205,7 @@ TEST_CASE("six rings below, and no deeper") {
   const support::Session session;
   const auto everything = Permissions{}.possessor(all_rights).user(all_rights);
   const auto shadow = must(session->create(User{"gsskey:name"}, "x"));
-  std::vector<Keyring> nest;
+  std::vector<Key<key_type::Keyring>> nest;
   for (int depth = 1; depth <= 7; ++depth) {
     auto ring = must(session->create(key_type::Keyring{"gsskey:" + std::to_string(depth)}));
     auto key = must(ring.create(User{"gsskey:name"}, "x", {.permissions = everything}));

@@ -12,11 +12,11 @@ concept MoveOnly = std::is_nothrow_move_constructible_v<T> && std::is_nothrow_mo
                    !std::is_copy_constructible_v<T> && !std::is_copy_assignable_v<T>;
 
 // An owner is a pointer to its serial and its ring, a reference the serial alone.
-static_assert(sizeof(Key<key_type::User>) == 12 && sizeof(Keyring) == 12);
+static_assert(sizeof(Key<key_type::User>) == 12 && sizeof(Key<key_type::Keyring>) == 12);
 static_assert(sizeof(Key<key_type::User, OnDestroy::revoke_then_unlink>) == 12);
 static_assert(sizeof(KeyRef<key_type::User>) == 4 && sizeof(KeyringRef) == 4 && sizeof(AnyKeyRef) == 4);
-static_assert(MoveOnly<Key<key_type::User>> && MoveOnly<Keyring> && MoveOnly<Authority<key_type::User>> &&
-              MoveOnly<KeyWatch> && MoveOnly<KeyInfo>);
+static_assert(MoveOnly<Key<key_type::User>> && MoveOnly<Key<key_type::Keyring>> &&
+              MoveOnly<Authority<key_type::User>> && MoveOnly<KeyWatch> && MoveOnly<KeyInfo>);
 static_assert(std::is_trivially_copyable_v<KeyRef<key_type::User>> && std::is_trivially_copyable_v<KeyringRef>);
 
 // A reference comes from an owner that lives on, and from nothing else without asking.
@@ -49,7 +49,7 @@ static_assert(!Updates<KeyRef<key_type::Asymmetric>, ByteView> && !Updates<Keyri
 static_assert(Updates<KeyRef<key_type::Encrypted>, EncryptedUpdate> &&
               !Updates<KeyRef<key_type::Encrypted>, EncryptedPayload> &&
               !Updates<KeyRef<key_type::Encrypted>, ByteView>);
-static_assert(HasMembers<Keyring> && HasMembers<KeyringRef> && !HasMembers<Key<key_type::User>>);
+static_assert(HasMembers<Key<key_type::Keyring>> && HasMembers<KeyringRef> && !HasMembers<Key<key_type::User>>);
 
 // One's own key type.
 struct DnsResolver {

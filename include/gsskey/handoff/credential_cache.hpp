@@ -152,7 +152,7 @@ class [[nodiscard]] CredentialCache {
         .error();
   }
 
-  Keyring ring_;
+  Key<key_type::Keyring> ring_;
   char name_[type.size() + own_prefix.size() + 2 * random_size + 1] = {};
 };
 

@@ -203,7 +203,7 @@ class [[nodiscard]] ParkedContext {
   ~ParkedContext() { give_up(); }
 
  private:
-  ParkedContext(Keyring box, KeyRef<key_type::User> key, SecretBytes sealed) noexcept
+  ParkedContext(Key<key_type::Keyring> box, KeyRef<key_type::User> key, SecretBytes sealed) noexcept
       : box_{std::move(box)}, key_{key}, sealed_{std::move(sealed)} {}
   friend struct handoff_detail::Parked;
 
@@ -215,7 +215,7 @@ class [[nodiscard]] ParkedContext {
     errno = saved;
   }
 
-  Keyring box_;  ///< a ring of its own, for nothing but the key
+  Key<key_type::Keyring> box_;  ///< a ring of its own, for nothing but the key
   KeyRef<key_type::User> key_;
   SecretBytes sealed_;
 };
@@ -223,7 +223,7 @@ class [[nodiscard]] ParkedContext {
 }  // namespace handoff
 
 struct handoff_detail::Parked {
-  [[nodiscard]] static handoff::ParkedContext with(Keyring box, KeyRef<key_type::User> key,
+  [[nodiscard]] static handoff::ParkedContext with(Key<key_type::Keyring> box, KeyRef<key_type::User> key,
                                                    SecretBytes sealed) noexcept {
     return {std::move(box), key, std::move(sealed)};
   }

@@ -102,7 +102,7 @@ using Findings = FlagSet<Finding>;
     if (!whole) found |= Finding::in_user_namespace;
   }
   if (const auto quota = key_quota(::geteuid())) {
-    // What Keyring::create() takes for a key of a byte: two keys, their descriptions, payload and links.
+    // What create() in a ring takes for a key of a byte: two keys, their descriptions, payload and links.
     constexpr std::uint32_t keys = 2;
     constexpr std::uint32_t bytes = 48;
     if (quota->keys + keys > quota->max_keys || quota->bytes + bytes > quota->max_bytes) {

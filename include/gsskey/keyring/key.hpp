@@ -21,7 +21,7 @@ GSSKEY_BEGIN_ABI
 
 /// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
 /// others. revoke and invalidate go by serial number; to unlink the kernel goes by type and description, so the ring is
-/// read before (Keyring::unlink()), and has to be one that this thread can read.
+/// read before (unlink() of a ring), and has to be one that this thread can read.
 enum class OnDestroy : std::uint8_t {
   unlink,      ///< take it out of the ring that it was created in; the kernel frees it soon, when no link is left
   keep,        ///< nothing
@@ -154,7 +154,7 @@ class KeyOperations {
     const ByteView payload{update};
     if (payload.size() > keyring_detail::largest_update) {
       return unexpected(
-          Error::usage("keyctl_update", "an update is limited to 4096 bytes; Keyring::upsert() takes more"));
+          Error::usage("keyctl_update", "an update is limited to 4096 bytes; upsert() in its ring takes more"));
     }
     if (auto fit = keyring_detail::check_timeout("keyctl_update", timeout); !fit) return fit;
     if (keyctl_update(serial(), payload.data(), payload.size()) < 0) return unexpected(failed("keyctl_update"));
@@ -240,10 +240,10 @@ template <class Owner, class T>
 using Operations = typename OperationsOf<Owner, T>::Type;
 }  // namespace keyring_detail
 
-/// The owner of one link: a key that was proven new in the ring that it was created in (Keyring::create), so that no
+/// The owner of one link: a key that was proven new in the ring that it was created in (create() of a ring), so that no
 /// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
 /// What happens at the end is Policy; other links to this key are nobody's business here, nor are other keys of the
-/// ring: what has come in place of this key stays, though it is of the same type and description (Keyring::unlink()
+/// ring: what has come in place of this key stays, though it is of the same type and description (unlink() of a ring
 /// says how far that goes).
 /// Used by one thread at a time; the end must come on a thread that possesses the ring.
 /// fork(): the child has a copy that names the key and does nothing at its end, however it was forked; close() and

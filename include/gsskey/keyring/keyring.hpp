@@ -1,4 +1,4 @@
-// gsskey/keyring/keyring: Keyring and KeyringRef, rings of links to keys: where keys are made, found, linked and moved.
+// gsskey/keyring/keyring: rings of links to keys, where keys are made, found, linked and moved; and which there are.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -14,12 +14,11 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// A ring that is owned like any other key: created in another ring, and unlinked from it at the end.
-using Keyring = Key<key_type::Keyring>;
-/// A ring that is somebody else's: the session's, the user's.
+/// A ring that is somebody else's: the session's, the user's. One's own is a Key<key_type::Keyring>, owned like any
+/// other key: created in another ring, and unlinked from it at the end.
 using KeyringRef = KeyRef<key_type::Keyring>;
-/// What can be done with a ring, and the rings that every process has. Those are resolved to their number here and now,
-/// because the special numbers mean another ring on another thread.
+
+/// What can be done with a ring, whoever owns it.
 template <class Owner>
 class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   using Base = KeyOperations<Owner, key_type::Keyring>;
@@ -27,58 +26,6 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   RingOperations() noexcept = default;
 
  public:
-  /// The calling thread's ring, if it has one (ENOKEY). keyctl_get_keyring_ID, which creates nothing here.
-  [[nodiscard]] static Result<KeyringRef> thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 0); }
-  /// The process's ring, if the calling thread has one (ENOKEY); see install_process().
-  [[nodiscard]] static Result<KeyringRef> process() noexcept { return resolve(KEY_SPEC_PROCESS_KEYRING, 0); }
-  /// The session's ring. Of a process that joined no session it is the user's default session ring (user_session()),
-  /// which all such processes of the user share. EKEYREVOKED after a logout: join_session() helps.
-  [[nodiscard]] static Result<KeyringRef> session() noexcept { return resolve(KEY_SPEC_SESSION_KEYRING, 0); }
-  /// The ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
-  [[nodiscard]] static Result<KeyringRef> user() noexcept { return resolve(KEY_SPEC_USER_KEYRING, 0); }
-  [[nodiscard]] static Result<KeyringRef> user_session() noexcept { return resolve(KEY_SPEC_USER_SESSION_KEYRING, 0); }
-  /// keyctl_get_persistent: one's own ring that outlives sessions, three days from now on, linked into `into` so that
-  /// it is possessed. EOPNOTSUPP where the kernel has none.
-  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into) noexcept {
-    return persistent_of(keyring_detail::nobodys_id, into);
-  }
-  /// That of a user. EPERM for another user without CAP_SETUID; usage for -1, which a failed look-up leaves and which
-  /// would be one's own.
-  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user) noexcept {
-    if (user == keyring_detail::nobodys_id) {
-      return unexpected(Error::usage("keyctl_get_persistent", "-1 is nobody's id; without one it is one's own ring"));
-    }
-    return persistent_of(user, into);
-  }
-
-  /// The calling thread's ring, created if it has none. It dies with the thread, and other threads cannot see it.
-  [[nodiscard]] static Result<KeyringRef> install_thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 1); }
-  /// The ring that all threads share which are started later. Threads that exist already would each make their own, so
-  /// that is refused (usage); a second call gives the same ring. To be called again after fork(), which drops it.
-  [[nodiscard]] static Result<KeyringRef> install_process() noexcept;
-
-  /// keyctl_join_session_keyring: a new ring as the session of the calling thread, for it and the threads and processes
-  /// that it starts from now on. Other threads keep the old one.
-  [[nodiscard]] static Result<KeyringRef> join_session() noexcept {
-    return named("keyctl_join_session_keyring", keyctl_join_session_keyring(nullptr));
-  }
-  /// The ring of that name, or a new one. The kernel creates it without the right to search for its user, so that the
-  /// next to join makes another of the same name unless that is changed (set_permissions).
-  [[nodiscard]] static Result<KeyringRef> join_session(Description<NonEmptyText> name) noexcept {
-    if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
-    const long serial = keyctl_join_session_keyring(name.c_str());
-    if (serial == 0) return session();  // is the session already
-    auto ring = named("keyctl_join_session_keyring", serial);
-    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name.c_str()));
-    return ring;
-  }
-  /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
-  /// for a parent with threads, other credentials or process id 1.
-  [[nodiscard]] static Result<void> session_to_parent() noexcept {
-    if (keyctl_session_to_parent() < 0) return unexpected(keyring_detail::failed("keyctl_session_to_parent"));
-    return {};
-  }
-
   /// A new key in this ring, which appears there with its permissions and timeout set, or not at all; EEXIST if the
   /// ring has one of that type and description, whoever else creates one meanwhile. One that has expired, or was
   /// revoked or invalidated, is none: it is replaced, though not while the ring has other members that cannot be
@@ -103,7 +50,8 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return create_aside(own, type, payload, options, &Draft::place);
   }
   /// A new, empty ring in this one.
-  [[nodiscard]] Result<Keyring> create(const key_type::Keyring& type, KeyOptions options = {}) const noexcept {
+  [[nodiscard]] Result<Key<key_type::Keyring>> create(const key_type::Keyring& type,
+                                                      KeyOptions options = {}) const noexcept {
     return create(type, ByteView{}, options);
   }
   /// The same in place of the key of that type and description that the ring has, living or dead, in one step: there is
@@ -239,25 +187,6 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
  private:
   using Draft = keyring_detail::Draft;
 
-  [[nodiscard]] static Result<KeyringRef> named(const char* operation, long serial) noexcept {
-    if (serial < 0) return unexpected(keyring_detail::failed(operation));
-    return KeyringRef::from_serial(static_cast<key_serial_t>(serial));
-  }
-  [[nodiscard]] static Result<KeyringRef> persistent_of(uid_t user, KeyringRef into) noexcept {
-    if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
-    return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
-  }
-  /// As keyctl(1) has it.
-  [[nodiscard]] static const char* name_of(key_serial_t special) noexcept {
-    constexpr const char* names[] = {"@t", "@p", "@s", "@u", "@us"};  // -1, -2, …
-    return names[-1 - special];
-  }
-  [[nodiscard]] static Result<KeyringRef> resolve(key_serial_t special, int create) noexcept {
-    auto ring = named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
-    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name_of(special)));
-    return ring;
-  }
-
   template <KeyType T>
   [[nodiscard]] static unexpected<Error> refused(const Error& error, const T& type) noexcept {
     return unexpected(keyring_detail::about(error, T::name, type.description.c_str()));
@@ -321,16 +250,93 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   }
 };
 
-template <class Owner>
-Result<KeyringRef> RingOperations<Owner>::install_process() noexcept {
-  if (auto ring = process()) return ring;
-  struct ::stat tasks;
-  if (::stat("/proc/self/task", &tasks) != 0) return unexpected(Error::system("stat", errno));
-  if (tasks.st_nlink > 2 + 1) {  // a folder for each thread
-    return unexpected(Error::usage("Keyring::install_process", "other threads exist already and would not share it"));
+/// The rings that every process has, and no object: what a ring says of itself is never that of another, as
+/// `ring.session()` would be. They are resolved to their number here and now, because the special numbers mean another
+/// ring on another thread.
+class Keyring {
+ public:
+  Keyring() = delete;
+
+  /// The calling thread's ring, if it has one (ENOKEY). keyctl_get_keyring_ID, which creates nothing here.
+  [[nodiscard]] static Result<KeyringRef> thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 0); }
+  /// The process's ring, if the calling thread has one (ENOKEY); see install_process().
+  [[nodiscard]] static Result<KeyringRef> process() noexcept { return resolve(KEY_SPEC_PROCESS_KEYRING, 0); }
+  /// The session's ring. Of a process that joined no session it is the user's default session ring (user_session()),
+  /// which all such processes of the user share. EKEYREVOKED after a logout: join_session() helps.
+  [[nodiscard]] static Result<KeyringRef> session() noexcept { return resolve(KEY_SPEC_SESSION_KEYRING, 0); }
+  /// The ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
+  [[nodiscard]] static Result<KeyringRef> user() noexcept { return resolve(KEY_SPEC_USER_KEYRING, 0); }
+  [[nodiscard]] static Result<KeyringRef> user_session() noexcept { return resolve(KEY_SPEC_USER_SESSION_KEYRING, 0); }
+  /// keyctl_get_persistent: one's own ring that outlives sessions, three days from now on, linked into `into` so that
+  /// it is possessed. EOPNOTSUPP where the kernel has none.
+  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into) noexcept {
+    return persistent_of(keyring_detail::nobodys_id, into);
   }
-  return resolve(KEY_SPEC_PROCESS_KEYRING, 1);
-}
+  /// That of a user. EPERM for another user without CAP_SETUID; usage for -1, which a failed look-up leaves and which
+  /// would be one's own.
+  [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user) noexcept {
+    if (user == keyring_detail::nobodys_id) {
+      return unexpected(Error::usage("keyctl_get_persistent", "-1 is nobody's id; without one it is one's own ring"));
+    }
+    return persistent_of(user, into);
+  }
+
+  /// The calling thread's ring, created if it has none. It dies with the thread, and other threads cannot see it.
+  [[nodiscard]] static Result<KeyringRef> install_thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 1); }
+  /// The ring that all threads share which are started later. Threads that exist already would each make their own, so
+  /// that is refused (usage); a second call gives the same ring. To be called again after fork(), which drops it.
+  [[nodiscard]] static Result<KeyringRef> install_process() noexcept {
+    if (auto ring = process()) return ring;
+    struct ::stat tasks;
+    if (::stat("/proc/self/task", &tasks) != 0) return unexpected(Error::system("stat", errno));
+    if (tasks.st_nlink > 2 + 1) {  // a folder for each thread
+      return unexpected(Error::usage("Keyring::install_process", "other threads exist already and would not share it"));
+    }
+    return resolve(KEY_SPEC_PROCESS_KEYRING, 1);
+  }
+
+  /// keyctl_join_session_keyring: a new ring as the session of the calling thread, for it and the threads and processes
+  /// that it starts from now on. Other threads keep the old one.
+  [[nodiscard]] static Result<KeyringRef> join_session() noexcept {
+    return named("keyctl_join_session_keyring", keyctl_join_session_keyring(nullptr));
+  }
+  /// The ring of that name, or a new one. The kernel creates it without the right to search for its user, so that the
+  /// next to join makes another of the same name unless that is changed (set_permissions).
+  [[nodiscard]] static Result<KeyringRef> join_session(Description<NonEmptyText> name) noexcept {
+    if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
+    const long serial = keyctl_join_session_keyring(name.c_str());
+    if (serial == 0) return session();  // is the session already
+    auto ring = named("keyctl_join_session_keyring", serial);
+    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name.c_str()));
+    return ring;
+  }
+  /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
+  /// for a parent with threads, other credentials or process id 1.
+  [[nodiscard]] static Result<void> session_to_parent() noexcept {
+    if (keyctl_session_to_parent() < 0) return unexpected(keyring_detail::failed("keyctl_session_to_parent"));
+    return {};
+  }
+
+ private:
+  [[nodiscard]] static Result<KeyringRef> named(const char* operation, long serial) noexcept {
+    if (serial < 0) return unexpected(keyring_detail::failed(operation));
+    return KeyringRef::from_serial(static_cast<key_serial_t>(serial));
+  }
+  [[nodiscard]] static Result<KeyringRef> persistent_of(uid_t user, KeyringRef into) noexcept {
+    if (!into) return unexpected(keyring_detail::failed("keyctl_get_persistent", 0));
+    return named("keyctl_get_persistent", keyctl_get_persistent(user, into.serial()));
+  }
+  /// As keyctl(1) has it.
+  [[nodiscard]] static const char* name_of(key_serial_t special) noexcept {
+    constexpr const char* names[] = {"@t", "@p", "@s", "@u", "@us"};  // -1, -2, …
+    return names[-1 - special];
+  }
+  [[nodiscard]] static Result<KeyringRef> resolve(key_serial_t special, int create) noexcept {
+    auto ring = named("keyctl_get_keyring_ID", keyctl_get_keyring_ID(special, create));
+    if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name_of(special)));
+    return ring;
+  }
+};
 
 template <KeyType T, OnDestroy Policy>
 KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
@@ -345,7 +351,7 @@ Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
   return moved;
 }
 
-static_assert(sizeof(Keyring) == 12 && sizeof(KeyringRef) == 4);
+static_assert(sizeof(Key<key_type::Keyring>) == 12 && sizeof(KeyringRef) == 4);
 
 GSSKEY_END_ABI
 }  // namespace gsskey

@@ -79,7 +79,7 @@ namespace {
 /// What a call is made with: all in a session of its own.
 struct Scene {
   KeyringRef session;
-  Keyring ring;
+  Key<key_type::Keyring> ring;
   Key<User> key;
   std::string certificate;
 
