@@ -109,7 +109,7 @@ int main(int argc, char** argv) try {
   if (!ring) return failed(ring.error());
   const auto key = AnyKeyRef::from_serial(ring->serial());  // a serial may be that of a key that is no ring
   if (const auto info = key.describe(); !info) return failed(info.error());
-  auto table = ProcKeys::read();
+  auto table = ProcKeys::acquire();
   if (!table) return failed(table.error());
   Tree{*std::move(table)}.print(key);
   return 0;

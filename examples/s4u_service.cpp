@@ -40,7 +40,7 @@ struct Options {
 Result<void> run(const Options& options) {
   GSSKEY_TRY(auto self, Name::host_service(options.service, options.host));
   // Both: as acceptor the service reads the ticket for itself that the KDC gives it in the user's name.
-  GSSKEY_TRY(auto own, Credential<mech::Krb5, Both>::from_store({.ccache = "MEMORY:s4u_service"}, self));
+  GSSKEY_TRY(auto own, Credential<mech::Krb5, Both>::acquire_from({.ccache = "MEMORY:s4u_service"}, self));
 
   GSSKEY_TRY(auto name, Name::user(options.user));
   GSSKEY_TRY(auto user, impersonate(own, name));

@@ -202,7 +202,7 @@ void more_of_a_context() {
   check(ByteView{key.key} == ByteView{need(session_key(theirs)).key}, "the session key");
   if constexpr (capabilities.sasl_ssf) check(again([&] { return sasl_ssf(ours); }) != 0, "the strength");
   check(again([&] { return pseudo_random(ours, "for", 64); }).size() == 64, "pseudo-random octets");
-  auto expiring = again([&] { return ExpiringContext<Krb5>::take(std::move(ours)); });
+  auto expiring = again([&] { return ExpiringContext<Krb5>::from_context(std::move(ours)); });
   const auto token = again([&] { return expiring.wrap("until it ends"); });
   check(need(theirs.unwrap(token)).text() == "until it ends", "a context that ends");
 }

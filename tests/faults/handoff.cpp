@@ -57,7 +57,7 @@ void credential_cache() {
   const auto session = again([] { return Keyring::join_session(); });
   {
     const auto alice = again([] { return Name::user("alice"); });
-    const auto first = again([&] { return CredentialCache::from_password(alice, "secret"); });
+    const auto first = again([&] { return CredentialCache::acquire_with_password(alice, "secret"); });
     check(!again([&] { return again([&] { return first.credential(); }).lifetime(); }).is_indefinite(), "its ticket");
     const auto second = again([&] { return CredentialCache::from_cache(first.name()); });
     const auto third =

@@ -65,12 +65,12 @@ void names() {
 
 void credentials() {
   const auto alice = again([] { return Name::user("alice"); });
-  auto fresh = again([&] { return Credential<Krb5, Initiate>::with_password(alice, "secret"); });
+  auto fresh = again([&] { return Credential<Krb5, Initiate>::acquire_with_password(alice, "secret"); });
   check(!again([&] { return fresh.inquire(); }).lifetime.is_indefinite(), "a ticket ends");
   where_possible([&] { return Credential<Krb5, Initiate>::acquire(alice); });
   const std::string cache = std::getenv("KRB5CCNAME");
-  where_possible([&] { return Credential<Krb5, Initiate>::from_store({.ccache = cache.c_str()}); });
-  where_possible([&] { return Credential<Krb5, Initiate>::from_store({.ccache = cache.c_str()}, alice); });
+  where_possible([&] { return Credential<Krb5, Initiate>::acquire_from({.ccache = cache.c_str()}); });
+  where_possible([&] { return Credential<Krb5, Initiate>::acquire_from({.ccache = cache.c_str()}, alice); });
   where_possible([&] { return inquire_use(fresh); });
   where_possible([&] { return inquire_credential<unknown_option>(fresh); });
   where_possible([&] { return set_no_ci_flags(fresh); });
@@ -121,7 +121,7 @@ void errors() {
   auto ends = faults::pair<Krb5>();
   faults::refused(ends.acceptor.unwrap("no token"));
   faults::refused(SecurityContext<Krb5>::import_context("no context"));
-  faults::refused(Credential<Krb5, Initiate>::with_password(need(Name::user("alice")), "wrong"));
+  faults::refused(Credential<Krb5, Initiate>::acquire_with_password(need(Name::user("alice")), "wrong"));
   Acceptor<Krb5> acceptor;
   check(!acceptor.step("no token"), "what is no token is refused");
 }

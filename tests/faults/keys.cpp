@@ -200,7 +200,7 @@ void rings() {
     static_cast<void>(diagnose());
     static_cast<void>(diagnose(key));
     again([&] { return check_ring(session); });
-    const auto keys = again([] { return ProcKeys::read(); });
+    const auto keys = again([] { return ProcKeys::acquire(); });
     check(again([] { return key_quota(::geteuid()); }).keys > 0, "the quota");
     int tries = 0;
     const auto waited = wait_for_quota(Seconds{1}, [&]() -> Result<void> {
@@ -334,7 +334,7 @@ void played_public_keys() {
     const auto made = again([&] { return session.create(User{"key"}, "x"); });
     const auto key = KeyRef<Asymmetric>::from_serial(made.serial());
     const Played played;
-    const auto user = again([&] { return PublicKey::of(key, "pkcs1", "sha256"); });
+    const auto user = again([&] { return PublicKey::from_key(key, "pkcs1", "sha256"); });
     const std::string result(Played::size, 'p');
     check(again([&] { return user.query(); }).max_signature_size == Played::size, "what a key can");
     check(again([&] { return user.encrypt("x"); }).text() == result, "what is encrypted");
@@ -372,7 +372,7 @@ void public_keys() {
       made = session.create(Asymmetric{"x"}, certificate);
     }
     const auto key = need(std::move(made));
-    const auto user = again([&] { return PublicKey::of(key, "pkcs1", "sha256"); });
+    const auto user = again([&] { return PublicKey::from_key(key, "pkcs1", "sha256"); });
     const std::string digest(32, 'x');
     const std::string signature(256, 'x');
     where_possible([&] { return user.query(); });

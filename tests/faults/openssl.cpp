@@ -66,7 +66,7 @@ void messages() {
 
 void batch() {
   auto [ours, theirs] = protectors();
-  auto many = again([&] { return MessageBatch::create(ours, 3); });
+  auto many = again([&] { return MessageBatch::from_protector(ours, 3); });
   const std::string message(2000, 'm');
   const auto room = ours.room();
   std::vector<std::vector<unsigned char>> memory(

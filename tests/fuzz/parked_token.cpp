@@ -51,7 +51,7 @@ void take_apart(ByteView both, bool wants_credential) {
 }
 
 void name_of_key(ByteView sealed) {
-  const auto id = SealKeyId::of(sealed);
+  const auto id = SealKeyId::parse(sealed);
   if (!id) {
     expect(seal_fault(id.error()) != SealFault::none, "a reason is told");
     return;

@@ -144,7 +144,7 @@ TEMPLATE_TEST_CASE("a password gives a credential, a wrong one does not and chan
   auto& realm = support::realm().realm;
   using Initiating = Credential<TestType, Initiate>;
   const auto bob = must(Name::user("bob"));
-  auto attempt = Initiating::with_password(bob, "hunter2");
+  auto attempt = Initiating::acquire_with_password(bob, "hunter2");
   if (known_faults.spnego_refuses_derived_credentials && TestType::negotiates) {
     CHECK(attempt.error().domain() == Domain::unavailable);
     return;
@@ -152,7 +152,7 @@ TEMPLATE_TEST_CASE("a password gives a credential, a wrong one does not and chan
   const auto good = must(std::move(attempt));
   CHECK(peer_of<TestType>(good) == realm.principal("bob"));
 
-  const auto bad = Initiating::with_password(bob, "wrong");
+  const auto bad = Initiating::acquire_with_password(bob, "wrong");
   if (bad) {  // allowed to show at the first use
     const auto failed = support::establish(Initiator<TestType>{support::target(), *bad}, support::acceptor<TestType>());
     REQUIRE_FALSE(failed);
@@ -236,7 +236,7 @@ TEST_CASE("an expired credential says so") {
 TEST_CASE("credential stores: a line of the capability table") {
   auto& realm = support::realm().realm;
   const std::string cache = must(realm.login("bob"));
-  auto bob = Client::from_store({.ccache = cache.c_str()});
+  auto bob = Client::acquire_from({.ccache = cache.c_str()});
   if (!capabilities.credential_store) {
     REQUIRE_FALSE(bob);  // not a silent fallback to alice's default cache
     CHECK(bob.error().domain() == Domain::unavailable);
@@ -245,10 +245,10 @@ TEST_CASE("credential stores: a line of the capability table") {
     return;
   }
   CHECK(shown(must(must(std::move(bob)).inquire()).name) == realm.principal("bob"));
-  CHECK(shown(must(must(Client::from_store({.ccache = cache.c_str()}, must(Name::user("bob")))).inquire()).name) ==
+  CHECK(shown(must(must(Client::acquire_from({.ccache = cache.c_str()}, must(Name::user("bob")))).inquire()).name) ==
         realm.principal("bob"));
-  CHECK_FALSE(Client::from_store({.ccache = cache.c_str()}, must(Name::user("alice"))));
-  CHECK(Client::from_store({}).error().domain() == Domain::usage);
+  CHECK_FALSE(Client::acquire_from({.ccache = cache.c_str()}, must(Name::user("alice"))));
+  CHECK(Client::acquire_from({}).error().domain() == Domain::usage);
 }
 
 #if defined(GSSKEY_GSS_MIT)
@@ -260,8 +260,8 @@ TEST_CASE("credential store: keytab, client keytab, rcache") {
   const std::string client_keytab = must(realm.export_keytab("bob"));
   const std::string ccache = "MEMORY:from-client-keytab";
 
-  const auto server = must(Server::from_store({.keytab = keytab.c_str()}));
-  const auto client = must(Client::from_store({.ccache = ccache.c_str(), .client_keytab = client_keytab.c_str()}));
+  const auto server = must(Server::acquire_from({.keytab = keytab.c_str()}));
+  const auto client = must(Client::acquire_from({.ccache = ccache.c_str(), .client_keytab = client_keytab.c_str()}));
   const auto handshake = [&](const Server& acceptor) {
     return support::establish(Initiator<mech::Krb5>{support::target(), client}, Acceptor<mech::Krb5>{acceptor});
   };
@@ -271,7 +271,7 @@ TEST_CASE("credential store: keytab, client keytab, rcache") {
   // With a replay cache a token is good once, without one it is good twice.
   const std::string rcache = "file2:" + realm.folder() + "/rcache-of-this-test";
   const auto accepts_it_twice = [&](const char* name) {
-    const auto acceptor = must(Server::from_store({.keytab = keytab.c_str(), .rcache = name}));
+    const auto acceptor = must(Server::acquire_from({.keytab = keytab.c_str(), .rcache = name}));
     Initiator<mech::Krb5> initiator{support::target(), client};
     const Buffer token = std::move(must(initiator.step()).token);
     Acceptor<mech::Krb5> first{acceptor};
@@ -290,19 +290,19 @@ TEST_CASE("credential store: password, verified by a keytab, and what may not go
   const std::string client_keytab = must(realm.export_keytab("bob"));
   const auto bob = must(Name::user("bob"));
 
-  CHECK(peer_of<mech::Krb5>(must(Client::from_store({.password = "hunter2"}, bob))) == realm.principal("bob"));
-  CHECK_FALSE(Client::from_store({.password = "wrong"}, bob));
+  CHECK(peer_of<mech::Krb5>(must(Client::acquire_from({.password = "hunter2"}, bob))) == realm.principal("bob"));
+  CHECK_FALSE(Client::acquire_from({.password = "wrong"}, bob));
   const std::string verify = realm.principal("host/localhost");
-  CHECK(Client::from_store({.keytab = keytab.c_str(), .password = "hunter2", .verify = verify.c_str()}, bob));
-  CHECK(Client::from_store({.keytab = keytab.c_str(), .password = "hunter2", .verify = ""}, bob));
+  CHECK(Client::acquire_from({.keytab = keytab.c_str(), .password = "hunter2", .verify = verify.c_str()}, bob));
+  CHECK(Client::acquire_from({.keytab = keytab.c_str(), .password = "hunter2", .verify = ""}, bob));
 
   // t_credstore.py: a password needs a name, and excludes a cache of somebody else, a client keytab and accepting
-  CHECK_FALSE(Client::from_store({.password = "hunter2"}));
-  CHECK_FALSE(Client::from_store({.client_keytab = client_keytab.c_str(), .password = "hunter2"}, bob));
-  CHECK_FALSE(Client::from_store({.ccache = ccache.c_str(), .password = "hunter2"}, bob));
-  CHECK_FALSE(Server::from_store({.password = "hunter2"}, bob));
+  CHECK_FALSE(Client::acquire_from({.password = "hunter2"}));
+  CHECK_FALSE(Client::acquire_from({.client_keytab = client_keytab.c_str(), .password = "hunter2"}, bob));
+  CHECK_FALSE(Client::acquire_from({.ccache = ccache.c_str(), .password = "hunter2"}, bob));
+  CHECK_FALSE(Server::acquire_from({.password = "hunter2"}, bob));
   const std::string empty_keytab = "FILE:" + client_keytab.substr(client_keytab.find('/'));
   CHECK_FALSE(
-      Client::from_store({.keytab = empty_keytab.c_str(), .password = "hunter2", .verify = verify.c_str()}, bob));
+      Client::acquire_from({.keytab = empty_keytab.c_str(), .password = "hunter2", .verify = verify.c_str()}, bob));
 }
 #endif

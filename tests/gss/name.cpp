@@ -119,8 +119,8 @@ TEST_CASE("an empty name answers, and never passes for the default") {
   CHECK(mechanisms_for(name).error().domain() == Domain::usage);
   using Initiating = Credential<mech::Krb5, Initiate>;
   CHECK(Initiating::acquire(name).error().domain() == Domain::usage);
-  CHECK(Initiating::with_password(name, "secret").error().domain() == Domain::usage);
-  CHECK(Initiating::from_store({.ccache = "MEMORY:x"}, name).error().domain() == Domain::usage);
+  CHECK(Initiating::acquire_with_password(name, "secret").error().domain() == Domain::usage);
+  CHECK(Initiating::acquire_from({.ccache = "MEMORY:x"}, name).error().domain() == Domain::usage);
 }
 
 TEST_CASE("canonical names are exported, imported and exported again to the same bytes") {

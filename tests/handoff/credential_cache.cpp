@@ -34,8 +34,8 @@ TEST_CASE("without caches of type KEYRING, the error names the type") {
     CHECK(cache.error().text().find(GSSKEY_GSS_NAME) != std::string_view::npos);
   };
   const Name alice = must(Name::user("alice"));
-  check(CredentialCache::from_password(alice, "secret"));
-  check(CredentialCache::from_keytab(alice, "FILE:/nonexistent"));
+  check(CredentialCache::acquire_with_password(alice, "secret"));
+  check(CredentialCache::acquire_with_keytab(alice, "FILE:/nonexistent"));
   check(CredentialCache::from_cache("FILE:/nonexistent"));
   check(CredentialCache::from_credential(support::initiator_credential<mech::Krb5>()));
 }
@@ -53,7 +53,7 @@ Result<std::string> peer_of(const Client& credential) {
 }
 /// Who one is with the tickets of a cache.
 Result<std::string> owner_of(const CredentialCache& cache) {
-  const auto credential = Client::from_store({.ccache = cache.name()});
+  const auto credential = Client::acquire_from({.ccache = cache.name()});
   if (!credential) return unexpected(credential.error());
   return peer_of(*credential);
 }
@@ -70,7 +70,7 @@ Client delegated() {
 struct Prepared {
   Prepared() {
     support::acceptor_credential<mech::Krb5>();
-    static const auto bob = must(Client::with_password(must(Name::user("bob")), "hunter2"));
+    static const auto bob = must(Client::acquire_with_password(must(Name::user("bob")), "hunter2"));
   }
 };
 struct Session : Prepared, support::Session {};
@@ -79,7 +79,7 @@ struct Session : Prepared, support::Session {};
 
 TEST_CASE("a forked child that drops its copy of a cache leaves the parent's") {
   const Session session;
-  CredentialCache cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+  CredentialCache cache = must(CredentialCache::acquire_with_password(must(Name::user("alice")), "secret"));
   support::elsewhere([&] {
     const CredentialCache copy = std::move(cache);
     return true;
@@ -94,7 +94,7 @@ TEST_CASE("whatever a sibling does to the keys of a cache, it is alice's or an e
     for (const bool to_ring : {false, true}) {
       CAPTURE(deed.name, to_ring);
       {
-        const auto cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+        const auto cache = must(CredentialCache::acquire_with_password(must(Name::user("alice")), "secret"));
         const auto theirs = must(session->create(key_type::Keyring{"gsskey:theirs"}));
         const AnyKeyRef ring = AnyKeyRef::from_serial(cache.ring().serial());
         support::elsewhere([&] {
@@ -130,30 +130,30 @@ TEST_CASE("a cache filled in each of the ways authenticates, and goes with its o
     name = cache.name();
   };
   SECTION("a password") {
-    check(must(CredentialCache::from_password(must(Name::user("bob")), "hunter2")), principal("bob"));
+    check(must(CredentialCache::acquire_with_password(must(Name::user("bob")), "hunter2")), principal("bob"));
   }
   SECTION("a keytab") {
     must(realm.kadmin("addprinc -randkey carol"));
     const std::string keytab = "FILE:" + must(realm.export_keytab("carol"));
-    check(must(CredentialCache::from_keytab(must(Name::user("carol")), keytab.c_str())), principal("carol"));
+    check(must(CredentialCache::acquire_with_keytab(must(Name::user("carol")), keytab.c_str())), principal("carol"));
   }
   SECTION("another cache") {
     check(must(CredentialCache::from_cache(must(realm.login("bob")).c_str())), principal("bob"));
   }
   SECTION("a delegated credential") { check(must(CredentialCache::from_credential(delegated())), principal("alice")); }
   SECTION("another cache in the kernel") {
-    const auto first = must(CredentialCache::from_password(must(Name::user("bob")), "hunter2"));
+    const auto first = must(CredentialCache::acquire_with_password(must(Name::user("bob")), "hunter2"));
     check(must(CredentialCache::from_cache(first.name())), principal("bob"));
     CHECK(must(owner_of(first)) == principal("bob"));
   }
-  const auto gone = Client::from_store({.ccache = name.c_str()});
+  const auto gone = Client::acquire_from({.ccache = name.c_str()});
   CHECK((!gone || !peer_of(*gone)));
   must(session->clear());  // asking for a cache that is gone makes its ring
 }
 
 TEST_CASE("a cache that is gone from the session is said to be, and none of its name is made") {
   const Session session;
-  auto cache = must(CredentialCache::from_password(must(Name::user("alice")), "secret"));
+  auto cache = must(CredentialCache::acquire_with_password(must(Name::user("alice")), "secret"));
   const auto moved = std::move(cache);
   CHECK(std::string{cache.name()}.empty());
   CHECK(support::is_usage(cache.credential()));
@@ -174,7 +174,7 @@ TEST_CASE("in another user's session a cache is refused, unless that is meant") 
       support::nobody,
       [](support::Answers& found) {
         const auto make = [&](handoff::CredentialCacheOptions options) {
-          const auto made = CredentialCache::from_password(must(Name::user("alice")), "secret", options);
+          const auto made = CredentialCache::acquire_with_password(must(Name::user("alice")), "secret", options);
           found.push_back(made ? 0 : made.error().domain() == Domain::policy ? 1 : 2);
         };
         make({});
@@ -188,7 +188,7 @@ TEST_CASE("in another user's session a cache is refused, unless that is meant") 
 
 TEST_CASE("two caches of one user have nothing in common; a moved one stays where it is in the kernel") {
   const Session session;
-  auto one = must(CredentialCache::from_password(must(Name::user("bob")), "hunter2"));
+  auto one = must(CredentialCache::acquire_with_password(must(Name::user("bob")), "hunter2"));
   const std::string name = one.name();
   {
     const auto two = must(CredentialCache::from_credential(delegated()));
@@ -220,7 +220,7 @@ TEST_CASE("eight threads with eight identities, in one process and without its e
         for (int round = 0; round < 5; ++round) {
           // The caches before count until they are collected.
           const auto cache =
-              must(wait_for_quota(Seconds{10}, [&] { return CredentialCache::from_password(name, "secret"); }));
+              must(wait_for_quota(Seconds{10}, [&] { return CredentialCache::acquire_with_password(name, "secret"); }));
           if (auto owner = must(owner_of(cache)); owner != principal(user)) failure += owner + ' ';
           if (auto owner = must(owner_of(cache)); owner != principal(user)) failure += owner + ' ';
         }
@@ -237,7 +237,7 @@ TEST_CASE("when the user's quota is used up, the error has the figures, and noth
   support::realm();
   const Name bob = must(Name::user("bob"));
   if (::geteuid() != 0) return support::skip("another user's quota needs root");
-  const auto credential = must(Client::with_password(bob, "hunter2"));
+  const auto credential = must(Client::acquire_with_password(bob, "hunter2"));
   const auto& realm = support::realm().realm;  // whose configuration is read there too
   REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
   REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
@@ -278,9 +278,9 @@ TEST_CASE("when the user's quota is used up, the error has the figures, and noth
 TEST_CASE("a cache that cannot be filled is an error, and leaves nothing") {
   const Session session;
   const Name bob = must(Name::user("bob"));
-  CHECK(CredentialCache::from_password(bob, "wrong").error().operation() ==
+  CHECK(CredentialCache::acquire_with_password(bob, "wrong").error().operation() ==
         std::string{"gss_acquire_cred_with_password"});
-  CHECK_FALSE(CredentialCache::from_keytab(bob, "FILE:/nonexistent"));
+  CHECK_FALSE(CredentialCache::acquire_with_keytab(bob, "FILE:/nonexistent"));
   CHECK_FALSE(CredentialCache::from_cache("FILE:/nonexistent"));
   CHECK(CredentialCache::from_credential(Client{}).error().domain() == Domain::usage);
   CHECK(must(session->members()).empty());

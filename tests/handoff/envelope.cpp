@@ -232,7 +232,7 @@ TEST_CASE("a key goes where its bytes go, and nothing is left in the one that wa
   const auto sealed = must(seal(key, "token", mech::Krb5::oid, minute));
   const auto copy = key_of(key.bytes().text());
   CHECK(copy.id() == key.id());
-  CHECK(must(SealKeyId::of(sealed)) == key.id());
+  CHECK(must(SealKeyId::parse(sealed)) == key.id());
   CHECK(must(open_seal<mech::Krb5>(copy, sealed)).text() == "token");
   // Whatever words an error comes to have on its way, what is wrong with the seal stays.
   const auto error = open_seal<mech::Krb5>(key, "no seal").error();

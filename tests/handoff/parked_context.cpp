@@ -211,7 +211,7 @@ TEST_CASE("the key has a name, a mask that nobody can change, and a timeout") {
   CHECK(support::error_of(session->link(key)) == EACCES);
   CHECK(support::error_of(KeyRef<key_type::User>::from_serial(key.serial()).update("x", no_timeout)) == EACCES);
   bool has_timeout = false;
-  must(ProcKeys::read()).for_each([&](const ProcKey& each) {
+  must(ProcKeys::acquire()).for_each([&](const ProcKey& each) {
     if (each.key.serial() == key.serial())
       has_timeout = each.timeout == "29s" || each.timeout == "30s" || each.timeout == "28s";
   });
@@ -567,7 +567,7 @@ TEST_CASE("at whichever step a process is killed that parks, it leaves nothing t
     was_killed = WIFSIGNALED(status);
     CHECK((was_killed || status == 0));
     const auto left = must(session->members());
-    must(ProcKeys::read()).for_each([&](const ProcKey& each) {
+    must(ProcKeys::acquire()).for_each([&](const ProcKey& each) {
       if (left.contains(each.key)) CHECK_FALSE(each.timeout == "perm");
     });
     must(session->clear());

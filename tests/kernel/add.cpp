@@ -31,7 +31,7 @@ void check_refused(const KeyringRef& ring, const T& type, ByteView payload, int 
 }
 
 std::string timeout_of(const KeyHandle auto& key) {
-  const auto keys = must(ProcKeys::read());
+  const auto keys = must(ProcKeys::acquire());
   return std::string{must(keys.find(key)).timeout};
 }
 
@@ -110,7 +110,7 @@ TEST_CASE("a description holds any byte but NUL") {
     CHECK(info.group() == ::getegid());
     CHECK(must(session->search<key_type::User>(text)) == key);
     CHECK(error_of(session->create(key_type::User{text}, "stuff")) == EEXIST);
-    const auto keys = must(ProcKeys::read());
+    const auto keys = must(ProcKeys::acquire());
     CHECK(must(keys.find(key)).text == text + ": 5");
   }
   using namespace std::string_literals;

@@ -33,7 +33,7 @@ namespace {
 constexpr Risks every_risk = Risks::from_bits(0xffffffff);
 
 std::string timeout_of(const KeyHandle auto& key) {
-  const auto keys = must(ProcKeys::read());
+  const auto keys = must(ProcKeys::acquire());
   return std::string{must(keys.find(key)).timeout};
 }
 
@@ -593,7 +593,7 @@ TEST_CASE("users and groups of 2^31 and more, which the kernel prints as negativ
     REQUIRE(key.set_owner(user, group));
     CHECK(must(key.describe()).user() == user);
     CHECK(must(key.describe()).group() == group);
-    const auto keys = must(ProcKeys::read());
+    const auto keys = must(ProcKeys::acquire());
     const auto line = must(keys.find(key));
     CHECK(line.user == user);
     CHECK(line.group == group);

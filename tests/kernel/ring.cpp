@@ -189,7 +189,7 @@ TEST_CASE("one key in twenty-one rings leaves them one by one") {
   for (int at = 0; at < 20; ++at) rings.push_back(must(top.create(key_type::Keyring{"ring" + std::to_string(at)})));
   const auto key = must(top.upsert(User{"lizard"}, "gizzard"));
   for (const auto& ring : rings) REQUIRE(ring.link(key));
-  const auto keys = must(ProcKeys::read());
+  const auto keys = must(ProcKeys::acquire());
   CHECK(must(keys.find(key)).usage == 21);
   for (const auto& ring : rings) {
     REQUIRE(ring.unlink(key));
@@ -946,7 +946,7 @@ TEST_CASE("persistent rings: one's own, and another user's for root") {
   CHECK(info.user() == support::nobody);
   CHECK(info.permissions().bits() == 0x1f030000);
   {
-    const auto keys = must(ProcKeys::read());
+    const auto keys = must(ProcKeys::acquire());
     CHECK(must(keys.find(others)).timeout.ends_with('d'));  // days
   }
   const auto key = must(others.upsert(User{"lizard"}, "gizzard"));

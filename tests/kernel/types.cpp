@@ -348,7 +348,7 @@ TEST_CASE("asymmetric: what the kernel encrypts, openssl decrypts") {
   const auto der = certificates.make("lizard");
   if (!has_type(*session, Asymmetric{"probe"}, der)) return;
   const auto key = must(session->create(Asymmetric{"key"}, der));
-  const auto pkcs1 = must(PublicKey::of(key, "pkcs1"));
+  const auto pkcs1 = must(PublicKey::from_key(key, "pkcs1"));
   const auto info = must(pkcs1.query());
   CHECK(info.operations == FlagSet<PublicKeyOperation>{PublicKeyOperation::encrypt, PublicKeyOperation::verify});
   CHECK(info.key_bits == 2048);
@@ -367,7 +367,7 @@ TEST_CASE("asymmetric: what the kernel encrypts, openssl decrypts") {
   const std::string too_long(246, 'x');
   CHECK(error_of(pkcs1.encrypt(too_long)) == EOVERFLOW);
 
-  const auto raw = must(PublicKey::of(key, "raw"));
+  const auto raw = must(PublicKey::from_key(key, "raw"));
   std::string block(256, 'x');
   block.front() = '\0';  // below the modulus
   const auto encrypted = must(raw.encrypt(block));
@@ -391,7 +391,7 @@ TEST_CASE("asymmetric: what openssl signs, the kernel verifies") {
   const auto signature = certificates.read("signature");
   REQUIRE(digest.size() == 32);
   REQUIRE(signature.size() == 256);
-  const auto sha256 = must(PublicKey::of(key, "pkcs1", "sha256"));
+  const auto sha256 = must(PublicKey::from_key(key, "pkcs1", "sha256"));
   CHECK(sha256.verify(digest, signature));
   if constexpr (sizeof(std::size_t) > 4) {  // more than the 32 bits that the size is handed on in
     const support::Mapping longer{std::size_t{0xffffffff} + 1 + digest.size(), PROT_READ | PROT_WRITE};
@@ -414,8 +414,8 @@ TEST_CASE("asymmetric: what openssl signs, the kernel verifies") {
   CHECK(is_policy(sha256.verify(digest, std::string_view{signature}.substr(1))));
   CHECK(is_policy(sha256.verify(digest, "")));
   CHECK(is_policy(sha256.verify("", signature)));
-  CHECK(is_policy(must(PublicKey::of(key, "pkcs1", "sha512")).verify(digest, signature)));
-  CHECK(is_policy(must(PublicKey::of(key, "pkcs1")).verify(digest, signature)));
+  CHECK(is_policy(must(PublicKey::from_key(key, "pkcs1", "sha512")).verify(digest, signature)));
+  CHECK(is_policy(must(PublicKey::from_key(key, "pkcs1")).verify(digest, signature)));
 }
 
 TEST_CASE("asymmetric: what the kernel signs, openssl verifies") {
@@ -432,7 +432,7 @@ TEST_CASE("asymmetric: what the kernel signs, openssl verifies") {
     CAPTURE(hash);
     certificates.run("openssl dgst -" + hash + " -binary -out digest message");
     const auto digest = certificates.read("digest");
-    const auto used = must(PublicKey::of(*key, "pkcs1", hash));
+    const auto used = must(PublicKey::from_key(*key, "pkcs1", hash));
     const auto info = must(used.query());
     CHECK(info.operations == FlagSet<PublicKeyOperation>{PublicKeyOperation::encrypt, PublicKeyOperation::decrypt,
                                                          PublicKeyOperation::sign, PublicKeyOperation::verify});
@@ -445,12 +445,12 @@ TEST_CASE("asymmetric: what the kernel signs, openssl verifies") {
     certificates.run("openssl dgst -" + hash + " -sign lizard.key -out same message");  // PKCS #1 v1.5 has no salt
     CHECK(certificates.read("same") == signature.text());
     CHECK(used.verify(digest, signature));
-    CHECK(must(PublicKey::of(certificate, "pkcs1", hash)).verify(digest, signature));
+    CHECK(must(PublicKey::from_key(certificate, "pkcs1", hash)).verify(digest, signature));
     CHECK(is_policy(used.verify(certificates.read("message"), signature)));
     CHECK(error_of(used.sign(std::string(257, 'x'))) == EINVAL);
   }
   certificates.run("openssl pkeyutl -sign -inkey lizard.key -in message -out same");
-  const auto of_bytes = must(PublicKey::of(*key, "pkcs1"));  // without a hash: of bytes, not of a digest
+  const auto of_bytes = must(PublicKey::from_key(*key, "pkcs1"));  // without a hash: of bytes, not of a digest
   CHECK(must(of_bytes.sign(ByteView{"the message"})).text() == certificates.read("same"));
 }
 
@@ -462,8 +462,8 @@ TEST_CASE("asymmetric: what openssl encrypts, the kernel decrypts") {
   if (!has_type(*session, Asymmetric{"probe"}, der)) return;
   const auto key = private_key(*session, certificates, "lizard");
   if (!key) return;
-  const auto pkcs1 = must(PublicKey::of(*key, "pkcs1"));
-  const auto raw = must(PublicKey::of(*key, "raw"));
+  const auto pkcs1 = must(PublicKey::from_key(*key, "pkcs1"));
+  const auto raw = must(PublicKey::from_key(*key, "raw"));
   const auto encrypted_by_openssl = [&](const std::string& text, const std::string& padding) {
     certificates.write("text", text);
     certificates.run("openssl pkeyutl -encrypt -inkey lizard.key -pkeyopt rsa_padding_mode:" + padding +
@@ -482,7 +482,7 @@ TEST_CASE("asymmetric: what openssl encrypts, the kernel decrypts") {
   CHECK(error_of(pkcs1.decrypt(std::string(257, 'x'))) == EINVAL);
 
   const auto certificate = must(session->create(Asymmetric{"certificate"}, der));
-  const auto encrypted = must(must(PublicKey::of(certificate, "pkcs1")).encrypt("secret"));
+  const auto encrypted = must(must(PublicKey::from_key(certificate, "pkcs1")).encrypt("secret"));
   CHECK(must(pkcs1.decrypt(encrypted)).text() == "secret");
   CHECK(error_of(AnyKeyRef::from_serial(key->serial()).read()) == EOPNOTSUPP);
   CHECK(must(key->describe()).description() == "private");
@@ -504,7 +504,7 @@ TEST_CASE("asymmetric: keys on elliptic curves verify") {
   certificates.run("openssl dgst -sha256 -sign elliptic.key -out signature message");
   auto digest = certificates.read("digest");
   const auto signature = certificates.read("signature");
-  const auto sha256 = must(PublicKey::of(*key, "x962", "sha256"));
+  const auto sha256 = must(PublicKey::from_key(*key, "x962", "sha256"));
   const auto info = must(sha256.query());
   CHECK(info.operations.contains(PublicKeyOperation::verify));
   CHECK(info.key_bits == 256);
@@ -513,7 +513,7 @@ TEST_CASE("asymmetric: keys on elliptic curves verify") {
   digest[0] = static_cast<char>(digest[0] ^ 1);
   CHECK(is_policy(sha256.verify(digest, signature)));
   CHECK_FALSE(sha256.sign(digest));
-  CHECK(error_of(must(PublicKey::of(*key, "pkcs1", "sha256")).query()) == EINVAL);
+  CHECK(error_of(must(PublicKey::from_key(*key, "pkcs1", "sha256")).query()) == EINVAL);
 }
 
 TEST_CASE("asymmetric: a certificate neither signs nor decrypts, and words that mean nothing") {
@@ -525,29 +525,29 @@ TEST_CASE("asymmetric: a certificate neither signs nor decrypts, and words that 
   const auto key = must(session->create(Asymmetric{"key"}, der));
   const std::string digest(32, 'd');
   const std::string block(256, '\1');
-  CHECK(error_of(must(PublicKey::of(key, "pkcs1", "sha256")).sign(digest)) == EINVAL);
-  CHECK(error_of(must(PublicKey::of(key, "pkcs1")).decrypt(block)) == EINVAL);
+  CHECK(error_of(must(PublicKey::from_key(key, "pkcs1", "sha256")).sign(digest)) == EINVAL);
+  CHECK(error_of(must(PublicKey::from_key(key, "pkcs1")).decrypt(block)) == EINVAL);
   for (const char* encoding : {"oaep", "pss", "pkcs7"}) {
     CAPTURE(encoding);
-    const auto used = must(PublicKey::of(key, encoding));
+    const auto used = must(PublicKey::from_key(key, encoding));
     CHECK(error_of(used.query()) == EINVAL);
     CHECK(error_of(used.encrypt("x")) == EINVAL);
   }
   for (const char* word : {"", "two words", "a=b", "line\nfeed"}) {
-    CHECK(is_usage(PublicKey::of(key, word)));
-    if (*word != '\0') CHECK(is_usage(PublicKey::of(key, "pkcs1", word)));
+    CHECK(is_usage(PublicKey::from_key(key, word)));
+    if (*word != '\0') CHECK(is_usage(PublicKey::from_key(key, "pkcs1", word)));
   }
-  CHECK(is_usage(PublicKey::of(key, std::string(80, 'x'))));
-  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).query()));
-  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).encrypt("x")));
-  CHECK(is_usage(must(PublicKey::of(KeyRef<Asymmetric>{}, "pkcs1")).verify(digest, block)));
+  CHECK(is_usage(PublicKey::from_key(key, std::string(80, 'x'))));
+  CHECK(is_usage(must(PublicKey::from_key(KeyRef<Asymmetric>{}, "pkcs1")).query()));
+  CHECK(is_usage(must(PublicKey::from_key(KeyRef<Asymmetric>{}, "pkcs1")).encrypt("x")));
+  CHECK(is_usage(must(PublicKey::from_key(KeyRef<Asymmetric>{}, "pkcs1")).verify(digest, block)));
 
   const auto user = must(session->create(User{"user"}, "x"));
-  const auto of_user = must(PublicKey::of(KeyRef<Asymmetric>::from_serial(user.serial()), "pkcs1"));
+  const auto of_user = must(PublicKey::from_key(KeyRef<Asymmetric>::from_serial(user.serial()), "pkcs1"));
   CHECK(error_of(of_user.query()) == EOPNOTSUPP);
   CHECK(error_of(of_user.verify(digest, block)) == EOPNOTSUPP);
 
-  const auto pkcs1 = must(PublicKey::of(key, "pkcs1", "sha256"));
+  const auto pkcs1 = must(PublicKey::from_key(key, "pkcs1", "sha256"));
   REQUIRE(key.set_permissions(Permissions{}.user(all_rights.without(Right::search))));
   CHECK(error_of(pkcs1.query()) == EACCES);
   CHECK(error_of(pkcs1.verify(digest, block)) == EACCES);

@@ -89,7 +89,7 @@ TEST_CASE("the real /proc/keys") {
   const support::Session session;
   const std::string description = "gsskey: line\nfeed " + std::string(2000, 'x');
   const auto key = must(session->create(User{description}, "four"));
-  const auto keys = must(ProcKeys::read());
+  const auto keys = must(ProcKeys::acquire());
   const auto entry = must(keys.find(key));
   CHECK(entry.type == "user");
   CHECK(entry.text == description + ": 4");

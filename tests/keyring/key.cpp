@@ -72,12 +72,12 @@ TEST_CASE("a key appears with its permissions and timeout") {
   constexpr auto mask = Permissions{}.possessor(all_rights).user({Right::view, Right::read});
   const auto key = make(*session, "x", {.permissions = mask, .timeout = Seconds{3600}});
   CHECK(must(key.describe()).permissions() == mask);
-  const auto line = must(ProcKeys::read());
+  const auto line = must(ProcKeys::acquire());
   const auto timeout = must(line.find(key)).timeout;
   CAPTURE(timeout);
   CHECK((timeout == "60m" || timeout == "59m" || timeout == "1h"));
   const auto forever = must(session->create(User{"gsskey:forever"}, "x"));
-  CHECK(must(must(ProcKeys::read()).find(forever)).timeout == "perm");
+  CHECK(must(must(ProcKeys::acquire()).find(forever)).timeout == "perm");
 }
 
 TEST_CASE("permissions that the move needs, and risks, are asked for before anything is made") {
@@ -287,7 +287,7 @@ TEST_CASE("an empty key answers every call") {
 TEST_CASE("update says the timeout, because the kernel drops it") {
   const support::Session session;
   const auto key = make(*session, "x", {.timeout = Seconds{3600}});
-  const auto timeout = [&] { return std::string{must(must(ProcKeys::read()).find(key)).timeout}; };
+  const auto timeout = [&] { return std::string{must(must(ProcKeys::acquire()).find(key)).timeout}; };
   REQUIRE(key.update("new", no_timeout));
   CHECK(timeout() == "perm");
   REQUIRE(key.update("newer", Seconds{3 * 24 * 3600 + 60}));
@@ -308,7 +308,7 @@ TEST_CASE("upsert takes what is there, and nobody owns it") {
   const auto again = must(session->upsert(User{"gsskey:test"}, std::string(large, 'x')));
   CHECK(made == again);
   CHECK(must(made.read()).size() == large);
-  CHECK(must(must(ProcKeys::read()).find(made)).timeout == "perm");
+  CHECK(must(must(ProcKeys::acquire()).find(made)).timeout == "perm");
   REQUIRE(session->unlink(made));
 }
 

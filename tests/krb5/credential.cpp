@@ -112,7 +112,7 @@ TEST_CASE("a cache without tickets is refused, at the latest when it is used") {
 
 TEST_CASE("a copy works like the credential that it was made of, which stays") {
   const Krb5 krb5;
-  const auto bob = must(Credential<mech::Krb5, Initiate>::with_password(must(Name::user("bob")), "hunter2"));
+  const auto bob = must(Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::user("bob")), "hunter2"));
   const auto cache = krb5.cache("MEMORY:copy");
   const auto principal = krb5.principal("bob@GSSKEY.TEST");
   REQUIRE(krb5_cc_initialize(krb5.context, cache, principal) == 0);

@@ -30,7 +30,7 @@ std::size_t key_size(const Client& credential) {
 }
 
 /// With an empty cache beside the ticket-granting ticket: a ticket that is there already keeps its key.
-Client fresh() { return must(Client::with_password(must(Name::user("bob")), "hunter2")); }
+Client fresh() { return must(Client::acquire_with_password(must(Name::user("bob")), "hunter2")); }
 }  // namespace
 
 TEST_CASE("only the types that are allowed are negotiated") {

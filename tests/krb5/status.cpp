@@ -70,13 +70,13 @@ TEST_CASE("a service that the realm does not have") {
 TEST_CASE("a wrong password") {
   auto& realm = support::realm().realm;
   const auto refused =
-      Credential<mech::Krb5, Initiate>::with_password(must(Name::principal(realm.principal("alice"))), "wrong");
+      Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::principal(realm.principal("alice"))), "wrong");
   REQUIRE_FALSE(refused);
   CAPTURE(refused.error().text(), refused.error().minor_status());
   const auto status = krb5_status(refused.error());
   CHECK((status == Krb5Status::preauth_failed || status == Krb5Status::bad_integrity));
-  const auto unknown =
-      Credential<mech::Krb5, Initiate>::with_password(must(Name::principal(realm.principal("mallory"))), "wrong");
+  const auto unknown = Credential<mech::Krb5, Initiate>::acquire_with_password(
+      must(Name::principal(realm.principal("mallory"))), "wrong");
   REQUIRE_FALSE(unknown);
   CHECK(krb5_status(unknown.error()) == Krb5Status::client_unknown);
 }

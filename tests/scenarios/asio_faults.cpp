@@ -456,7 +456,7 @@ TEST_CASE("the KDC dies between two legs that each need it") {
     const auto connect = connector<Iakerb>(io, offload, counts);
     for (int i = 0; i < some; ++i) {
       auto& alice = credentials.emplace_back(
-          must(Credential<Iakerb, Initiate>::with_password(must(Name::user("alice")), "secret")));
+          must(Credential<Iakerb, Initiate>::acquire_with_password(must(Name::user("alice")), "secret")));
       Initiator<Iakerb> initiator{support::target(), alice};
       asio::co_spawn(io, gated_client(connect(), std::move(initiator), offload, legs), Rethrow{});
     }

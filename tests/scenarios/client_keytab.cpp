@@ -191,7 +191,7 @@ enum class Way { import, store };
 /// A credential of the cache that KRB5CCNAME names, which is said by the program.
 Result<Client> of_cache(Way way) {
   if (way == Way::import) return import_cache(Cache{}.get());
-  return Client::from_store({.ccache = std::getenv("KRB5CCNAME")});
+  return Client::acquire_from({.ccache = std::getenv("KRB5CCNAME")});
 }
 
 }  // namespace
@@ -307,11 +307,11 @@ TEST_CASE("10: a cache with a ticket, and due") {
 TEST_CASE("11: a client keytab of the program's own, for the default cache") {
   const Scene scene{"FILE:", "/nonexistent"};
   const std::string keytab = keytab_of_users();
-  CHECK(peer_of(Client::from_store({.client_keytab = keytab.c_str()}, user("alice"))) == alice);
+  CHECK(peer_of(Client::acquire_from({.client_keytab = keytab.c_str()}, user("alice"))) == alice);
   was_filled_for(Cache{}, alice);
   // Where that has no keys, the environment's is not asked.
   const Scene other{"FILE:", keytab};
-  const auto none = Client::from_store({.client_keytab = "FILE:/nonexistent"}, user("alice"));
+  const auto none = Client::acquire_from({.client_keytab = "FILE:/nonexistent"}, user("alice"));
   CHECK_FALSE(none);
   CHECK(Cache{}.owner().empty());
 }
@@ -587,7 +587,7 @@ TEST_CASE("a client keytab is not looked at, said by environment or program") {
   CHECK(routine_error(Client::acquire_default().error()) == RoutineError::no_cred);
   CHECK(routine_error(Client::acquire(user("bob")).error()) == RoutineError::no_cred);
   const std::string keytab = keytab_of_users();
-  const auto stored = Client::from_store({.client_keytab = keytab.c_str()}, user("bob"));
+  const auto stored = Client::acquire_from({.client_keytab = keytab.c_str()}, user("bob"));
   REQUIRE_FALSE(stored);
   CHECK(stored.error().domain() == Domain::unavailable);
   CHECK(stored.error().text().find("gss_acquire_cred_from") != std::string_view::npos);
@@ -650,7 +650,7 @@ TEST_CASE("of several caches it is the primary one, whatever .k5identity says") 
   CHECK(Client::acquire(user("bob")).error().domain() == Domain::unavailable);
   CHECK(Credential<mech::Spnego, Both>::acquire(user("bob")).error().domain() == Domain::unavailable);
   CHECK(Credential<mech::Krb5, Accept>::acquire(support::target()));
-  CHECK(peer_of(Client::with_password(user("bob"), "hunter2")) == bob);  // no cache is looked for
+  CHECK(peer_of(Client::acquire_with_password(user("bob"), "hunter2")) == bob);  // no cache is looked for
   const Environment file{"KRB5CCNAME", "FILE:" + scene.folder + "/cc/tktbob"};
   CHECK(peer_of(Client::acquire(user("bob"))) == bob);
 }

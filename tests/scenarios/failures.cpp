@@ -96,7 +96,7 @@ TEST_CASE("somebody else's ticket") {
   fails("no ticket of that user", Client::acquire(bob), is_heimdal ? Failure::no_credential : Failure::no_ticket,
         "bob");
   if (!capabilities.credential_store) return;
-  fails("no ticket of that user", Client::from_store({.ccache = alice.c_str()}, bob), Failure::no_ticket, "bob");
+  fails("no ticket of that user", Client::acquire_from({.ccache = alice.c_str()}, bob), Failure::no_ticket, "bob");
 }
 
 TEST_CASE("ticket expired") { run_with_clock("+12h", "[at the end]", must(support::realm().realm.login("alice"))); }
@@ -161,7 +161,7 @@ TEST_CASE("no key in the keytab") {
 TEST_CASE("wrong realm") {
   support::realm();
   const auto stranger = must(Name::principal("alice@NOWHERE.TEST"));
-  fails("wrong realm", Client::with_password(stranger, "secret"),
+  fails("wrong realm", Client::acquire_with_password(stranger, "secret"),
         is_heimdal ? Failure::kdc_unreachable : Failure::unknown_realm, "NOWHERE.TEST");
   const auto& alice = support::initiator_credential<mech::Krb5>();
   fails("wrong realm, target",
@@ -172,7 +172,8 @@ TEST_CASE("wrong realm") {
 TEST_CASE("unknown service, unknown user") {
   support::realm();
   fails("unknown service", first_step("nobody"), Failure::unknown_service, "nobody/localhost");
-  fails("unknown user", Client::with_password(must(Name::user("mallory")), "secret"), Failure::unknown_user, "mallory");
+  fails("unknown user", Client::acquire_with_password(must(Name::user("mallory")), "secret"), Failure::unknown_user,
+        "mallory");
 }
 
 TEST_CASE("KDC unreachable") {
@@ -180,7 +181,7 @@ TEST_CASE("KDC unreachable") {
   const auto& alice = support::initiator_credential<mech::Krb5>();
   realm.stop_kdc();
   const auto step = Initiator<mech::Krb5>{must(Name::host_service("other", "localhost")), alice}.step();
-  const auto login = Client::with_password(must(Name::user("alice")), "secret");
+  const auto login = Client::acquire_with_password(must(Name::user("alice")), "secret");
   must(realm.restart_kdc());
   fails("KDC unreachable", step, Failure::kdc_unreachable, "other");
   fails("KDC unreachable", login, Failure::kdc_unreachable, "alice");
@@ -188,7 +189,8 @@ TEST_CASE("KDC unreachable") {
 
 TEST_CASE("wrong password") {
   support::realm();
-  fails("wrong password", Client::with_password(must(Name::user("alice")), "wrong"), Failure::wrong_password, "alice");
+  fails("wrong password", Client::acquire_with_password(must(Name::user("alice")), "wrong"), Failure::wrong_password,
+        "alice");
 }
 
 TEST_CASE("replay") {
@@ -223,7 +225,7 @@ TEST_CASE("bad binding") {
 
 TEST_CASE("not delegated") {
   must(support::realm().realm.kadmin("modprinc -allow_forwardable bob"));
-  const auto bob = must(Client::with_password(must(Name::user("bob")), "hunter2"));
+  const auto bob = must(Client::acquire_with_password(must(Name::user("bob")), "hunter2"));
   const auto demand = InitiatorOptions{}.demand | ContextFlag::delegate;
   fails("not delegated",
         support::establish(Initiator<mech::Krb5>{support::target(), bob, {.demand = demand}},

@@ -53,14 +53,14 @@ struct Need {
   bool tells_why = true;
 };
 Result<Client> with_password(const char* user, std::string_view password) {
-  return Client::with_password(must(Name::user(user)), password);
+  return Client::acquire_with_password(must(Name::user(user)), password);
 }
 Result<Client> with_keytab() {
   static const std::string keytab = "FILE:" + must(support::realm().realm.export_keytab("alice"));
   static int number = 0;
   const std::string cache = "MEMORY:hostile-" + std::to_string(++number);
   if constexpr (is_mit) {
-    return Client::from_store({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}, must(Name::user("alice")));
+    return Client::acquire_from({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}, must(Name::user("alice")));
   }
   const Environment keys{"KRB5_KTNAME", keytab};  // Heimdal takes initiators' keys from there
   const Environment tickets{"KRB5CCNAME", cache};

@@ -32,7 +32,7 @@ std::string without_kdc() {
 template <Mechanism M = Iakerb>
 Credential<M, Initiate> alice(std::string_view password = "secret") {
   support::realm();
-  return must(Credential<M, Initiate>::with_password(must(Name::user("alice")), password));
+  return must(Credential<M, Initiate>::acquire_with_password(must(Name::user("alice")), password));
 }
 
 /// Both in one process, the initiator under another configuration. Counts its tokens.
@@ -65,7 +65,7 @@ TEST_CASE("a password and an acceptor, and no way to the KDC") {
   const auto credential = alice();
   {  // What Kerberos alone makes of it.
     const support::Environment elsewhere{"KRB5_CONFIG", without_kdc()};
-    const auto refused = Credential<mech::Krb5, Initiate>::with_password(must(Name::user("alice")), "secret");
+    const auto refused = Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::user("alice")), "secret");
     REQUIRE_FALSE(refused);
     CHECK(refused.error().text().find("Cannot find KDC") != std::string_view::npos);
   }
@@ -120,7 +120,7 @@ TEST_CASE("a wrong password is an error of the initiator, in the middle of the h
 
 TEST_CASE("a user whom the KDC does not know") {
   support::realm();
-  const auto nobody = must(Credential<Iakerb, Initiate>::with_password(must(Name::user("nobody")), "secret"));
+  const auto nobody = must(Credential<Iakerb, Initiate>::acquire_with_password(must(Name::user("nobody")), "secret"));
   Run run{Initiator<Iakerb>{support::target(), nobody}};
   const auto refused = run();
   REQUIRE_FALSE(refused);

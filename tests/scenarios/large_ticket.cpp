@@ -19,7 +19,7 @@ TEST_CASE("an acceptor's context of 50 KB goes to another owner, and so does the
   support::store_large_ticket(cache, "alice", "host/localhost", 50000);
   must(Keyring::install_thread());
   const support::Session session;
-  const auto credential = must(Credential<Krb5, Initiate>::from_store({.ccache = cache.c_str()}));
+  const auto credential = must(Credential<Krb5, Initiate>::acquire_from({.ccache = cache.c_str()}));
   auto ends = must(support::establish(Initiator<Krb5>{support::target(), credential}, support::acceptor<Krb5>()));
 
   const auto acceptor = must(handoff::park(std::move(ends.acceptor), *session));

@@ -141,9 +141,9 @@ TEMPLATE_TEST_CASE("credential and contexts end with the ticket", "", mech::Krb5
   REQUIRE(login.end_of(service) == login.end());
   are_told(ends, login.end());
   end.is_told_by("ExpiringContext, initiator",
-                 must(must(ExpiringContext<TestType>::take(std::move(ends.initiator))).remaining()));
+                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.initiator))).remaining()));
   end.is_told_by("ExpiringContext, acceptor",
-                 must(must(ExpiringContext<TestType>::take(std::move(ends.acceptor))).remaining()));
+                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.acceptor))).remaining()));
 }
 
 TEST_CASE("the C calls that tell it on the way tell the same") {
@@ -218,7 +218,7 @@ TEST_CASE("a credential that was exported ends when it did before, or does not t
 #endif
   };
   check(Client::acquire_default());
-  check(Client::with_password(must(Name::user("bob")), "hunter2"));
+  check(Client::acquire_with_password(must(Name::user("bob")), "hunter2"));
 }
 
 TEST_CASE("a shorter life of a context may be asked for") {

@@ -218,8 +218,10 @@ const std::vector<Call>& calls_of_names_and_tokens() {
          return answer(delete_name_attribute(mine, bytes), name);
        }},
       {"mechanism_for_sasl_name", name, [&](ByteView bytes) { return answer(mechanism_for_sasl_name(bytes), name); }},
-      {"with_password", limits.password,
-       [&](ByteView bytes) { return answer(Credential<M, Initiate>::with_password(alice, bytes), limits.password); }},
+      {"acquire_with_password", limits.password,
+       [&](ByteView bytes) {
+         return answer(Credential<M, Initiate>::acquire_with_password(alice, bytes), limits.password);
+       }},
       {"import_context", token,
        [&](ByteView bytes) { return answer(SecurityContext<M>::import_context(bytes), token); }},
       {"import_credential", token,
@@ -281,7 +283,7 @@ TEST_CASE("what a limit admits reaches the library, which gives an answer of its
   CHECK(in_child(60, [&] { return answered(Name::service(name)); }) == 0);
   CHECK(in_child(60, [&] { return answered(must(Name::principal(name)).canonicalize<M>()); }) == 0);
   CHECK(in_child(60, [&] {
-          return answered(Credential<M, Initiate>::with_password(must(Name::user("alice")), password));
+          return answered(Credential<M, Initiate>::acquire_with_password(must(Name::user("alice")), password));
         }) == 1);
   CHECK(in_child(60, [&] { return answered(pseudo_random(ends.initiator, label, 16)); }) == 0);
   CHECK(in_child(60, [&] { return answered(pseudo_random(ends.initiator, "x", label.size())); }) == 0);

@@ -119,6 +119,8 @@ static_assert(
 // And these stay where they are.
 using Acquire = Result<Credential<Krb5, Initiate>> (*)();
 static_assert(stay<RenewingCredential<Acquire>>);
+// There is no object of this one.
+static_assert(!std::is_default_constructible_v<Keyring>);
 // Bases of Key and KeyRef: KeyOperations, RingOperations. Only a program that the kernel started has one, and
 // tests/keyring/upcall.cpp moves it there: Authority.
 
@@ -265,7 +267,7 @@ TEST_CASE("gss: Credential, Initiator, Acceptor, SecurityContext, ExpiringContex
         CHECK(is_usage(context.lifetime()));
         CHECK(is_usage(context.mechanism()));
         CHECK(is_usage(std::move(context).export_context()));
-        CHECK(is_usage(ExpiringContext<Krb5>::take(std::move(context))));
+        CHECK(is_usage(ExpiringContext<Krb5>::from_context(std::move(context))));
         CHECK(is_usage(take_over_after(std::move(context), {0})));
         CHECK(is_usage(message_room(context)));
       },
@@ -273,7 +275,7 @@ TEST_CASE("gss: Credential, Initiator, Acceptor, SecurityContext, ExpiringContex
 
   auto others = support::pair<Krb5>();
   move_about(
-      must(ExpiringContext<Krb5>::take(std::move(others.initiator))),
+      must(ExpiringContext<Krb5>::from_context(std::move(others.initiator))),
       [](ExpiringContext<Krb5>& context) {
         CHECK(is_usage(context.remaining()));
         CHECK(is_usage(context.wrap("x")));
@@ -412,13 +414,13 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
         CHECK(is_usage(protector.get_mic("x")));
         CHECK(is_usage(protector.verify_mic("x", "y")));
         CHECK(is_usage(message_room(protector)));
-        CHECK(is_usage(MessageBatch::create(protector, 2)));
+        CHECK(is_usage(MessageBatch::from_protector(protector, 2)));
       },
       [&](MessageProtector& protector) {
         CHECK(must(peer.unwrap(must(protector.wrap("moved")))).text() == "moved");
         const BatchMessage messages[] = {{"x", memory}};
         move_about(
-            must(MessageBatch::create(protector, 2)),
+            must(MessageBatch::from_protector(protector, 2)),
             [&](MessageBatch& batch) { CHECK(is_usage(batch.wrap(messages))); },
             [&](MessageBatch& batch) {
               must(batch.wrap(messages));
@@ -513,7 +515,7 @@ TEST_CASE("keyring: Key, KeyInfo, KeyList, ProcKeys, EncryptedPayload, Encrypted
       },
       [&](KeyList& list) { CHECK(list.contains(key)); });
   move_about(
-      must(ProcKeys::read()),
+      must(ProcKeys::acquire()),
       [&](ProcKeys& keys) {
         CHECK(is_error(keys.find(key)));
         keys.for_each([](const ProcKey&) { CHECK(false); });

@@ -27,7 +27,7 @@ bool has_ntlm() {
 
 template <Mechanism M>
 Credential<M, Initiate> carol() {
-  return must(Credential<M, Initiate>::with_password(must(Name::user("GSSKEY\\carol")), "secret"));
+  return must(Credential<M, Initiate>::acquire_with_password(must(Name::user("GSSKEY\\carol")), "secret"));
 }
 
 /// A raw first token of NTLM.
@@ -87,7 +87,8 @@ TEST_CASE("a wrong password is an error of NTLM's acceptor, raw and negotiated")
   if (!has_ntlm()) return;
   const auto refused = [](auto mechanism) {
     using M = decltype(mechanism);
-    const auto client = must(Credential<M, Initiate>::with_password(must(Name::user("GSSKEY\\carol")), "wrong"));
+    const auto client =
+        must(Credential<M, Initiate>::acquire_with_password(must(Name::user("GSSKEY\\carol")), "wrong"));
     const auto server = must(Credential<M, Accept>::acquire_default());
     const auto ends = support::establish(Initiator<M>{support::target(), client, {.demand = protection}},
                                          Acceptor<M>{server, {.demand = protection}});

@@ -54,7 +54,7 @@ TEST_CASE("a batch on several threads: consecutive sequence numbers, and receivi
   auto both = handshakes();
   auto ours = taken(std::move(both.initiator));
   auto theirs = must(std::move(both.acceptor).establish());
-  auto batch = must(MessageBatch::create(ours, threads));
+  auto batch = must(MessageBatch::from_protector(ours, threads));
   const std::size_t around = ours.room().header + ours.room().trailer;
   must(theirs.unwrap(must(ours.wrap("before"))));
   const auto incoming = must(theirs.wrap("meanwhile"));
@@ -80,5 +80,5 @@ TEST_CASE("a batch on several threads: consecutive sequence numbers, and receivi
   CHECK(batch.wrap(too_small).error().domain() == Domain::usage);
   must(batch.wrap({}));
   must(theirs.unwrap(must(ours.wrap("after"))));  // no number was used up
-  CHECK(MessageBatch::create(ours, 0).error().domain() == Domain::usage);
+  CHECK(MessageBatch::from_protector(ours, 0).error().domain() == Domain::usage);
 }

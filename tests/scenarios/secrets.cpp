@@ -519,7 +519,7 @@ TEST_CASE("keyring") {
     });
     leaves_nothing("PublicKey::decrypt, diffie_hellman", [&](Secrets& secrets) {
       const Played kernel{secrets, size};
-      const auto made = PublicKey::of(asymmetric, "pkcs1");
+      const auto made = PublicKey::from_key(asymmetric, "pkcs1");
       if (made) static_cast<void>(made->decrypt("encrypted"));
       static_cast<void>(diffie_hellman(key, key, key));
       static_cast<void>(diffie_hellman(key, key, key, "sha256", "", std::min<std::size_t>(size + 4, 1024)));
@@ -838,7 +838,7 @@ TEST_CASE("gss: messages") {
                      static_cast<void>(unwrap_with_ordering(theirs, *second));
                      static_cast<void>(unwrap_with_ordering(theirs, *first));
                      static_cast<void>(unwrap_with_ordering(theirs, *first));
-                     auto expiring = ExpiringContext<Krb5>::take(std::move(theirs));
+                     auto expiring = ExpiringContext<Krb5>::from_context(std::move(theirs));
                      if (!expiring) return;
                      static_cast<void>(expiring->unwrap(*second));
                      if (const auto third = ours.wrap(message)) static_cast<void>(expiring->unwrap(*third));
@@ -946,7 +946,7 @@ TEST_CASE("openssl: contexts") {
         "MessageProtector::unwrap_in_place, MessageProtector::unwrap_into, MessageBatch, MessageToken, "
         "MessageToken::to_secret",
         with_protectors([size](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
-          auto batch = MessageBatch::create(ours, 2);
+          auto batch = MessageBatch::from_protector(ours, 2);
           if (!batch) return;
           const auto room = ours.room();
           support::Bytes tokens[3];
@@ -1104,7 +1104,7 @@ TEST_CASE("gss: credentials") {
       [&](Secrets& secrets) {
         secrets = carols;
         const auto password = secrets.bytes(24);
-        const auto credential = Initiating::with_password(carol, password);
+        const auto credential = Initiating::acquire_with_password(carol, password);
         if (!credential) return;
         const auto exported = export_credential(*credential);
         if (!exported) return;
@@ -1114,33 +1114,33 @@ TEST_CASE("gss: credentials") {
       },
       in_c(Then::exported));
   leaves_no_more(
-      "Credential::with_password",
+      "Credential::acquire_with_password",
       [&](Secrets& secrets) {
-        const auto wrong = Initiating::with_password(carol, secrets.bytes(24));
+        const auto wrong = Initiating::acquire_with_password(carol, secrets.bytes(24));
         if (wrong) static_cast<void>(wrong->lifetime());
         secrets = carols;
-        const auto right = Initiating::with_password(carol, secrets.bytes(24));
+        const auto right = Initiating::acquire_with_password(carol, secrets.bytes(24));
         if (right) static_cast<void>(right->lifetime());
       },
       in_c(Then::released));
 #if defined(GSSKEY_GSS_MIT)
   leaves_no_more(
-      "CredentialStore, Credential::from_store, store_credential_into",
+      "CredentialStore, Credential::acquire_from, store_credential_into",
       [&](Secrets& secrets) {
         secrets = carols;
         const auto password = with_nul(secrets);
         const auto credential =
-            Initiating::from_store({.password = reinterpret_cast<const char*>(password.data())}, carol);
+            Initiating::acquire_from({.password = reinterpret_cast<const char*>(password.data())}, carol);
         if (!credential) return;
         static_cast<void>(store_credential_into(*credential, {.ccache = "MEMORY:gsskey-secrets"}, {.overwrite = true}));
       },
       in_c(Then::stored));
   static_cast<void>(must(Keyring::join_session()));
   leaves_no_more(
-      "CredentialCache::from_password",
+      "CredentialCache::acquire_with_password",
       [&](Secrets& secrets) {
         secrets = carols;
-        static_cast<void>(handoff::CredentialCache::from_password(carol, secrets.bytes(24)));
+        static_cast<void>(handoff::CredentialCache::acquire_with_password(carol, secrets.bytes(24)));
       },
       in_c(Then::stored));
   static_cast<void>(must(Keyring::join_session()));

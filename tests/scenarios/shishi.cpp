@@ -121,9 +121,9 @@ TEST_CASE("what GNU GSS has no call for says so") {
   shishi();
   using Client = Credential<mech::Krb5, Initiate>;
   const auto alice = must(Name::user("alice"));
-  for (const Error& error :
-       {Client::acquire(alice).error(), Client::acquire_default().error(),
-        Client::with_password(alice, "secret").error(), Client::from_store({.ccache = "FILE:/nonexistent"}).error()}) {
+  for (const Error& error : {Client::acquire(alice).error(), Client::acquire_default().error(),
+                             Client::acquire_with_password(alice, "secret").error(),
+                             Client::acquire_from({.ccache = "FILE:/nonexistent"}).error()}) {
     CHECK(error.domain() == Domain::unavailable);
     CHECK(error.text().find("GNU GSS") != std::string_view::npos);
   }

@@ -23,7 +23,7 @@ HEIMDAL_KEY = "- a krb5_keyblock of a context: export_lucid() of krb5/lucid.hpp 
 BOTH = {
     'gss_accept_sec_context': 'gss/handshake.hpp: Acceptor',
     'gss_acquire_cred': 'gss/credential.hpp: acquire',
-    'gss_acquire_cred_with_password': 'gss/credential.hpp: with_password',
+    'gss_acquire_cred_with_password': 'gss/credential.hpp: acquire_with_password',
     'gss_add_buffer_set_member': '- a BufferSet is what a library gives, never what it takes',
     'gss_add_cred': 'gss/credential/add.hpp: add_credential',
     'gss_add_cred_with_password': ONE_MECHANISM,
@@ -111,7 +111,7 @@ BOTH = {
 }
 ONLY = {
     'mit': {
-        'gss_acquire_cred_from': 'gss/credential.hpp: from_store',
+        'gss_acquire_cred_from': 'gss/credential.hpp: acquire_from',
         'gss_acquire_cred_impersonate_name': 'gss/credential/impersonation.hpp: impersonate',
         'gss_add_cred_from': 'gss/credential/add.hpp: add_credential',
         'gss_add_cred_impersonate_name': ONE_MECHANISM,

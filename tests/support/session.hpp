@@ -35,7 +35,7 @@ inline bool has_large_quota() {
 inline bool has_persistent_ring() {
   const auto name = "_persistent." + std::to_string(::geteuid()) + ':';
   bool found = false;
-  must(ProcKeys::read()).for_each([&](const ProcKey& key) { found = found || key.text.starts_with(name); });
+  must(ProcKeys::acquire()).for_each([&](const ProcKey& key) { found = found || key.text.starts_with(name); });
   return found;
 }
 

@@ -114,17 +114,17 @@ class Credential {
     return named(name, acquire_raw(name.get()));
   }
   /// gss_acquire_cred_from, where Capabilities::credential_store; the environment is not asked for what `store` names.
-  [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store) noexcept {
-    return from_store_raw(GSS_C_NO_NAME, store);
+  [[nodiscard]] static Result<Credential> acquire_from(const CredentialStore& store) noexcept {
+    return acquire_from_raw(GSS_C_NO_NAME, store);
   }
-  [[nodiscard]] static Result<Credential> from_store(const CredentialStore& store, const Name& name) noexcept {
+  [[nodiscard]] static Result<Credential> acquire_from(const CredentialStore& store, const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred_from"));
-    return named(name, from_store_raw(name.get(), store));
+    return named(name, acquire_from_raw(name.get(), store));
   }
   /// Initial authentication. gss_acquire_cred_with_password, where Capabilities::password. Some mechanisms ask the KDC
   /// only when the credential is first used: a wrong password can show as late as there. Wipe the password yourself.
   /// At most limits.password bytes (usage).
-  [[nodiscard]] static Result<Credential> with_password(const Name& name, ByteView password) noexcept
+  [[nodiscard]] static Result<Credential> acquire_with_password(const Name& name, ByteView password) noexcept
     requires(!std::same_as<U, Accept>)
   {
     constexpr const char* operation = "gss_acquire_cred_with_password";
@@ -209,7 +209,7 @@ class Credential {
                                              credential.handle_.put(), nullptr, nullptr);
     return finish("gss_acquire_cred", major, minor, std::move(credential));
   }
-  [[nodiscard]] static Result<Credential> from_store_raw(gss_name_t name, const CredentialStore& store) noexcept {
+  [[nodiscard]] static Result<Credential> acquire_from_raw(gss_name_t name, const CredentialStore& store) noexcept {
     constexpr const char* operation = "gss_acquire_cred_from";
     if constexpr (!capabilities.credential_store) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_from"));

@@ -9,7 +9,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Options for Credential::from_store, as MIT krb5 names them ("Credential store extensions" of its application
+/// Options for Credential::acquire_from, as MIT krb5 names them ("Credential store extensions" of its application
 /// developer documentation). Each is a NUL-terminated string or nullptr; nothing is copied beyond the call. Wipe the
 /// password yourself.
 struct CredentialStore {

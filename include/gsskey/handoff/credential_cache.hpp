@@ -42,17 +42,17 @@ struct CredentialCacheOptions {
 /// unavailable, but on MIT krb5.
 class [[nodiscard]] CredentialCache {
  public:
-  /// Initial tickets for a password, which you wipe yourself. Credential::with_password, gss_store_cred_into.
-  [[nodiscard]] static Result<CredentialCache> from_password(const Name& name, ByteView password,
-                                                             CredentialCacheOptions options = {}) noexcept {
-    return filled(options, [&] { return Initiating::with_password(name, password); });
+  /// Initial tickets for a password, which you wipe yourself. Credential::acquire_with_password, gss_store_cred_into.
+  [[nodiscard]] static Result<CredentialCache> acquire_with_password(const Name& name, ByteView password,
+                                                                     CredentialCacheOptions options = {}) noexcept {
+    return filled(options, [&] { return Initiating::acquire_with_password(name, password); });
   }
   /// Initial tickets for a key of a keytab ("FILE:/etc/krb5.keytab"). gss_acquire_cred_from.
-  [[nodiscard]] static Result<CredentialCache> from_keytab(const Name& name, const char* keytab,
-                                                           CredentialCacheOptions options = {}) noexcept {
+  [[nodiscard]] static Result<CredentialCache> acquire_with_keytab(const Name& name, const char* keytab,
+                                                                   CredentialCacheOptions options = {}) noexcept {
     auto cache = create(options);
     if (!cache) return cache;
-    const auto credential = Initiating::from_store({.ccache = cache->name(), .client_keytab = keytab}, name);
+    const auto credential = Initiating::acquire_from({.ccache = cache->name(), .client_keytab = keytab}, name);
     if (!credential) return unexpected(cache->explained(credential.error()));
     // Tickets come when they are first needed, which is now.
     if (const auto lifetime = credential->lifetime(); !lifetime) return unexpected(cache->explained(lifetime.error()));
@@ -62,7 +62,7 @@ class [[nodiscard]] CredentialCache {
   /// gss_store_cred_into.
   [[nodiscard]] static Result<CredentialCache> from_cache(const char* other,
                                                           CredentialCacheOptions options = {}) noexcept {
-    return filled(options, [&] { return Initiating::from_store({.ccache = other}); });
+    return filled(options, [&] { return Initiating::acquire_from({.ccache = other}); });
   }
   /// The tickets of a credential: a delegated one, say. gss_store_cred_into.
   template <Usage U>
@@ -78,11 +78,11 @@ class [[nodiscard]] CredentialCache {
   /// as this object stays where it is. Who uses a copy of the name later than that is not told: libkrb5 makes an empty
   /// cache of that name in the session, which nobody owns and nobody takes away.
   [[nodiscard]] const char* name() const noexcept GSSKEY_LIFETIMEBOUND { return ring_ ? name_ : ""; }
-  /// What is in it, to authenticate with. Credential::from_store. Errors: usage, for one that was moved from; keyring,
-  /// for one that is gone from the session.
+  /// What is in it, to authenticate with. Credential::acquire_from. Errors: usage, for one that was moved from;
+  /// keyring, for one that is gone from the session.
   [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
     if (const auto there = ring_.members(); !there) return unexpected(there.error());
-    return Initiating::from_store({.ccache = name_});
+    return Initiating::acquire_from({.ccache = name_});
   }
   /// The ring that it is in the kernel.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }

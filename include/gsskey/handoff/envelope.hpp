@@ -123,7 +123,7 @@ struct SealKeyId {
   unsigned char bytes[gss_detail::SealLayout::key_size];
 
   /// Of the key that `sealed` was made with, or so it says. Errors: seal, as those of open_seal().
-  [[nodiscard]] static Result<SealKeyId> of(ByteView sealed) noexcept {
+  [[nodiscard]] static Result<SealKeyId> parse(ByteView sealed) noexcept {
     gss_detail::SealParts parts;
     if (const SealFault fault = parts.read(sealed); fault != SealFault::none) {
       return unexpected(gss_detail::seal_error(fault));

@@ -317,7 +317,7 @@ template <Mechanism M>
                                                ClaimOptions<M> options = {}) noexcept {
   if (options.delegated != nullptr) *options.delegated = {};
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
-  const auto id = SealKeyId::of(parked);
+  const auto id = SealKeyId::parse(parked);
   if (!id) return unexpected(id.error());
   const auto token = handoff_detail::take<M>(parked, *id, ring);
   if (!token) return unexpected(token.error());

@@ -44,12 +44,12 @@ inline constexpr std::size_t largest_public_key_data = 65535;
 /// bytes.
 class PublicKey {
  public:
-  [[nodiscard]] static Result<PublicKey> of(KeyRef<key_type::Asymmetric> key, std::string_view encoding,
-                                            std::string_view hash = {}) noexcept {
+  [[nodiscard]] static Result<PublicKey> from_key(KeyRef<key_type::Asymmetric> key, std::string_view encoding,
+                                                  std::string_view hash = {}) noexcept {
     PublicKey made;
     made.key_ = key.serial();
     if (!made.append("enc=", encoding) || (!hash.empty() && !made.append(" hash=", hash))) {
-      return unexpected(Error::usage("PublicKey::of", "encoding and hash are short words without spaces"));
+      return unexpected(Error::usage("PublicKey::from_key", "encoding and hash are short words without spaces"));
     }
     return made;
   }

@@ -33,7 +33,7 @@ inline constexpr std::uint32_t nobodys_id = 0xffffffff;
 class KeyInfo {
  public:
   /// keyctl_describe. The right to view. Errors: keyring; EBADMSG if the kernel answers in a form that is not known.
-  [[nodiscard]] static Result<KeyInfo> of(key_serial_t serial) noexcept {
+  [[nodiscard]] static Result<KeyInfo> acquire(key_serial_t serial) noexcept {
     auto text = keyring_detail::read_all("keyctl_describe", serial, [serial](char* buffer, std::size_t size) noexcept {
       return keyctl_describe(serial, buffer, size);
     });

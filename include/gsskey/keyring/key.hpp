@@ -163,7 +163,7 @@ class KeyOperations {
   }
 
   /// keyctl_describe. Does not wait for a key under construction. The right to view.
-  [[nodiscard]] Result<KeyInfo> describe() const noexcept { return KeyInfo::of(serial()); }
+  [[nodiscard]] Result<KeyInfo> describe() const noexcept { return KeyInfo::acquire(serial()); }
   /// keyctl_get_security: the label of the security module, empty without one. The right to view, ENOKEY without it.
   [[nodiscard]] Result<SecretBytes> security_label() const noexcept {
     const key_serial_t key = serial();

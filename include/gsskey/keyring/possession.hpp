@@ -41,7 +41,7 @@ namespace keyring_detail {
 /// Whether a call about the key would wait for a handler, or for this very process, which is one.
 [[nodiscard]] inline bool would_wait(const KeyHandle auto& key) noexcept {
   if (keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0) >= 0) return true;
-  const auto keys = ProcKeys::read();
+  const auto keys = ProcKeys::acquire();
   if (!keys) return false;
   const auto line = keys->find(key);
   return line && line->flags.find('U') != std::string_view::npos;
@@ -58,7 +58,7 @@ namespace keyring_detail {
   using namespace keyring_detail;
   constexpr key_serial_t roots[] = {KEY_SPEC_THREAD_KEYRING, KEY_SPEC_PROCESS_KEYRING, KEY_SPEC_SESSION_KEYRING};
   const key_serial_t serial = key.serial();
-  const auto info = KeyInfo::of(serial);
+  const auto info = KeyInfo::acquire(serial);
   if (!info && info.error().minor_status() != static_cast<std::uint32_t>(EACCES)) return false;
   bool is_shadowed[] = {true, true, true};
   Rights own = all_rights;  // as if others had all: nothing follows from what is granted

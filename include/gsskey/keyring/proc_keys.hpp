@@ -36,7 +36,7 @@ struct ProcKey {
 class ProcKeys {
  public:
   /// /proc/keys. Errors: system.
-  [[nodiscard]] static Result<ProcKeys> read() noexcept {
+  [[nodiscard]] static Result<ProcKeys> acquire() noexcept {
     auto text = keyring_detail::read_proc("/proc/keys");
     if (!text) return unexpected(text.error());
     return ProcKeys{*std::move(text)};

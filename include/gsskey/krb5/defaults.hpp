@@ -15,9 +15,9 @@ GSSKEY_BEGIN_GSS_ABI
 
 /// From here on `name` is the default cache of the calling thread, whatever KRB5CCNAME says, in everything that asks
 /// for default credentials there, libraries too. Other threads keep theirs; a coroutine that goes on elsewhere leaves
-/// the setting behind, and what runs here next finds it. A program's own credentials come from Credential::from_store()
-/// or import_cache(). nullptr, MIT krb5 only: what KRB5CCNAME and krb5.conf say again. That such a cache exists is not
-/// checked. gss_krb5_ccache_name.
+/// the setting behind, and what runs here next finds it. A program's own credentials come from
+/// Credential::acquire_from() or import_cache(). nullptr, MIT krb5 only: what KRB5CCNAME and krb5.conf say again. That
+/// such a cache exists is not checked. gss_krb5_ccache_name.
 ///
 /// Errors: usage (an empty name); unavailable, without Capabilities::krb5_extensions, and for nullptr on Heimdal, which
 /// crashes on it; gss.
@@ -37,7 +37,7 @@ GSSKEY_BEGIN_GSS_ABI
 }
 
 /// From here on `name` is the default keytab of every acceptor in this process, whatever KRB5_KTNAME says; credentials
-/// that were acquired before keep theirs. Threads that need different keytabs have Credential::from_store() or
+/// that were acquired before keep theirs. Threads that need different keytabs have Credential::acquire_from() or
 /// import_keytab(). nullptr: the default again, on Heimdal what krb5.conf and KRB5_KTNAME said when the calling thread
 /// first asked. krb5_gss_register_acceptor_identity.
 ///

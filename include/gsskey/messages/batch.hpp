@@ -28,9 +28,9 @@ struct BatchMessage {
 /// a time calls, and none calls the protector's wrap or get_mic meanwhile; it may receive. Empty after a move.
 class MessageBatch {
  public:
-  /// For `threads` threads, the caller's among them. Errors: usage; system (ENOMEM).
-  [[nodiscard]] static Result<MessageBatch> create(MessageProtector& protector, unsigned threads) noexcept {
-    constexpr const char* operation = "MessageBatch::create";
+  /// For `threads` threads, the caller's among them. wrap() starts the others. Errors: usage; system (ENOMEM).
+  [[nodiscard]] static Result<MessageBatch> from_protector(MessageProtector& protector, unsigned threads) noexcept {
+    constexpr const char* operation = "MessageBatch::from_protector";
     if (!protector) return unexpected(MessageProtector::empty(operation));
     if (threads == 0) return unexpected(Error::usage(operation, "at least one thread is needed"));
     MessageBatch batch{protector.state_.get(), threads - 1};

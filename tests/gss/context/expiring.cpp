@@ -18,7 +18,7 @@ namespace {
 /// A credential of bob's, whose tickets live for four seconds.
 Credential<mech::Krb5, Initiate> short_lived() {
   must(support::realm().realm.kadmin("modprinc -maxlife 4sec bob"));
-  return must(Credential<mech::Krb5, Initiate>::with_password(must(Name::user("bob")), "hunter2"));
+  return must(Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::user("bob")), "hunter2"));
 }
 
 support::Ends<mech::Krb5> short_lived_pair() {
@@ -30,7 +30,7 @@ support::Ends<mech::Krb5> short_lived_pair() {
 
 template <Mechanism M>
 ExpiringContext<M> expiring(SecurityContext<M>& context) {
-  return must(ExpiringContext<M>::take(std::move(context)));
+  return must(ExpiringContext<M>::from_context(std::move(context)));
 }
 
 /// Asks every 5 ms whether `condition()` came true, and gives up after many times a ticket's life.
@@ -94,7 +94,8 @@ TEST_CASE("both ends agree on the end, however the library counts for an accepto
 TEST_CASE("an acceptor that is told of another skew counts with that") {
   if (!known_faults.acceptors_outlive_tickets) return;  // a line of the table
   auto ends = short_lived_pair();
-  const auto server = must(ExpiringContext<mech::Krb5>::take(std::move(ends.acceptor), {.acceptor_skew = Seconds{}}));
+  const auto server =
+      must(ExpiringContext<mech::Krb5>::from_context(std::move(ends.acceptor), {.acceptor_skew = Seconds{}}));
   CHECK(must(server.remaining()) > Seconds{200});
 }
 
@@ -131,7 +132,7 @@ TEST_CASE("a credential that has ended is the reason of a failure, whatever the 
 TEST_CASE("an empty context is not taken, and one that was moved away refuses") {
   auto ends = support::pair<mech::Krb5>();
   auto context = std::move(ends.initiator);
-  CHECK(ExpiringContext<mech::Krb5>::take(std::move(ends.initiator)).error().domain() == Domain::usage);
+  CHECK(ExpiringContext<mech::Krb5>::from_context(std::move(ends.initiator)).error().domain() == Domain::usage);
   auto first = expiring(context);
   auto second = std::move(first);
   CHECK(second.wrap("message"));

@@ -41,7 +41,7 @@ Credential<M, U> service_in(const TestRealm& realm) {
   const std::string keys = must(realm.export_keytab("host/localhost"));
   const std::string keytab = "FILE:" + keys;
   const std::string cache = "MEMORY:" + keys;
-  return must(Credential<M, U>::from_store(
+  return must(Credential<M, U>::acquire_from(
       {.ccache = cache.c_str(), .client_keytab = keys.c_str(), .keytab = keytab.c_str()}, support::target()));
 }
 

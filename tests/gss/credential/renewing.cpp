@@ -29,7 +29,7 @@ Result<Client> short_lived() {
     return true;
   }();
   REQUIRE(prepared);
-  return Client::with_password(must(Name::user("bob")), "hunter2");
+  return Client::acquire_with_password(must(Name::user("bob")), "hunter2");
 }
 
 Result<Client> alice() { return Client::acquire_default(); }
@@ -87,7 +87,7 @@ TEST_CASE("handshakes go on across the end of tickets got with a client keytab")
   const std::string keytab = must(realm.export_keytab("bob"));
   const std::string cache = "MEMORY:renewing";
   RenewingCredential renewing{
-      [&] { return Client::from_store({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}); }, Seconds{1}};
+      [&] { return Client::acquire_from({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}); }, Seconds{1}};
   use_across_expiry(renewing);
 }
 #endif
@@ -226,6 +226,6 @@ TEST_CASE("an acceptor's credential is acquired once, and serves old and new key
   CHECK(accept(before));  // its cache has a ticket for the old key now
   must(realm.kadmin("ktadd -k " + realm.keytab() + " host/localhost"));
   CHECK(accept(before));
-  CHECK(accept(must(Client::with_password(must(Name::user("alice")), "secret"))));
+  CHECK(accept(must(Client::acquire_with_password(must(Name::user("alice")), "secret"))));
   CHECK(calls == 1);
 }

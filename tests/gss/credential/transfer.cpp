@@ -57,7 +57,7 @@ TEST_CASE("an exported credential is good again after import, and the original s
   SECTION("of a cache") { check(support::initiator_credential<mech::Krb5>(), realm.principal("alice")); }
   SECTION("delegated") { check(delegated(), realm.principal("alice")); }
   SECTION("made with a password") {
-    check(must(Client::with_password(must(Name::user("bob")), "hunter2")), realm.principal("bob"));
+    check(must(Client::acquire_with_password(must(Name::user("bob")), "hunter2")), realm.principal("bob"));
   }
 }
 
@@ -181,7 +181,7 @@ TEST_CASE("why storing is refused: gss_store_cred reports success and leaves the
 
 namespace {
 /// Not by the environment, which MIT krb5 looks at when the credential is used first.
-Client of_bob() { return must(Client::from_store({.ccache = must(support::realm().realm.login("bob")).c_str()})); }
+Client of_bob() { return must(Client::acquire_from({.ccache = must(support::realm().realm.login("bob")).c_str()})); }
 
 /// Whose tickets `cache` has.
 std::string owner_of(const std::string& cache) {
@@ -194,7 +194,7 @@ TEST_CASE("a delegated credential in a FILE cache is used from there") {
   auto& realm = support::realm().realm;
   const std::string cache = "FILE:" + new_path();
   must(store_credential_into(delegated(), {.ccache = cache.c_str()}));
-  CHECK(peer_of(must(Client::from_store({.ccache = cache.c_str()}))) == realm.principal("alice"));
+  CHECK(peer_of(must(Client::acquire_from({.ccache = cache.c_str()}))) == realm.principal("alice"));
   CHECK(owner_of(cache) == realm.principal("alice"));
 }
 

@@ -354,7 +354,8 @@ TEST_CASE("IAKERB, whose tokens between the first and those of Kerberos have no 
   const std::string path = support::realm().realm.folder() + "/without-kdc.conf";
   std::ofstream{path} << "[libdefaults]\n default_realm = " << support::realm().realm.realm()
                       << "\n dns_lookup_kdc = false\n dns_canonicalize_hostname = false\n";
-  const auto alice = must(Credential<mech::Iakerb, Initiate>::with_password(must(Name::user("alice")), "secret"));
+  const auto alice =
+      must(Credential<mech::Iakerb, Initiate>::acquire_with_password(must(Name::user("alice")), "secret"));
   const auto tokens =
       tokens_of(Initiator<mech::Iakerb>{support::target(), alice}, support::acceptor<mech::Iakerb>(), path.c_str());
   REQUIRE(tokens.size() == 6);
@@ -375,7 +376,7 @@ TEST_CASE("NTLM, raw, and negotiated with a signature of both ends") {
   const InitiatorOptions options{.demand = {ContextFlag::confidentiality, ContextFlag::integrity}};
   const Name name = must(Name::user("GSSKEY\\carol"));
   {
-    const auto carol = must(Credential<mech::Ntlmssp, Initiate>::with_password(name, "secret"));
+    const auto carol = must(Credential<mech::Ntlmssp, Initiate>::acquire_with_password(name, "secret"));
     const auto tokens =
         tokens_of(Initiator<mech::Ntlmssp>{support::target(), carol, options}, Acceptor<mech::Ntlmssp>{});
     REQUIRE(tokens.size() == 3);
@@ -384,7 +385,7 @@ TEST_CASE("NTLM, raw, and negotiated with a signature of both ends") {
     }
   }
   using Negotiated = mech::Negotiate<mech::Ntlmssp>;
-  const auto carol = must(Credential<Negotiated, Initiate>::with_password(name, "secret"));
+  const auto carol = must(Credential<Negotiated, Initiate>::acquire_with_password(name, "secret"));
   const auto acceptor = must(Credential<Negotiated, Accept>::acquire_default());
   const auto tokens =
       tokens_of(Initiator<Negotiated>{support::target(), carol, options}, Acceptor<Negotiated>{acceptor});

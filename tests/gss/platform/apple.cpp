@@ -57,7 +57,7 @@ TEMPLATE_TEST_CASE("handshake, messages, MICs, keys, and the context in another 
 
 TEST_CASE("a password, a credential taken along, attributes of a mechanism") {
   support::realm();
-  const auto bob = must(Credential<mech::Krb5, Initiate>::with_password(must(Name::user("bob")), "hunter2"));
+  const auto bob = must(Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::user("bob")), "hunter2"));
   const auto ends =
       must(support::establish(Initiator<mech::Krb5>{support::target(), bob}, support::acceptor<mech::Krb5>()));
   CHECK(must(must(ends.acceptor.inquire()).initiator.display()).text() == support::realm().realm.principal("bob"));

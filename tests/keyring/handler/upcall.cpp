@@ -323,7 +323,7 @@ TEST_CASE("timeout and permissions are on the key when it gets its payload") {
   const auto key = must(request_key<User>(handler.named("made"), "made"));
   CHECK(must(key.read()).text() == "full");
   CHECK(must(key.describe()).permissions().bits() == 0x3f030000);
-  const auto table = must(ProcKeys::read());
+  const auto table = must(ProcKeys::acquire());
   const auto line = must(table.find(key));
   CHECK(line.timeout == "2d");
   CHECK(line.permissions.bits() == 0x3f030000);
@@ -331,7 +331,7 @@ TEST_CASE("timeout and permissions are on the key when it gets its payload") {
   CHECK(line.text == handler.named("made") + ": 4");
 
   const auto usual = must(request_key<User>(handler.named("usual"), "give x"));
-  const auto table_after = must(ProcKeys::read());
+  const auto table_after = must(ProcKeys::acquire());
   CHECK(must(table_after.find(usual)).timeout == "perm");
   CHECK(must(table_after.find(usual)).permissions.bits() == 0x3f010000);
   tidy(session);
@@ -611,7 +611,7 @@ TEST_CASE("no answer is remembered for a minute") {
   CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
   CHECK(error_of(request_key<User>(description, "give me")) == ENOKEY);
   CHECK(handler.heard() == "");
-  const auto table = must(ProcKeys::read());
+  const auto table = must(ProcKeys::acquire());
   const auto members = must(session->members());
   REQUIRE(members.size() == 1);
   const auto line = must(table.find(members[0]));
@@ -773,7 +773,7 @@ TEST_CASE("many who ask for one key wait for one handler, and for those who wait
   REQUIRE(members.size() == 1);
   const AnyKeyRef key = members[0];
   CHECK(must(key.describe()).description() == description);
-  const auto table = must(ProcKeys::read());
+  const auto table = must(ProcKeys::acquire());
   CHECK(must(table.find(key)).flags == "---QU--");
 
   // A signal before the wait has no effect, so it is sent again until one came in it.

@@ -57,7 +57,7 @@ struct Order {
   // The authority came with the process: request-key had assumed it.
   static Order read(const char* key) {
     Order order;
-    const auto info = must(KeyInfo::of(std::atoi(key)));
+    const auto info = must(KeyInfo::acquire(std::atoi(key)));
     const std::string name{info.description().substr(0, info.description().find(':'))};
     order.folder = "/run/" + name + "/";
     order.prefix = name + ":";

@@ -118,7 +118,7 @@ TEST_CASE("passwords of a user, in all sessions, for a while") {
         const auto ring = must(possessed_user_ring());
         const auto key = must(ring.search<User>(name));
         {
-          const auto keys = must(ProcKeys::read());
+          const auto keys = must(ProcKeys::acquire());
           found.push_back(must(keys.find(key)).timeout == "perm");
         }
         must(ring.unlink(key));

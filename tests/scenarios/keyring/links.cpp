@@ -290,7 +290,7 @@ TEST_CASE("put: a secret for a while, again and again, in one line") {
         must(session->put(User{"gsskey:link"}, std::string{secret}, {.permissions = mask, .timeout = Seconds{600}}));
     CHECK(must(key.read()).text() == secret);
     CHECK(must(key.describe()).permissions() == mask);
-    CHECK(must(must(ProcKeys::read()).find(key)).timeout != "perm");
+    CHECK(must(must(ProcKeys::acquire()).find(key)).timeout != "perm");
     CHECK(must(session->members()).size() == 1);
     CHECK(key.serial() != before.serial());
     before = key;

@@ -154,27 +154,28 @@ const Operation operations[] = {
     {24, "KEYCTL_PKEY_QUERY",
      [](S s) {
        const auto key = s.asymmetric();
-       return outcome(must(PublicKey::of(key, "pkcs1")).query());
+       return outcome(must(PublicKey::from_key(key, "pkcs1")).query());
      }},
     {25, "KEYCTL_PKEY_ENCRYPT",
      [](S s) {
        const auto key = s.asymmetric();
-       return outcome(must(PublicKey::of(key, "pkcs1")).encrypt("x"));
+       return outcome(must(PublicKey::from_key(key, "pkcs1")).encrypt("x"));
      }},
     {26, "KEYCTL_PKEY_DECRYPT",
      [](S s) {
        const auto key = s.asymmetric();
-       return outcome(must(PublicKey::of(key, "pkcs1")).decrypt(std::string(256, 'x')));
+       return outcome(must(PublicKey::from_key(key, "pkcs1")).decrypt(std::string(256, 'x')));
      }},
     {27, "KEYCTL_PKEY_SIGN",
      [](S s) {
        const auto key = s.asymmetric();
-       return outcome(must(PublicKey::of(key, "pkcs1", "sha256")).sign(std::string(32, 'x')));
+       return outcome(must(PublicKey::from_key(key, "pkcs1", "sha256")).sign(std::string(32, 'x')));
      }},
     {28, "KEYCTL_PKEY_VERIFY",
      [](S s) {
        const auto key = s.asymmetric();
-       return outcome(must(PublicKey::of(key, "pkcs1", "sha256")).verify(std::string(32, 'x'), std::string(256, 'x')));
+       return outcome(
+           must(PublicKey::from_key(key, "pkcs1", "sha256")).verify(std::string(32, 'x'), std::string(256, 'x')));
      }},
     {29, "KEYCTL_RESTRICT_KEYRING", [](S s) { return outcome(s.ring.refuse_links()); }},
     {30, "KEYCTL_MOVE", [](S s) { return outcome(s.session.move(s.key, s.ring)); }},

@@ -29,7 +29,8 @@ class ExpiringContext {
 
   /// Takes the context over, if it tells its lifetime; else it stays where it is. gss_inquire_context. Errors: usage,
   /// gss, unavailable.
-  [[nodiscard]] static Result<ExpiringContext> take(SecurityContext<M>&& context, ExpiryOptions options = {}) noexcept {
+  [[nodiscard]] static Result<ExpiringContext> from_context(SecurityContext<M>&& context,
+                                                            ExpiryOptions options = {}) noexcept {
     const auto info = context.inquire();
     if (!info) return unexpected(info.error());
     const bool adds_skew = known_faults.acceptors_outlive_tickets && !info->is_initiator &&

@@ -87,7 +87,7 @@ class CredentialLease {
 /// The current credential of a program that runs for long: acquired when first asked for, and anew some time before it
 /// ends. How is a callable that returns Result<Credential<M, U>>:
 ///
-///     RenewingCredential client{[] { return Credential<mech::Krb5, Initiate>::from_store(
+///     RenewingCredential client{[] { return Credential<mech::Krb5, Initiate>::acquire_from(
 ///         {.ccache = "MEMORY:daemon", .client_keytab = "FILE:/etc/daemon.keytab"}); }};
 ///     auto lease = client.lease();   // a Result, on any thread; then Initiator{target, **lease}
 ///

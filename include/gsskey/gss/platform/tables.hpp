@@ -21,9 +21,9 @@ GSSKEY_BEGIN_ABI
 /// What an implementation has. A call that needs what is missing answers Domain::unavailable; nothing falls back
 /// silently. Tests link, and where linking says nothing run, every line of it.
 struct Capabilities {
-  bool credential_store = false;  ///< gss_acquire_cred_from: Credential::from_store
+  bool credential_store = false;  ///< gss_acquire_cred_from: Credential::acquire_from
   bool neg_mechs = false;         ///< gss_set_neg_mechs: the offer of mech::Negotiate is limited, not only its result
-  bool password = false;          ///< gss_acquire_cred_with_password: Credential::with_password
+  bool password = false;          ///< gss_acquire_cred_with_password: Credential::acquire_with_password
   bool initiator_credentials = false;  ///< gss_acquire_cred for initiators; without it only the one default
   bool str_to_oid = false;             ///< gss_str_to_oid; Oid::parse is our own and is there everywhere
   bool spnego = false;                 ///< mech::Spnego, mech::Negotiate
@@ -67,8 +67,8 @@ struct KnownFaults {
   /// looks at the framing first.
   bool crashes_on_foreign_reply = false;
   /// gss_init_sec_context for SPNEGO refuses a credential that was delegated or made with a password: it looks for a
-  /// SPNEGO part that these lack. Guard: with_password() says so; Credential<mech::Krb5, Initiate>::adopt() of a
-  /// delegated one's handle works.
+  /// SPNEGO part that these lack. Guard: acquire_with_password() says so; Credential<mech::Krb5, Initiate>::adopt() of
+  /// a delegated one's handle works.
   bool spnego_refuses_derived_credentials = false;
   /// gss_unwrap says "confidential" of what was not encrypted. Guard: unwrap never believes it.
   bool unwrap_misreports_confidentiality = false;

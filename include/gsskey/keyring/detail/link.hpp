@@ -54,9 +54,9 @@ namespace keyring_detail {
                                                                 key_serial_t key, int error) noexcept {
   if (ring == 0 || key == 0) return failed(operation, 0);
   if (error == ENOENT) {
-    if (const auto info = KeyInfo::of(ring); info && info->type() != "keyring") {
+    if (const auto info = KeyInfo::acquire(ring); info && info->type() != "keyring") {
       error = ENOTDIR;
-    } else if (const auto gone = KeyInfo::of(key);
+    } else if (const auto gone = KeyInfo::acquire(key);
                !gone && gone.error().minor_status() == static_cast<std::uint32_t>(ENOKEY)) {
       error = ENOKEY;
     }

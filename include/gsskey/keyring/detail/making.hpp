@@ -86,7 +86,7 @@ class Draft {
     if (aside_ == ring_) return placed();
     if (move(key_, KEYCTL_MOVE_EXCL)) return settled();
     if (errno != EEXIST) return unexpected(failed("keyctl_move", key_));
-    const auto info = KeyInfo::of(key_);
+    const auto info = KeyInfo::acquire(key_);
     if (!info) return unexpected(info.error());
     while (has_dead_one(*info)) {
       const Timed waiting{aside_, "gsskey-replacing-from", 1};
@@ -197,7 +197,7 @@ class Draft {
     for (std::size_t at = 0; at + sizeof(key_serial_t) <= serials->size(); at += sizeof(key_serial_t)) {
       key_serial_t serial = 0;
       std::memcpy(&serial, serials->data() + at, sizeof serial);
-      const auto info = KeyInfo::of(serial);
+      const auto info = KeyInfo::acquire(serial);
       if (!info) {
         const auto error = static_cast<int>(info.error().minor_status());
         if (error != EKEYEXPIRED && error != EKEYREVOKED && error != ENOKEY) return cannot_see(info.error());

@@ -60,7 +60,7 @@ class SerialSet {
 
 /// A ring's members that may be rings: what is one and may be searched is looked into.
 [[nodiscard]] inline bool may_be_searched(key_serial_t ring) noexcept {
-  const auto info = KeyInfo::of(ring);
+  const auto info = KeyInfo::acquire(ring);
   if (info && info->type() != "keyring") return false;
   if (!info && info.error().minor_status() != static_cast<std::uint32_t>(EACCES)) return false;
   // Nothing has this name. Of what is no ring: ENOTDIR, of what may not be searched: EACCES.

@@ -76,7 +76,7 @@ class KeyRequest {
   [[nodiscard]] Result<pid_t> requester_thread() const noexcept {
     const key_serial_t authorisation = keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0);
     if (authorisation < 0) return unexpected(keyring_detail::failed("keyctl_get_keyring_ID"));
-    const auto keys = ProcKeys::read();
+    const auto keys = ProcKeys::acquire();
     if (!keys) return unexpected(keys.error());
     const auto line = keys->find(AnyKeyRef::from_serial(authorisation));
     if (!line) return unexpected(line.error());
