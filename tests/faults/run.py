@@ -5,7 +5,7 @@
     --every    each call in each scenario, of one place the first 20; without it each place once, by its first call, in
                the first scenario there
     --pairs    and each such fault again, followed by that of each call that comes until its Error is there (the first
-               20); without it only by those that come no other way
+               20), as with GSSKEY_EXHAUSTIVE in the environment; without only by those that come no other way
     --list     the places that are not made to fail, and why
     --complete fails for one that calls.py does not give a reason for with this implementation, and for a reason that is
                none any more; COMMAND compiles; SCENARIOS: files, or all for all headers
@@ -160,7 +160,7 @@ class Sweep:
         tried = collections.Counter()
         for scenario, site, place, after in self.later:
             second = self.place(after)
-            if second is None or (second in self.covered and (not self.arguments.pairs or (scenario in SLOW and not WHOLLY))):
+            if second is None or (second in self.covered and not (WHOLLY or (self.arguments.pairs and scenario not in SLOW))):
                 continue
             if tried[scenario, place] == MOST or tried[scenario, place, second] == 2:  # by way of one place or another
                 continue
