@@ -619,6 +619,14 @@ TEST_CASE("io and protocol") {
         static_cast<void>(transport.receive(10000));
         static_cast<void>(transport.send(token));
       });
+      leaves_nothing("IncomingFrame, IncomingFrame::take", [&](Secrets& secrets) {
+        const auto token = secrets.bytes(size - missing);
+        const unsigned char header[4] = {0, 0, static_cast<unsigned char>(size >> 8), static_cast<unsigned char>(size)};
+        IncomingFrame incoming{10000};
+        static_cast<void>(incoming.put(header));
+        static_cast<void>(incoming.put(token));
+        if (incoming.is_complete()) static_cast<void>(incoming.take());
+      });
     }
     leaves_nothing("base64_decode, parse_authorization, parse_www_authenticate, NegotiateHeader",
                    [&](Secrets& secrets) {

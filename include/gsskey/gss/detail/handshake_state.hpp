@@ -60,7 +60,7 @@ class Handshake {
 
   /// Establishing ends the handshake: it is for one that is given up, and says so where it is not.
   template <class Ended = M>
-  Result<Context> establish() & noexcept {
+  [[nodiscard]] Result<Context> establish() & noexcept {
     static_assert(!std::is_same_v<Ended, M>, "write std::move(handshake).establish(): it ends the handshake");
     return unexpected(Error::usage("establish", "the handshake was not moved from"));
   }
