@@ -45,9 +45,7 @@ static_assert(has_export<Context> && !has_export<Initiator<mech::Krb5>>);
 // What consumes wants to be told so: an rvalue.
 template <class T>
 constexpr bool exports_lvalue = requires(T& object) { object.export_context(); };
-template <class T>
-constexpr bool establishes_lvalue = requires(T& object) { object.establish(); };
-static_assert(!exports_lvalue<Context> && !establishes_lvalue<Initiator<mech::Krb5>>);
+static_assert(!exports_lvalue<Context>);
 
 // Credentials cross neither mechanisms nor sides; temporaries are not borrowed.
 template <class M, class U, class From>
@@ -60,9 +58,10 @@ static_assert(!lends<mech::Negotiate<mech::Krb5>, Initiate, const Client&>);
 static_assert(!lends<mech::Krb5, Initiate, Client> && !lends<mech::Krb5, Accept, Twin>);
 static_assert(!std::is_constructible_v<Client, Twin>);
 
-// Where the credential says what may be negotiated, there is none by default.
+// Where the credential says what may be negotiated, there is none by default: an Acceptor without arguments is empty.
 static_assert(std::is_constructible_v<Acceptor<mech::Krb5>>);
-static_assert(!std::is_constructible_v<Acceptor<mech::Negotiate<mech::Krb5>>>);
+static_assert(
+    !std::is_constructible_v<Acceptor<mech::Negotiate<mech::Krb5>>, AcceptorOptions<mech::Negotiate<mech::Krb5>>>);
 static_assert(!std::is_constructible_v<Initiator<mech::Negotiate<mech::Krb5>>, Name>);
 
 // Only a mechanism name is exported.

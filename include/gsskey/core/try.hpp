@@ -32,6 +32,7 @@
 // Not for users. The Result is kept by value: a reference that prolongs a temporary's life does not survive a
 // suspension with g++ 12. Each has a name of its own, because the expression may be a lambda with another of these
 // macros in it.
+// NOLINTBEGIN(bugprone-macro-parentheses): return, a name and a declaration take none.
 #define GSSKEY_TRY_JOINED(number) gsskey_result_##number
 #define GSSKEY_TRY_NAME(number) GSSKEY_TRY_JOINED(number)
 #define GSSKEY_TRY_FOR_VALUE(leave, name, declaration, result)    \
@@ -44,3 +45,4 @@
       leave ::gsskey::unexpected(std::move(name).error()); \
     }                                                      \
   } while (false)
+// NOLINTEND(bugprone-macro-parentheses)
