@@ -7,6 +7,7 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/kernel.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
 #include "support/unchecked.hpp"
@@ -17,6 +18,7 @@ using support::error_of;
 using support::is_usage;
 using support::must;
 using support::outcome;
+using support::timeout_of;
 using support::Unchecked;
 
 namespace {
@@ -28,11 +30,6 @@ void check_refused(const KeyringRef& ring, const T& type, ByteView payload, int 
   CHECK(error_of(ring.create(type, payload)) == error);
   if constexpr (requires { ring.upsert(type, payload); }) CHECK(error_of(ring.upsert(type, payload)) == error);
   CHECK(must(ring.members()).empty());  // and no scratch ring is left
-}
-
-std::string timeout_of(const KeyHandle auto& key) {
-  const auto keys = must(ProcKeys::acquire());
-  return std::string{must(keys.find(key)).timeout};
 }
 
 /// What others of this user have left counts until it is collected. Three stay: both user rings, and the session.

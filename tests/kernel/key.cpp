@@ -13,6 +13,7 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/kernel.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
 #include "support/unchecked.hpp"
@@ -25,17 +26,13 @@ using support::is_collected;
 using support::is_usage;
 using support::must;
 using support::outcome;
+using support::timeout_of;
 using support::Unchecked;
 using User = key_type::User;
 
 namespace {
 
 constexpr Risks every_risk = Risks::from_bits(0xffffffff);
-
-std::string timeout_of(const KeyHandle auto& key) {
-  const auto keys = must(ProcKeys::acquire());
-  return std::string{must(keys.find(key)).timeout};
-}
 
 /// A call about a key that hangs in the session ring, and the rights of which each alone is enough for it.
 struct Try {
@@ -97,8 +94,7 @@ const TryRing ring_tries[] = {
 
 TEST_CASE("each call about a key works with one right, and is refused with any other") {
   const support::Session session;
-  for (const uid_t user : {::geteuid(), support::nobody}) {
-    if (user != ::geteuid() && ::geteuid() != 0) return support::skip("only root becomes another user");
+  for (const uid_t user : support::users()) {
     CAPTURE(user);
     // Which call with which right was not as expected, and what it said.
     const Answers wrong = support::as_user(user, [](Answers& found) {
@@ -372,50 +368,6 @@ TEST_CASE("update drops the timeout, and sets the one that is given") {
   CHECK(std::string{result.error().operation()} == "keyctl_set_timeout");
   CHECK(must(key.read()).text() == "y");
   CHECK(timeout_of(key) == "perm");
-}
-
-TEST_CASE("set_timeout: set, changed, taken away, over") {
-  const support::Session session;
-  const auto key = must(session->create(User{"lizard"}, "gizzard"));
-  CHECK(timeout_of(key) == "perm");
-  REQUIRE(key.set_timeout(Seconds{10'000'000}));
-  CHECK(timeout_of(key) == "16w");
-  CHECK(must(key.read()).text() == "gizzard");
-  REQUIRE(key.set_timeout(Seconds{0xfffffffe}));
-  CHECK(timeout_of(key) == "7101w");
-  REQUIRE(key.set_timeout(Seconds::indefinite()));
-  CHECK(timeout_of(key) == "perm");
-  REQUIRE(key.set_timeout(Seconds{7200}));
-  REQUIRE(key.set_timeout(no_timeout));
-  CHECK(timeout_of(key) == "perm");
-  REQUIRE(key.set_timeout(Seconds{1}));
-  CHECK(eventually([&] { return error_of(key.read()) == EKEYEXPIRED; }));
-  CHECK(error_of(key.set_timeout(Seconds{20})) == EKEYEXPIRED);
-  CHECK(timeout_of(key) == "expd");
-}
-
-TEST_CASE("a deadline that has passed is refused, wherever a timeout is taken, and nothing is made or changed") {
-  using std::chrono::seconds;
-  static_assert(Timeout{seconds{1}}.count() == 1 && Timeout{std::chrono::milliseconds{1}}.count() == 1);
-  static_assert(Timeout{seconds{0}}.is_over() && Timeout{seconds{-1}}.is_over() && Timeout{seconds::min()}.is_over());
-  static_assert(Timeout{Seconds{}}.is_over() && !Timeout{Seconds{}}.is_none() && no_timeout.is_none());
-  static_assert(Timeout{}.is_none() && Timeout{Seconds::indefinite()}.is_none() && Timeout{seconds::max()}.is_none());
-  static_assert(Timeout{Seconds{0xfffffffe}}.count() == 0xfffffffe);
-
-  const support::Session session;
-  const auto key = must(session->create(User{"lizard"}, "gizzard", {.timeout = seconds{7200}}));
-  for (const Timeout over : {Timeout{seconds{-3600}}, Timeout{seconds{0}}, Timeout{Seconds{}}}) {
-    CHECK(is_usage(session->create(User{"late"}, "secret", {.timeout = over})));
-    CHECK(is_usage(session->create(key_type::Keyring{"late"}, {.timeout = over})));
-    CHECK(is_usage(session->create_through(*session, User{"late"}, "secret", {.timeout = over})));
-    CHECK(is_usage(session->upsert(User{"late"}, "secret", over)));
-    CHECK(is_usage(session->upsert(User{"lizard"}, "late", over)));
-    CHECK(is_usage(key.update("late", over)));
-    CHECK(is_usage(key.set_timeout(over)));
-  }
-  CHECK(must(session->members()).size() == 1);
-  CHECK(must(key.read()).text() == "gizzard");
-  CHECK(timeout_of(key) != "perm");
 }
 
 TEST_CASE("an error names the key that was asked for") {

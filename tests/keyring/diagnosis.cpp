@@ -1,4 +1,4 @@
-// /proc/keys, quotas, and the explanation of refusals.
+// The explanation of refusals.
 #include <gsskey/keyring.hpp>
 
 #include <linux/filter.h>
@@ -16,6 +16,7 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/session.hpp"
 #include "support/skip.hpp"
 
@@ -27,115 +28,12 @@ using support::must;
 
 namespace {
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> found;
-  ProcKeys{must(SecretBytes::copy_of(text))}.for_each([&](const ProcKey& entry) {
-    found.push_back(std::to_string(entry.key.serial()) + " " + std::string{entry.type} + " [" +
-                    std::string{entry.text} + "]");
-  });
-  return found;
-}
-
-/// What `check` returns in a child: another process, with its own credentials and rings.
-template <class Check>
-int in_child(Check check) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(check());
-  int status = 0;
-  REQUIRE(::waitpid(child, &status, 0) == child);
-  REQUIRE(WIFEXITED(status));
-  return WEXITSTATUS(status);
-}
-
 // Before any test case joins a session; a process that never did has the user's default one.
 const Findings at_start = diagnose();
 const bool had_default_session =
     keyctl_get_keyring_ID(KEY_SPEC_SESSION_KEYRING, 0) == keyctl_get_keyring_ID(KEY_SPEC_USER_SESSION_KEYRING, 0);
 
 }  // namespace
-
-TEST_CASE("lines of /proc/keys") {
-  const std::string user = "00000010 I--Q---     1 perm 3f010000     0     0 user      krb:alice: 16\n";
-  const std::string ring = "3a5b0c1d I------    12  59m 3f1f0000     0 65534 keyring   _ses: 2\n";
-  CHECK(lines_of(user + ring) == std::vector<std::string>{"16 user [krb:alice: 16]", "979045405 keyring [_ses: 2]"});
-  CHECK(lines_of("").empty());
-  CHECK(lines_of("nonsense\n").empty());
-  // a description with a line feed, one of more than 1023 bytes, one with spaces
-  CHECK(lines_of("00000010 I--Q---     1 perm 3f010000     0     0 user      two\nlines: 3\n" + ring).front() ==
-        "16 user [two\nlines: 3]");
-  const std::string large(1500, 'x');
-  CHECK(lines_of("00000010 I--Q---     1 perm 3f010000     0     0 user      " + large + "\n").front() ==
-        "16 user [" + large + "]");
-  CHECK(lines_of("00000010 I--Q---     1 perm 3f010000     0     0 dns_resol a b c: 1\n").front() ==
-        "16 dns_resol [a b c: 1]");
-  // a type of nine characters leaves no space; no line feed at the end
-  CHECK(lines_of("00000010 IR-QUNi     1 expd 3f010000  1000    -1 asymmetri CN: 0a: X509.rsa").front() ==
-        "16 asymmetri [CN: 0a: X509.rsa]");
-}
-
-TEST_CASE("every field of a line") {
-  const ProcKeys keys{must(SecretBytes::copy_of("00000010 IR-QUNi    17 expd 3f010204  1000    -1 user      a: 1\n"))};
-  const auto entry = must(keys.find(AnyKeyRef::from_serial(16)));
-  CHECK(entry.flags == "IR-QUNi");
-  CHECK(entry.usage == 17);
-  CHECK(entry.timeout == "expd");
-  CHECK(entry.permissions.bits() == 0x3f010204);
-  CHECK(entry.user == 1000);
-  CHECK(entry.group == 0xffffffff);
-  CHECK(error_of(keys.find(AnyKeyRef::from_serial(17))) == ENOKEY);
-}
-
-TEST_CASE("the real /proc/keys") {
-  const support::Session session;
-  const std::string description = "gsskey: line\nfeed " + std::string(2000, 'x');
-  const auto key = must(session->create(User{description}, "four"));
-  const auto keys = must(ProcKeys::acquire());
-  const auto entry = must(keys.find(key));
-  CHECK(entry.type == "user");
-  CHECK(entry.text == description + ": 4");
-  CHECK(entry.user == ::geteuid());
-  CHECK(entry.permissions.bits() == 0x3f010000);
-  CHECK(entry.flags.starts_with("I--Q"));
-}
-
-TEST_CASE("quotas") {
-  const std::string text =
-      "    0:     9 8/8 3/1000000 40/25000000\n 1000:   12 11/10 200/200 19999/20000\n65534: 1 1/1 x/200 2/3\n";
-  const auto root = must(parse_key_quota(text, 0));
-  CHECK((root.keys == 3 && root.max_keys == 1000000 && root.bytes == 40 && root.max_bytes == 25000000));
-  const auto user = must(parse_key_quota(text, 1000));
-  CHECK((user.keys == 200 && user.max_keys == 200 && user.bytes == 19999 && user.max_bytes == 20000));
-  CHECK(parse_key_quota(text, 65534).error().minor_status() == EBADMSG);
-  CHECK(parse_key_quota(text, 1).error().minor_status() == ENOENT);
-
-  const support::Session session;
-  const auto before = must(key_quota(::geteuid()));
-  const auto key = must(session->create(User{"gsskey:quota"}, std::string(1000, 'x')));
-  const auto after = must(key_quota(::geteuid()));
-  CHECK(after.bytes >= before.bytes + 1000);
-}
-
-TEST_CASE("a full quota is waited for, not for ever, and told with its figures") {
-  if (::geteuid() != 0) return support::skip("needs root, to become a user whose quota is small");
-  const auto work = []() -> long {
-    const auto session = must(Keyring::session());
-    const std::string payload(15000, 'x');
-    {
-      const auto first = session.create(User{"gsskey:first"}, payload);
-      if (!first) return 12;
-      const auto full = wait_for_quota(Seconds{0}, [&] { return session.create(User{"gsskey:second"}, payload); });
-      if (full || full.error().minor_status() != static_cast<std::uint32_t>(EDQUOT)) return 13;
-      if (full.error().text().find("of 20000 bytes") == std::string_view::npos) return 14;
-    }
-    // unlinked, but counted until the collector has come by
-    const auto second = wait_for_quota(Seconds{30}, [&] { return session.create(User{"gsskey:second"}, payload); });
-    if (!second) return 15;
-    // an error of another kind is not waited for
-    const auto other = wait_for_quota(Seconds{30}, [&] { return session.create(User{"gsskey:second"}, "x"); });
-    return other ? 16 : other.error().minor_status() == static_cast<std::uint32_t>(EEXIST) ? 0 : 17;
-  };
-  CHECK(support::as_user(4242, [&](Answers& found) { found.push_back(work()); }) == Answers{0});
-}
 
 TEST_CASE("why a key cannot be had") {
   const support::Session session;
@@ -150,7 +48,7 @@ TEST_CASE("why a key cannot be had") {
   REQUIRE(session->unlink(must(Keyring::user())));
 
   SECTION("another session") {
-    const int status = in_child([&] {
+    const int status = support::in_child(60, [&] {
       static_cast<void>(Keyring::join_session());
       if (error_of(key.read()) != EACCES) return 1;
       return diagnose(key).contains(Finding::key_is_not_possessed) ? 0 : 2;
@@ -159,7 +57,7 @@ TEST_CASE("why a key cannot be had") {
   }
   SECTION("another user") {
     if (::geteuid() != 0) return support::skip("needs root, to become another user");
-    const int status = in_child([&] {
+    const int status = support::in_child(60, [&] {
       if (::setresgid(65534, 65534, 65534) != 0 || ::setresuid(65534, 65534, 65534) != 0) return 10;
       static_cast<void>(Keyring::join_session());
       const auto found = diagnose(key);
@@ -178,7 +76,7 @@ TEST_CASE("why a key cannot be had") {
     CHECK(diagnose(key).contains(Finding::key_is_expired));
   }
   SECTION("a revoked session") {
-    const int status = in_child([] {
+    const int status = support::in_child(60, [] {
       const auto own = Keyring::join_session();
       if (!own || !own->revoke()) return 1;
       if (!diagnose().contains(Finding::session_is_revoked)) return 2;
@@ -188,7 +86,7 @@ TEST_CASE("why a key cannot be had") {
     CHECK(status == 0);
   }
   SECTION("a user namespace") {
-    const int status = in_child([] {
+    const int status = support::in_child(60, [] {
       if (::unshare(CLONE_NEWUSER) != 0) return 77;
       return diagnose().contains(Finding::in_user_namespace) ? 0 : 1;
     });
@@ -219,7 +117,7 @@ bool refuse(long call, int error, int operation = -1) {
 TEST_CASE("a filter of system calls") {
   for (const int error : {EPERM, ENOSYS, EOPNOTSUPP}) {
     CAPTURE(error);
-    const int status = in_child([&] {
+    const int status = support::in_child(60, [&] {
       for (const long call : {SYS_keyctl, SYS_add_key, SYS_request_key}) {
         if (!refuse(call, error)) return 77;
       }
@@ -254,7 +152,7 @@ TEST_CASE("a container in which the key service is half allowed") {
   for (const auto& row : table) {
     for (const int error : {EPERM, ENOSYS}) {
       CAPTURE(row.call, row.operation, error);
-      const int status = in_child([&] {
+      const int status = support::in_child(60, [&] {
         if (!refuse(row.call, error, row.operation)) return 77;
         const auto seen = diagnose();
         if (!seen.contains(Finding::some_calls_are_filtered) || seen.contains(Finding::calls_are_filtered)) return 1;
@@ -274,7 +172,7 @@ TEST_CASE("no /sbin/request-key, and a full quota") {
   const bool has_program = ::access("/sbin/request-key", X_OK) == 0;
   CHECK(diagnose().contains(Finding::no_request_key_program) == !has_program);
   if (has_program) {
-    const int status = in_child([] {
+    const int status = support::in_child(60, [] {
       if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
           ::mount("/etc/passwd", "/sbin/request-key", nullptr, MS_BIND, nullptr) != 0) {
         return 77;

@@ -1,17 +1,24 @@
-// The members of a ring: serial numbers as the kernel writes them, and a range of references.
+// The members of a ring: serial numbers as the kernel writes them, a range of references, and those of large rings.
 // SPDX-License-Identifier: MIT
+#include <gsskey/keyring.hpp>
 #include <gsskey/keyring/key_list.hpp>
 
 #include <algorithm>
 #include <cstring>
 #include <ranges>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/must.hpp"
+#include "support/session.hpp"
+#include "support/skip.hpp"
 
 using namespace gsskey;
+using key_type::User;
+using support::error_of;
+using support::is_collected;
+using support::is_usage;
 using support::must;
 
 static_assert(std::ranges::random_access_range<const KeyList> && std::ranges::sized_range<const KeyList>);
@@ -69,4 +76,44 @@ TEST_CASE("a key of any type can be named as one of an unknown type") {
   const auto mixed = {AnyKeyRef{user}, AnyKeyRef{KeyRef<key_type::Logon>::from_serial(43)}};
   CHECK(std::ranges::equal(mixed, std::vector{42, 43}, {}, &AnyKeyRef::serial));
   CHECK_FALSE(AnyKeyRef{KeyRef<key_type::User>{}});
+}
+
+TEST_CASE("members: all of a large ring, of every type, and what cannot be listed") {
+  const support::Session session;
+  if (!support::has_large_quota()) return support::skip("root's quota is needed");
+  const auto ring = must(session->create(key_type::Keyring{"wibble"}));
+  std::vector<AnyKeyRef> made;
+  for (int at = 0; at < 700; ++at) {  // more than one buffer full
+    const auto name = "a:" + std::to_string(at);
+    made.push_back(AnyKeyRef::from_serial(must(ring.upsert(User{name}, "x")).serial()));
+    if (at % 100 == 0) {
+      made.push_back(AnyKeyRef::from_serial(must(ring.upsert(key_type::Logon{name}, "x")).serial()));
+      made.push_back(
+          AnyKeyRef::from_serial(must(ring.create(key_type::Keyring{name})).on_destroy<OnDestroy::keep>().serial()));
+    }
+  }
+  const auto members = must(ring.members());
+  CHECK(members.size() == made.size());
+  std::size_t missing = 0;
+  for (const auto& key : made) missing += members.contains(key) ? 0u : 1u;
+  CHECK(missing == 0);
+  CHECK(must(members[0].describe()).type().size() != 0);
+  REQUIRE(ring.clear());
+
+  CHECK(is_usage(KeyringRef{}.members()));
+  const auto key = must(session->upsert(User{"gone"}, "x"));
+  must(session->unlink(key));
+  REQUIRE(is_collected(key));
+  CHECK(error_of(KeyringRef::from_serial(key.serial()).members()) == ENOKEY);
+  // Who possesses the ring and may search it lists it without the right to read.
+  REQUIRE(ring.set_permissions(
+      Permissions{}.possessor(all_rights.without(Right::read)).accepting(Risk::possessor_reads_anyway)));
+  CHECK(must(ring.members()).empty());
+  // Without search it is not possessed at all, and the possessor's rights are nobody's.
+  REQUIRE(ring.set_permissions(Permissions{}
+                                   .possessor({Right::read, Right::set_attributes, Right::write})
+                                   .accepting(Risk::nobody_may_change_again)));
+  CHECK(error_of(ring.members()) == EACCES);
+  CHECK(error_of(ring.revoke()) == EACCES);
+  CHECK(error_of(ring.set_permissions(Permissions{}.possessor(all_rights))) == EACCES);
 }

@@ -13,12 +13,16 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/kernel.hpp"
 #include "support/session.hpp"
 
 using namespace gsskey;
 using key_type::User;
 using support::Answers;
 using support::error_of;
+using support::has;
+using support::is_usage;
+using support::lacks;
 using support::must;
 using support::outcome;
 
@@ -279,4 +283,31 @@ TEST_CASE("the kernel's queue: for who may view, whoever that is") {
     if (user != ::geteuid() && ::geteuid() != 0) continue;
     CHECK(support::as_user(user, look) == Answers{0, 1, EACCES, EINVAL});
   }
+}
+
+TEST_CASE("notifications: told of what happens to a key, or the kernel lacks them") {
+  const support::Session session;
+  const auto key = must(session->create(User{"lizard"}, "gizzard"));
+  if (!has(KeyringCapability::notifications)) {
+    lacks("notifications");
+    CHECK_FALSE(KeyWatch::open());
+    int ends[2];
+    REQUIRE(::pipe(ends) == 0);
+    {
+      const auto watch = KeyWatch::adopt(ends[0]);
+      CHECK(error_of(watch.add(key, 7)) == EOPNOTSUPP);
+      CHECK(error_of(watch.remove(key)) == EOPNOTSUPP);
+      CHECK(is_usage(watch.add(KeyRef<User>{}, 7)));
+    }
+    ::close(ends[1]);
+    return;
+  }
+  auto watch = must(KeyWatch::open());
+  REQUIRE(watch.add(key, 7));
+  REQUIRE(key.update("new", no_timeout));
+  const auto event = must(watch.next());
+  CHECK(event.kind == KeyEventKind::updated);
+  CHECK(event.watch_id == 7);
+  CHECK(event.key.serial() == key.serial());
+  REQUIRE(watch.remove(key));
 }

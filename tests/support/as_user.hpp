@@ -15,11 +15,19 @@
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
 #include "support/quota.hpp"
+#include "support/skip.hpp"
 
 namespace support {
 
 /// A user whom no key belongs to otherwise.
 inline constexpr uid_t nobody = 65534;
+
+/// This one and, as root, nobody.
+inline std::vector<uid_t> users() {
+  if (::geteuid() == 0) return {0, nobody};
+  skip("only root becomes another user");
+  return {::geteuid()};
+}
 
 /// What a child found, in order. Catch's assertions count in their own process only, so they stay in the parent.
 using Answers = std::vector<long>;

@@ -1,4 +1,4 @@
-// Keys on demand, all the way: request_key() here, the kernel, /sbin/request-key, and tests/keyring/upcall_handler.cpp
+// Keys on demand, all the way: request_key() here, the kernel, /sbin/request-key, and tests/support/upcall_handler.cpp
 // on the other side.
 #include <fcntl.h>
 #include <grp.h>
@@ -736,17 +736,6 @@ TEST_CASE("where the kernel cannot reject, the key is negated") {
   CHECK(handler.heard("exit 0\n") == "run\nexit 0\n");
   CHECK(error_of(request_key<User>(description)) == ENOKEY);
   tidy(session);
-}
-
-TEST_CASE("who has no authority over a key cannot assume it") {
-  const support::Session session;
-  const auto key = must(session->create(User{"gsskey:mine"}, "secret"));
-  CHECK(error_of(Authority<User>::assume(key)) == ENOKEY);
-  CHECK(error_of(Authority<User>::assume(KeyRef<User>::from_serial(0x7fffffff))) == ENOKEY);
-  const auto none = Authority<User>::assume(KeyRef<User>{});
-  REQUIRE_FALSE(none);
-  CHECK(none.error().domain() == Domain::usage);
-  CHECK(must(key.read()).text() == "secret");
 }
 
 TEST_CASE("many who ask for one key wait for one handler, and for those who wait a signal ends it") {

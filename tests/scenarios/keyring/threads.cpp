@@ -24,31 +24,19 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/session.hpp"
+#include "support/single_threaded.hpp"
 
 using namespace gsskey;
 using key_type::User;
 using support::Answers;
 using support::error_of;
+using support::is_single_threaded;
 using support::must;
 using support::outcome;
 
 namespace {
-
-#if defined(__SANITIZE_THREAD__)
-#define GSSKEY_TEST_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define GSSKEY_TEST_TSAN 1
-#endif
-#endif
-#ifdef GSSKEY_TEST_TSAN
-constexpr bool is_single_threaded = false;  // ThreadSanitizer has a thread of its own in every process
-// It comes with the first of ours, and would keep the session ring of that moment: so before there is one.
-[[maybe_unused]] const bool has_started = (std::thread{[] {}}.join(), true);
-#else
-constexpr bool is_single_threaded = true;
-#endif
 
 /// A thread that is there already, and does something when it is told to.
 class EarlierThread {
@@ -78,13 +66,10 @@ long in_a_new_thread(Work work) {
   std::thread{[&] { answer = work(); }}.join();
   return answer;
 }
+
 template <class Work>
 long in_a_child(Work work) {
-  const pid_t child = ::fork();
-  if (child == 0) ::_exit(static_cast<int>(work()));
-  int status = -1;
-  ::waitpid(child, &status, 0);
-  return WIFEXITED(status) ? WEXITSTATUS(status) : -2;
+  return support::in_child(60, [&] { return static_cast<int>(work()); });
 }
 
 long reading(KeyRef<User> key) { return outcome(key.read()); }
@@ -402,118 +387,4 @@ TEST_CASE("a RingThread has the keys, and everybody asks it") {
   CHECK(must(keeper.run([&] { return name.read(); })).text() == "secret");  // what it reads is handed over
   must(keeper.run([&] { return std::move(key).close(); }));
   CHECK(must(keeper.run([&] { return keeper.ring().members(); })).empty());
-}
-
-TEST_CASE("the end of a RingThread is the end of its keys") {
-  const support::Session session;
-  KeyRef<User> first;
-  KeyRef<User> second;
-  {
-    RingThread keeper = must(RingThread::start());
-    const auto make = [&] { return keeper.ring().upsert(User{"gsskey:kept"}, "secret"); };
-    first = must(keeper.run(make));
-    CHECK(must(first.describe()).description() == "gsskey:kept");
-    keeper = must(RingThread::start());  // the one before ends here
-    CHECK(support::eventually([&] { return outcome(first.describe()) == ENOKEY; }));
-    second = must(keeper.run(make));
-    const RingThread moved = std::move(keeper);
-    CHECK(must(moved.run([&] { return reading(second); })) == 0);
-    CHECK(must(moved.run([] { return Keyring::thread(); })) == moved.ring());
-  }
-  CHECK(support::eventually([&] { return outcome(second.describe()) == ENOKEY; }));
-}
-
-TEST_CASE("what a RingThread runs returns, and throws, to its caller") {
-  const support::Session session;
-  const RingThread thread = must(RingThread::start());
-  int runs = 0;
-  must(thread.run([&] { ++runs; }));
-  CHECK(runs == 1);
-  auto work = [count = 0]() mutable { return ++count; };  // called where it is, not copied
-  CHECK(must(thread.run(work)) == 1);
-  CHECK(must(thread.run(work)) == 2);
-  CHECK(*must(thread.run([] { return std::make_unique<int>(7); })) == 7);
-  CHECK(must(thread.run([] { return std::string(1000, 'x'); })) == std::string(1000, 'x'));
-  const auto there = must(thread.run([] { return std::this_thread::get_id(); }));
-  CHECK(there != std::this_thread::get_id());
-  CHECK(there == must(thread.run([] { return std::this_thread::get_id(); })));
-
-  CHECK_THROWS_WITH(thread.run([]() -> std::unique_ptr<int> { throw std::runtime_error{"not today"}; }), "not today");
-  CHECK_THROWS_AS(thread.run([] { throw 7; }), int);
-  CHECK(must(thread.run([] { return 1; })) == 1);
-}
-
-TEST_CASE("many callers of a RingThread are served one at a time") {
-  const support::Session session;
-  const RingThread thread = must(RingThread::start());
-  const auto key = must(thread.run([&] { return thread.ring().upsert(User{"gsskey:counter"}, "0"); }));
-  int counter = 0;  // not atomic: that is the point
-  std::vector<std::thread> callers;
-  std::vector<int> refusals(8);
-  for (int number = 0; number < 8; ++number) {
-    callers.emplace_back([&, number] {
-      for (int round = 0; round < 100; ++round) {
-        const int mine = number * 1000 + round;
-        try {
-          const int answer = must(thread.run([&, mine] {
-            must(key.update(std::to_string(++counter), no_timeout));
-            if (mine % 10 == 9) throw std::runtime_error{"refused"};
-            return mine;
-          }));
-          if (answer != mine) refusals[static_cast<std::size_t>(number)] += 1000;
-        } catch (const std::runtime_error&) {
-          ++refusals[static_cast<std::size_t>(number)];
-        }
-      }
-    });
-  }
-  for (std::thread& caller : callers) caller.join();
-  CHECK(refusals == std::vector<int>(8, 10));
-  CHECK(counter == 800);
-  CHECK(must(thread.run([&] { return key.read(); })).text() == "800");
-}
-
-TEST_CASE("the end of a key on a thread that does not possess its ring is told to the hook") {
-  static std::vector<Error> told;
-  const support::Session session;
-  const RingThread keeper = must(RingThread::start());
-  set_destroy_hook([](const Error& error) noexcept { told.push_back(error); });
-  KeyRef<User> name;
-  {
-    const auto key = must(keeper.run([&] { return keeper.ring().create(User{"gsskey:lost"}, "secret"); }));
-    name = key;
-  }
-  set_destroy_hook(nullptr);
-  REQUIRE(told.size() == 1);
-  CHECK(told[0].operation() == std::string_view{"keyctl_unlink"});
-  CHECK(told[0].minor_status() == EACCES);
-  CHECK(told[0].serial() == name.serial());
-  CHECK(must(keeper.run([&] { return reading(name); })) == 0);  // it is still there
-}
-
-TEST_CASE("where there is no thread to run on, RingThread says so") {
-  const support::Session session;
-  RingThread keeper = must(RingThread::start());
-  CHECK(support::is_usage(keeper.run([&] { return keeper.run([] {}); })));  // on itself
-  CHECK(in_a_child([&] { return support::is_usage(keeper.run([] { return 1; })) ? 0 : 1; }) == 0);
-  CHECK(in_a_child([&] {
-          {
-            const RingThread copy = std::move(keeper);
-          }  // waits for nobody
-          return 0;
-        }) == 0);
-  CHECK(must(keeper.run([] { return 1; })) == 1);
-  const RingThread moved = std::move(keeper);
-  CHECK(support::is_usage(keeper.run([] { return 1; })));
-}
-
-TEST_CASE("a RingThread that cannot be started is an error") {
-  const Answers answers = support::as_user(support::nobody, [](Answers& found) {
-    const ::rlimit none{0, 0};
-    ::setrlimit(RLIMIT_NPROC, &none);
-    const auto thread = RingThread::start();
-    found.push_back(outcome(thread));
-    found.push_back(!thread && thread.error().operation() == std::string_view{"pthread_create"});
-  });
-  CHECK(answers == Answers{EAGAIN, 1});
 }

@@ -128,8 +128,7 @@ TEST_CASE("the thread's ring is searched first, then the process's, then the ses
 
 TEST_CASE("the names that the kernel refuses, with and without callout info") {
   const support::Session session;
-  for (const uid_t user : {::geteuid(), support::nobody}) {
-    if (user != ::geteuid() && ::geteuid() != 0) return support::skip("only root becomes another user");
+  for (const uid_t user : support::users()) {
     CAPTURE(user);
     const Answers answers = support::as_user(user, [](Answers& found) {
       const auto ring = must(Keyring::session());
@@ -167,8 +166,7 @@ TEST_CASE("the names that the kernel refuses, with and without callout info") {
 
 TEST_CASE("the ring for keys of upcalls is set, and read back, for the thread and what it starts") {
   const support::Session session;
-  for (const uid_t user : {::geteuid(), support::nobody}) {
-    if (user != ::geteuid() && ::geteuid() != 0) return support::skip("only root becomes another user");
+  for (const uid_t user : support::users()) {
     CAPTURE(user);
     const Answers answers = support::as_user(user, [](Answers& found) {
       const auto number = [](const Result<RequestKeyRing>& ring) {
