@@ -16,10 +16,9 @@
 
 using namespace gsskey;
 using support::must;
+using support::shown;
 
 namespace {
-
-std::string shown(const Name& name) { return std::string{must(name.display()).text()}; }
 
 constexpr ContextFlags protection = ContextFlag::confidentiality | ContextFlag::integrity;
 

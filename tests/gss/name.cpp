@@ -12,10 +12,9 @@
 
 using namespace gsskey;
 using support::must;
+using support::shown;
 
-namespace {
-std::string shown(const Name& name) { return std::string{must(name.display()).text()}; }
-}  // namespace
+namespace {}  // namespace
 
 TEST_CASE("every name type is imported and shown with its text and type") {
   support::realm();

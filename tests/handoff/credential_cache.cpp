@@ -20,8 +20,9 @@
 
 using namespace gsskey;
 using handoff::CredentialCache;
+using support::Client;
+using support::delegated;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
 
 #if !defined(GSSKEY_GSS_MIT)
 
@@ -56,14 +57,6 @@ Result<std::string> owner_of(const CredentialCache& cache) {
   const auto credential = Client::acquire_from({.ccache = cache.name()});
   if (!credential) return unexpected(credential.error());
   return peer_of(*credential);
-}
-
-Client delegated() {
-  Client credential;
-  must(support::establish(support::initiator<mech::Krb5>({.request = {ContextFlag::delegate}}),
-                          support::acceptor<mech::Krb5>({.delegated = &credential})));
-  REQUIRE(credential);
-  return credential;
 }
 
 /// What the process loads once: a plugin holds the session that it was loaded in.

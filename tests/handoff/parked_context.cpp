@@ -32,6 +32,7 @@ using support::Answers;
 using support::Environment;
 using support::eventually;
 using support::must;
+using support::peer_of;
 using namespace std::string_view_literals;
 
 namespace {
@@ -111,7 +112,7 @@ int EVP_EncryptFinal_ex(EVP_CIPHER_CTX* cipher, unsigned char* out, int* size) {
 
 namespace {
 
-using Client = Credential<mech::Krb5, Initiate>;
+using support::Client;
 
 /// What the process has anyway: a realm, and the ring of its thread.
 struct Prepared {
@@ -127,12 +128,6 @@ template <Mechanism M, Mechanism N>
 void talk(SecurityContext<M>& one, SecurityContext<N>& other) {
   CHECK(must(other.unwrap(must(one.wrap("there")))).text() == "there");
   CHECK(must(one.unwrap(must(other.wrap("and back")))).text() == "and back");
-}
-
-std::string peer_of(const Client& credential) {
-  const auto ends =
-      must(support::establish(Initiator<mech::Krb5>{support::target(), credential}, support::acceptor<mech::Krb5>()));
-  return std::string{must(must(ends.acceptor.inquire()).initiator.display()).text()};
 }
 
 /// The key of the only context that is parked in the ring.

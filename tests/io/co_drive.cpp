@@ -95,26 +95,6 @@ TEMPLATE_TEST_CASE("a handshake in any task type", "", mech::Krb5, mech::Spnego)
   handshake_in<Eager, TestType>();
 }
 
-TEST_CASE("sync_wait runs a task to its end, here or on another thread") {
-  support::Loop loop;
-  support::Threads threads{loop};
-  struct Doubling {
-    using Outcome = int;
-    int value;
-    int operator()() const { return 2 * value; }
-  };
-  const auto compute = [](support::Threads& pool) -> Task<int> {
-    Doubling job{21};
-    const int doubled = co_await pool.run(job);
-    co_return doubled;
-  };
-  std::thread runner{[&] { loop.wait_one(); }};
-  CHECK(sync_wait(compute(threads)) == 42);
-  runner.join();
-  const auto at_once = []() -> Task<std::string> { co_return "done"; };
-  CHECK(sync_wait(at_once()) == "done");
-}
-
 TEST_CASE("exceptions of the transport pass through") {
   struct Broken {
     struct Throwing {

@@ -81,8 +81,6 @@ struct Wire {
   bool ignores_cap = false;
 };
 static_assert(BlockingTransport<Wire>);
-static_assert(BlockingTransport<FramedTransport<FdStream>>);
-static_assert(!BlockingTransport<FdStream>);
 static_assert(SteppedHandshake<Initiator<mech::Krb5>>);
 static_assert(SteppedHandshake<Acceptor<mech::Spnego>>);
 

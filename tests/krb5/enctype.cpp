@@ -10,8 +10,8 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
 
 namespace {
 /// GSS_C_INQ_SSPI_SESSION_KEY

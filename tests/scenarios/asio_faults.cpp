@@ -27,9 +27,11 @@
 #include "support/catch.hpp"
 #include "support/handles.hpp"
 #include "support/heap.hpp"
+#include "support/implementation.hpp"
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::is_heimdal;
 using support::must;
 
 namespace {
@@ -37,12 +39,6 @@ namespace {
 using Socket = asio::local::stream_protocol::socket;
 using Krb5 = mech::Krb5;
 using Context = SecurityContext<Krb5>;
-
-#if defined(GSSKEY_GSS_HEIMDAL)
-constexpr bool is_heimdal = true;
-#else
-constexpr bool is_heimdal = false;
-#endif
 
 /// Fewer are connected at once: a process may not have so many files open.
 constexpr int wave = 40;

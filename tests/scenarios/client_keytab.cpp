@@ -19,9 +19,9 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::Environment;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
 
 namespace {
 

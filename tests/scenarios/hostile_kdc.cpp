@@ -21,6 +21,7 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::Environment;
 using support::KdcAnswer;
 using support::KdcManner;
@@ -28,7 +29,6 @@ using support::KdcRequest;
 using support::krb_error;
 using support::must;
 using support::tcp_length;
-using Client = Credential<mech::Krb5, Initiate>;
 
 namespace {
 

@@ -20,10 +20,11 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::Environment;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
-using Server = Credential<mech::Krb5, Accept>;
+using support::Server;
+using support::shown;
 
 namespace {
 
@@ -99,8 +100,6 @@ class End {
   long end_;
   long before_ = earlier();
 };
-
-std::string shown(const Name& name) { return name ? std::string{must(name.display()).text()} : std::string{}; }
 
 constexpr const char* service = "host/localhost@GSSKEY.TEST";
 

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "support/environment.hpp"
+#include "support/implementation.hpp"
 #include "support/must.hpp"
 #include "support/spnego_token.hpp"
 
@@ -164,11 +165,6 @@ class HostileKdc {
 
  private:
   using Fd = gsskey::test_detail::Fd;
-#if defined(GSSKEY_GSS_HEIMDAL)
-  static constexpr bool is_heimdal = true;
-#else
-  static constexpr bool is_heimdal = false;
-#endif
 
   static sockaddr_in loopback(std::uint16_t port) { return gsskey::test_detail::loopback("127.0.0.1", port); }
   static sockaddr* at(sockaddr_in& name) { return reinterpret_cast<sockaddr*>(&name); }

@@ -63,6 +63,12 @@ Handshakes<M> handshakes(InitiatorOptions options = {}) {
   return both;
 }
 
+/// In the realm of all tests.
+inline Handshakes<mech::Krb5> handshakes_in_realm() {
+  realm();  // before the first gss call: Heimdal reads its configuration once
+  return handshakes<mech::Krb5>();
+}
+
 template <class H>
 MessageProtector taken(H&& handshake, ProtectorOptions options = {}) {
   auto made = take_over(std::move(handshake), options);

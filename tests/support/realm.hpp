@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "support/catch.hpp"
 #include "support/must.hpp"
 
 namespace support {
@@ -92,6 +93,27 @@ Result<Ends<M>> establish(Initiator<M> initiator, Acceptor<M> acceptor) {
 template <Mechanism M>
 Ends<M> pair(InitiatorOptions initiator_options = {}, AcceptorOptions<M> acceptor_options = {}) {
   return must(establish(initiator<M>(initiator_options), acceptor<M>(acceptor_options)));
+}
+
+using Client = Credential<mech::Krb5, Initiate>;
+using Server = Credential<mech::Krb5, Accept>;
+
+inline std::string shown(const Name& name) { return name ? std::string{must(name.display()).text()} : std::string{}; }
+
+/// Whom the acceptor sees when `credential` initiates.
+template <Mechanism M>
+std::string peer_of(const Credential<M, Initiate>& credential) {
+  auto ends = must(establish(Initiator<M>{target(), credential}, acceptor<M>()));
+  return shown(must(ends.acceptor.inquire()).initiator);
+}
+
+/// alice's, as a server gets it.
+inline Client delegated() {
+  Client credential;
+  must(establish(initiator<mech::Krb5>({.request = {ContextFlag::delegate}}),
+                 acceptor<mech::Krb5>({.delegated = &credential})));
+  REQUIRE(credential);
+  return credential;
 }
 
 }  // namespace support

@@ -31,10 +31,14 @@
 
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
+#include "support/realm_tools.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
 using support::eventually;
+using support::read;
+using support::started;
+using support::tool;
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
@@ -45,32 +49,7 @@ static_assert(std::is_nothrow_move_constructible_v<TestRealm> && std::is_nothrow
 static_assert(!std::is_copy_constructible_v<RealmEnvironment> &&
               std::is_nothrow_move_constructible_v<RealmEnvironment>);
 
-TestRealm started(TestRealmOptions options = {.users = {{"alice", "secret"}}, .services = {"host/localhost"}}) {
-  auto realm = TestRealm::start(std::move(options));
-  if (!realm) FAIL(realm.error().text());
-  return *std::move(realm);
-}
-
 std::string text_of(const Error& error) { return std::string{error.text()}; }
-
-std::string read(const fs::path& path) {
-  std::ifstream file{path, std::ios::binary};
-  return {std::istreambuf_iterator<char>{file}, {}};
-}
-
-// A tool of MIT Kerberos inside the realm: what it printed, or "" and a failed check.
-std::string tool(const TestRealm& realm, const char* name, std::vector<std::string> arguments,
-                 std::string_view cache = {}) {
-  auto path = test_detail::find_program(name, "krb5-user", test_detail::program_folders());
-  if (!path) FAIL(path.error().text());
-  arguments.insert(arguments.begin(), *path);
-  auto done = test_detail::run(name, arguments, realm.environment(cache));
-  if (!done) {
-    FAIL_CHECK(done.error().text());
-    return {};
-  }
-  return done->output;
-}
 
 bool port_open(const TestRealm& realm) { return test_detail::accepts_connections("127.0.0.1", realm.port()); }
 
@@ -172,35 +151,6 @@ TEST_CASE("a realm without users and services runs") {
   const TestRealm realm = started({});
   CHECK(port_open(realm));
   CHECK_FALSE(fs::exists(realm.keytab()));
-}
-
-TEST_CASE("options of a realm reach the KDC and the configuration") {
-  const TestRealm realm = started({.realm = "OTHER.EXAMPLE",
-                                   .users = {{"alice", R"(a "quoted" secret; $HOME '#)"}, {"bob", "b"}},
-                                   .services = {"imap/mail.example.com", "HTTP/localhost"},
-                                   .ticket_lifetime = 1h,
-                                   .canonicalize_hostnames = true,
-                                   .permitted_enctypes = "aes256-cts-hmac-sha1-96"});
-  const auto cache = realm.login("alice");
-  REQUIRE(cache);
-  REQUIRE(realm.login("bob"));
-  tool(realm, "kvno", {"imap/mail.example.com"}, *cache);
-  const std::string tickets = tool(realm, "klist", {"-e"}, *cache);
-  CHECK(tickets.find("imap/mail.example.com@OTHER.EXAMPLE") != std::string::npos);
-  CHECK(tickets.find("aes256-cts-hmac-sha1-96") != std::string::npos);
-  const std::string keys = tool(realm, "klist", {"-k", "-e"});
-  CHECK(keys.find("HTTP/localhost@OTHER.EXAMPLE (aes256-cts-hmac-sha1-96)") != std::string::npos);
-  CHECK(keys.find("aes128") == std::string::npos);
-  CHECK(read(realm.krb5_conf()).find("dns_canonicalize_hostname = true") != std::string::npos);
-  CHECK(read(realm.krb5_conf()).find("ticket_lifetime = 3600s") != std::string::npos);
-}
-
-TEST_CASE("a KDC address that is not loopback is a misuse") {
-  for (const char* address : {"0.0.0.0", "192.0.2.1", "::1", "localhost", ""}) {
-    const auto realm = TestRealm::start({.kdc_address = address});
-    REQUIRE_FALSE(realm);
-    CHECK(realm.error().domain() == Domain::usage);
-  }
 }
 
 TEST_CASE("a KDC runs on the address and port that it was given") {

@@ -21,11 +21,3 @@ TEST_CASE("lines of std::format") {
   CHECK(std::format("{}", Name{}) == "none");
 #endif
 }
-
-TEST_CASE("what both print with appends to a string too") {
-  std::string line;
-  append_line(line, Error::system("open", ENOENT));
-  append_line(line, Seconds{3});
-  append_line(line, mech::Spnego::oid);
-  CHECK(line == "open: No such file or directory3s1.3.6.1.5.5.2");
-}

@@ -2,16 +2,16 @@
 #include <gsskey/gss/context/expiring.hpp>
 #include <gsskey/krb5/advice.hpp>
 
-#include <poll.h>
-
 #include <string>
 #include <utility>
 
 #include "support/catch.hpp"
 #include "support/realm.hpp"
+#include "support/wait_until.hpp"
 
 using namespace gsskey;
 using support::must;
+using support::wait_until;
 
 namespace {
 
@@ -31,15 +31,6 @@ support::Ends<mech::Krb5> short_lived_pair() {
 template <Mechanism M>
 ExpiringContext<M> expiring(SecurityContext<M>& context) {
   return must(ExpiringContext<M>::from_context(std::move(context)));
-}
-
-/// Asks every 5 ms whether `condition()` came true, and gives up after many times a ticket's life.
-template <class Condition>
-void wait_until(Condition condition) {
-  for (int patience = 12'000; !condition(); --patience) {
-    REQUIRE(patience > 0);
-    ::poll(nullptr, 0, 5);
-  }
 }
 
 template <class T>

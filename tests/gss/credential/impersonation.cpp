@@ -14,12 +14,11 @@
 
 using namespace gsskey;
 using support::must;
+using support::shown;
 
 #if defined(GSSKEY_GSS_MIT)
 
 namespace {
-
-std::string shown(const Name& name) { return std::string{must(name.display()).text()}; }
 
 /// Heimdal's KDC, which lets host/localhost go on to other/localhost.
 struct HeimdalRealm {

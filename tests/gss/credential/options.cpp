@@ -8,9 +8,9 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
-using Server = Credential<mech::Krb5, Accept>;
+using support::Server;
 
 namespace {
 constexpr Oid unknown_object{"1.2.752.43.13.126"};

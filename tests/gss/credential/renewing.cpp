@@ -14,11 +14,14 @@
 
 #include "support/catch.hpp"
 #include "support/realm.hpp"
+#include "support/wait_until.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
-using Server = Credential<mech::Krb5, Accept>;
+using support::peer_of;
+using support::Server;
+using support::wait_until;
 
 namespace {
 
@@ -34,22 +37,7 @@ Result<Client> short_lived() {
 
 Result<Client> alice() { return Client::acquire_default(); }
 
-std::string peer_of(const Client& credential) {
-  auto ends =
-      must(support::establish(Initiator<mech::Krb5>{support::target(), credential}, support::acceptor<mech::Krb5>()));
-  return std::string{must(must(ends.acceptor.inquire()).initiator.display()).text()};
-}
-
 bool has_ended(const Client& credential) { return must(credential.lifetime()) == Seconds{}; }
-
-/// Asks every 5 ms whether `condition()` came true, and gives up after many times a ticket's life.
-template <class Condition>
-void wait_until(Condition condition) {
-  for (int patience = 12'000; !condition(); --patience) {
-    REQUIRE(patience > 0);
-    ::poll(nullptr, 0, 5);
-  }
-}
 
 /// Handshakes all the time, over two renewals.
 template <class Renewing>

@@ -13,30 +13,16 @@
 #include "support/realm.hpp"
 
 using namespace gsskey;
+using support::Client;
+using support::delegated;
 using support::Environment;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
-using Server = Credential<mech::Krb5, Accept>;
+using support::peer_of;
+using support::Server;
+using support::shown;
 using Negotiated = mech::Negotiate<mech::Krb5>;
 
 namespace {
-
-std::string shown(const Name& name) { return std::string{must(name.display()).text()}; }
-
-template <Mechanism M>
-std::string peer_of(const Credential<M, Initiate>& credential) {
-  auto ends = must(support::establish(Initiator<M>{support::target(), credential}, support::acceptor<M>()));
-  return shown(must(ends.acceptor.inquire()).initiator);
-}
-
-/// alice's, as a server gets it.
-Client delegated() {
-  Client credential;
-  must(support::establish(support::initiator<mech::Krb5>({.request = {ContextFlag::delegate}}),
-                          support::acceptor<mech::Krb5>({.delegated = &credential})));
-  REQUIRE(credential);
-  return credential;
-}
 
 std::string new_path() {
   static int count = 0;

@@ -14,22 +14,18 @@
 
 #include "support/catch.hpp"
 #include "support/environment.hpp"
+#include "support/implementation.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
 
 using namespace gsskey;
+using support::Client;
 using support::Environment;
+using support::is_heimdal;
 using support::must;
-using Client = Credential<mech::Krb5, Initiate>;
-using Server = Credential<mech::Krb5, Accept>;
+using support::Server;
 
 namespace {
-
-#if defined(GSSKEY_GSS_HEIMDAL)
-constexpr bool is_heimdal = true;
-#else
-constexpr bool is_heimdal = false;
-#endif
 
 const Error& error_of(const Error& error) { return error; }
 const Error& error_of(const StepFailure& failure) { return failure.error; }
