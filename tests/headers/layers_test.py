@@ -19,6 +19,10 @@ GOOD = {
     "asio/c.hpp": "#include <gsskey/gss/b.hpp>\n#include <memory>\n#include <asio.hpp>\n",
     "gss.hpp": "#include <gsskey/core/a.hpp>\n#include <gsskey/gss/b.hpp>\n#include <gsskey/gss/d.hpp>\n",
     "core/long.hpp": "\n" * 397,
+    "core/config.hpp": "",
+    "gss/fwd.hpp": "",
+    "gss/platform/any.hpp": "#include <gsskey/core/detail/reader.hpp>\n",
+    "core/detail/reader.hpp": "",
 }
 BAD = [  # file, text after its first lines, what layers.py must say
     ("core/x.hpp", "#include <gsskey/gss/b.hpp>\n", "may not include <gsskey/gss/b.hpp>"),
@@ -44,6 +48,17 @@ BAD = [  # file, text after its first lines, what layers.py must say
     ("all.hpp", "", "neither in a folder of the table nor a known umbrella"),
     ("core/a.hpp.orig", "", "only .hpp files"),
 ]
+GOOD_TESTS = ["core/a", "gss/b", "gss/name/local", "gss/d", "tls/e", "asio/c", "core/long", "core/detail/reader",
+              "kernel/any", "scenarios/keyring/any", "support/any"]
+BAD_TESTS = [  # a header that is added, tests that are added, those that are not there, what layers.py must say
+    (None, [], ["gss/name/local"], "gsskey/gss/name/local.hpp:1: tests/gss/name/local.cpp is missing"),
+    (("text/x.hpp", ""), [], [], "gsskey/text/x.hpp:1: tests/text/x.cpp is missing"),
+    (("gss/detail/x.hpp", "#include <gsskey/core/detail/reader.hpp>\n"), [], [],
+     "gsskey/gss/detail/x.hpp:1: tests/gss/detail/x.cpp is missing"),
+    (None, ["gss/other"], [], "tests/gss/other.cpp:1: belongs to no header"),
+    (None, ["gss/detail/local"], [], "tests/gss/detail/local.cpp:1: belongs to no header"),
+    (None, ["main"], [], "tests/main.cpp:1: belongs to no header"),
+]
 BAD_TOPS = [
     ("core/x.hpp", "#pragma once\n" + SPDX, "does not open with '// gsskey/core/x: '"),
     ("core/x.hpp", "// gsskey/core/y: a header.\n" + SPDX, "does not open with '// gsskey/core/x: '"),
@@ -55,14 +70,20 @@ def whole(name, text):
     return f"// gsskey/{name.removesuffix('.hpp')}: a header.\n{SPDX}{text}"
 
 
-def layers(files):
-    with tempfile.TemporaryDirectory() as include:
+def layers(files, tests=()):
+    """With a test for each header of `files` that is none of GOOD."""
+    added = [name.removesuffix(".hpp") for name in files if name not in GOOD and name.endswith(".hpp")]
+    with tempfile.TemporaryDirectory() as include, tempfile.TemporaryDirectory() as folder:
+        for name in tests or GOOD_TESTS + added:
+            path = Path(folder) / f"{name}.cpp"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
         for name, text in files.items():
             path = Path(include) / "gsskey" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         script = Path(__file__).with_name("layers.py")
-        return subprocess.run([sys.executable, script, include], capture_output=True, text=True)
+        return subprocess.run([sys.executable, script, include, folder], capture_output=True, text=True)
 
 
 failures = 0
@@ -78,8 +99,15 @@ for name, text, message in bad_trees:
     if bad.returncode != 1 or len(violations) != 1 or message not in violations[0]:
         failures += 1
         print(f"{name}: expected one violation, '{message}', got:\n{bad.stdout}{bad.stderr}")
+for header, added, missing, message in BAD_TESTS:
+    files = GOOD | ({header[0]: whole(*header)} if header else {})
+    bad = layers(files, [name for name in GOOD_TESTS + added if name not in missing])
+    violations = bad.stdout.splitlines()[:-1]
+    if bad.returncode != 1 or len(violations) != 1 or message not in violations[0]:
+        failures += 1
+        print(f"expected one violation, '{message}', got:\n{bad.stdout}{bad.stderr}")
 if layers({}).returncode == 0:
     failures += 1
     print("passes an empty tree")
-print(f"{len(bad_trees) + 2} trees, {failures} failures")
+print(f"{len(bad_trees) + len(BAD_TESTS) + 2} trees, {failures} failures")
 sys.exit(1 if failures else 0)
