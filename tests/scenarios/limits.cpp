@@ -264,7 +264,8 @@ TEST_CASE("a token that is too long ends a handshake") {
   const auto failure = acceptor.step(untouchable(limits.token.size + 1));
   REQUIRE_FALSE(failure);
   CHECK(failure.error().token.empty());
-  CHECK(acceptor.step("more").error().error.text() == "the handshake is over, or empty: failed, established, moved from or never set");
+  CHECK(acceptor.step("more").error().error.text() ==
+        "the handshake is over, or empty: failed, established, moved from or never set");
 }
 
 TEST_CASE("what a limit admits reaches the library, which gives an answer of its own") {
