@@ -4,6 +4,8 @@
 odr.py standards STD20,STD23 COMPILER...   one unit at each standard: a link error where `Result` is another type,
                                            otherwise a program that runs
 odr.py duplicates LIBRARIES COMPILER...    two units that include every header
+odr.py exports FLAG COMPILER...            a shared library with every header: nothing is unique in the process, and with
+                                           FLAG, which the build files give, it exports only what is to be shared
 odr.py implementations COMPILER...         one unit for MIT and one for Heimdal: a link error
 """
 # SPDX-License-Identifier: MIT
@@ -107,6 +109,43 @@ def duplicates(libraries, *compiler):
     in_program(compiler, check)
 
 
+# One in a program and the libraries it is linked with (GSSKEY_SHARED).
+SHARED = {"destroy_hook", "process_mark_page", "last_process_mark", "default_keytab", "major_category", "krb5_category",
+          "refusal_category"}
+PLUGIN = Path(__file__).resolve().parents[1] / "scenarios" / "reload_plugin.cpp"
+
+
+def exports(flag, *compiler):
+    headers = sorted(path.relative_to(INCLUDE) for path in (INCLUDE / "gsskey").rglob("*.hpp"))
+    platforms = {f"gsskey/gss/platform/{name}.hpp" for name in ("apple", "gnu", "heimdal", "mit")}
+    source = "".join(f"#include <{header}>\n" for header in headers if str(header) not in platforms)
+    source += PLUGIN.read_text()
+    is_gcc = "__clang__" not in run([*compiler, "-x", "c++", "-dM", "-E", "-"], "").stdout
+    every_function = ["-fkeep-inline-functions"] if is_gcc else []
+    with tempfile.TemporaryDirectory() as folder:
+
+        def exported(*arguments):
+            library = Path(folder) / "library.so"
+            options = ["-fPIC", "-shared", "-Wl,--unresolved-symbols=ignore-all", "-x", "c++", "-o", library, "-"]
+            made = run([*compiler, *every_function, *arguments, *options], source)
+            if made.returncode != 0:
+                raise Failure(f"does not compile:\n{made.stderr}")
+            lines = run(["nm", "-DC", "--defined-only", library]).stdout.splitlines()
+            if not any(line.endswith(" peer_of_a_session") for line in lines):
+                raise Failure("the library's own function is not exported")
+            return [(kind, name) for _, kind, name in (line.split(maxsplit=2) for line in lines)
+                    if re.search(r"\bgsskey::|6gsskey", name)]
+
+        if unique := [name for kind, name in exported() if kind == "u"]:
+            raise Failure("keeps a plug-in from being unloaded:\n" + "\n".join(unique))
+        names = [name for _, name in exported(flag)]
+        if others := [name for name in names if name.split("::")[-1] not in SHARED]:
+            raise Failure("exported:\n" + "\n".join(others))
+        if not any(name.endswith("::process_mark_page") for name in names):
+            raise Failure("what is to be shared is not exported")
+        print(f"a shared library with all headers: nothing unique, {len(names)} symbols exported with {flag}")
+
+
 def implementations(*compiler):
     def flags(kind, module):
         return shlex.split(run(["pkg-config", kind, module]).stdout)
@@ -133,7 +172,8 @@ def implementations(*compiler):
 
 def main(mode, *arguments):
     try:
-        {"standards": standards, "duplicates": duplicates, "implementations": implementations}[mode](*arguments)
+        modes = {"standards": standards, "duplicates": duplicates, "exports": exports, "implementations": implementations}
+        modes[mode](*arguments)
     except Failure as failure:
         print(f"FAIL: {failure}")
         return 1

@@ -3,7 +3,12 @@
 #include <gsskey/testing/test_realm.hpp>
 
 #include <dlfcn.h>
+#include <sys/mman.h>
 
+#include <algorithm>
+#include <cstdint>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include "support/catch.hpp"
@@ -11,6 +16,29 @@
 
 using namespace gsskey;
 using support::must;
+
+namespace {
+
+struct Range {
+  std::uintptr_t begin = 0, end = 0;
+};
+
+/// Where the plug-in lies in memory; empty if it does not.
+Range range_of_plugin() {
+  Range found;
+  std::ifstream maps{"/proc/self/maps"};
+  for (std::string line; std::getline(maps, line);) {
+    if (!line.ends_with(PLUGIN)) continue;
+    Range one;
+    char dash = 0;
+    std::istringstream{line} >> std::hex >> one.begin >> dash >> one.end;
+    if (found.begin == 0) found.begin = one.begin;
+    found.end = std::max(found.end, one.end);
+  }
+  return found;
+}
+
+}  // namespace
 
 TEST_CASE("loaded, used, unloaded, again and again") {
   const auto realm = must(TestRealm::start({.users = {{"alice", "secret"}}, .services = {"host/localhost"}}));
@@ -23,7 +51,12 @@ TEST_CASE("loaded, used, unloaded, again and again") {
     auto* const peer = reinterpret_cast<const char* (*)()>(::dlsym(plugin, "peer_of_a_session"));
     REQUIRE(peer != nullptr);
     CHECK(std::string{peer()} == "alice@GSSKEY.TEST");
-    CHECK(::dlclose(plugin) == 0);
-    CHECK(::dlopen(PLUGIN, RTLD_NOW | RTLD_NOLOAD) == nullptr);  // it is gone
+    const auto [begin, end] = range_of_plugin();
+    REQUIRE(begin < end);
+    REQUIRE(::dlclose(plugin) == 0);
+    REQUIRE(range_of_plugin().begin == 0);  // it is gone
+    // And nothing else comes there: whoever kept a pointer to one of its constants finds no memory.
+    void* const there = reinterpret_cast<void*>(begin);
+    REQUIRE(::mmap(there, end - begin, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == there);
   }
 }

@@ -1,5 +1,7 @@
 // The plugin of reload.cpp.
+#include <gsskey/core/detail/process_mark.hpp>
 #include <gsskey/gss.hpp>
+#include <gsskey/text/system_error.hpp>
 
 #include <string>
 #include <utility>
@@ -40,6 +42,7 @@ Result<std::string> session() {
 extern "C" const char* peer_of_a_session() {
   static std::string said;
   const auto peer = session();
+  if (gss_category() == krb5_category() || detail::this_process() == 0) return "";
   said = peer ? *peer : std::string{peer.error().operation()} + ": " + std::string{peer.error().text()};
   return said.c_str();
 }

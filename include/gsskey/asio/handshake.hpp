@@ -94,7 +94,7 @@ class OffloadTo {
 
 /// offload_to(pool), offload_to(pool.get_executor()).
 template <class Pool>
-[[nodiscard]] auto offload_to(Pool& pool) noexcept {
+[[nodiscard]] inline auto offload_to(Pool& pool) noexcept {
   return OffloadTo<typename Pool::executor_type>{pool.get_executor()};
 }
 
@@ -117,7 +117,7 @@ struct FiberTransport {
 };
 
 template <class Offload, class Job>
-[[nodiscard]] asio::awaitable<std::optional<typename Job::Outcome>> offloaded(Offload offload, Job job) {
+[[nodiscard]] inline asio::awaitable<std::optional<typename Job::Outcome>> offloaded(Offload offload, Job job) {
   auto outcome = co_await offload(std::move(job));
   co_return std::optional<typename Job::Outcome>{std::move(outcome)};
 }
@@ -140,17 +140,17 @@ struct FiberOffload {
   }
 };
 template <class Host>
-[[nodiscard]] Inline for_fiber(Inline, Host&) noexcept {
+[[nodiscard]] inline Inline for_fiber(Inline, Host&) noexcept {
   return {};
 }
 template <class Offload, class Host>
-[[nodiscard]] FiberOffload<Offload, Host> for_fiber(Offload offload, Host& host) noexcept {
+[[nodiscard]] inline FiberOffload<Offload, Host> for_fiber(Offload offload, Host& host) noexcept {
   return {std::move(offload), &host};
 }
 
 /// Whether who runs on `here` is already where a handler of `home` must be called.
 template <class Home, class Here>
-[[nodiscard]] bool is_at(const Home& home, const Here& here) noexcept {
+[[nodiscard]] inline bool is_at(const Home& home, const Here& here) noexcept {
   if constexpr (std::is_convertible_v<const Here&, Home>) {
     return home == static_cast<Home>(here);
   } else {
@@ -172,7 +172,7 @@ struct LastCall {
 
 /// Calls `handler` on `home`; in place, if there is no memory to go there.
 template <class Home, class Handler, class Value>
-void call_on(const Home& home, Handler handler, Value value) {
+inline void call_on(const Home& home, Handler handler, Value value) {
   std::shared_ptr<LastCall<Handler, Value>> last;
   try {
     last = std::make_shared<LastCall<Handler, Value>>();
@@ -193,8 +193,8 @@ void call_on(const Home& home, Handler handler, Value value) {
 
 /// drive() and then `handler`, which is taken over by the first resume() and not before.
 template <SteppedHandshake H, class Stream, class Offload, class Handler>
-[[nodiscard]] detail::Fiber handshake_for_handler(H handshake, Stream* stream, Offload offload, DriveOptions options,
-                                                  Handler& handler) {
+[[nodiscard]] inline detail::Fiber handshake_for_handler(H handshake, Stream* stream, Offload offload,
+                                                         DriveOptions options, Handler& handler) {
   using Established = Result<typename H::Context>;
   using Host = detail::FiberHost<typename Stream::executor_type>;
   Handler last{std::move(handler)};
@@ -239,7 +239,7 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
 /// an asio::awaitable is run by asio::co_spawn, which ends the process if it finds no memory; one that has start(job,
 /// handler), as OffloadTo does, is not.
 template <SteppedHandshake H, class Stream, class Offload, class Token>
-auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
+inline auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
   auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions caps) {
     std::optional<detail::Fiber> fiber;
     std::optional<Error> failed;

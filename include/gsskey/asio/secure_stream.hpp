@@ -46,7 +46,7 @@ struct LowestLayer<Layer> {
 };
 
 template <class Buffers>
-[[nodiscard]] ByteView first_nonempty(const Buffers& buffers) noexcept {
+[[nodiscard]] inline ByteView first_nonempty(const Buffers& buffers) noexcept {
   for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
     const asio::const_buffer buffer{*it};
     if (buffer.size() != 0) return {buffer.data(), buffer.size()};

@@ -16,7 +16,7 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 
 /// Throws std::bad_alloc.
-[[nodiscard]] inline std::string base64_encode(ByteView bytes) {
+GSSKEY_HIDDEN [[nodiscard]] inline std::string base64_encode(ByteView bytes) {
   static constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
   text.reserve((bytes.size() + 2) / 3 * 4);

@@ -28,6 +28,16 @@
 #define GSSKEY_LIFETIMEBOUND
 #endif
 
+/// On constants: each library has its own, and exports none. Else g++ makes them unique in the process
+/// (STB_GNU_UNIQUE), and a plug-in that has one is never unloaded. Not on classes: g++ then warns of every class of the
+/// user's with one of them in it. Functions are inline, and hidden by -fvisibility-inlines-hidden, which the build
+/// files give.
+#define GSSKEY_HIDDEN [[gnu::visibility("hidden")]]
+
+/// On variables, instead of `inline`: one in a program and the libraries it is linked with, and yet no reason to keep a
+/// plug-in for ever.
+#define GSSKEY_SHARED [[gnu::weak, gnu::visibility("default")]]
+
 /// Opens it within `namespace gsskey {`, a line that tools understand which read no macros.
 #define GSSKEY_BEGIN_ABI inline namespace GSSKEY_ABI {
 #define GSSKEY_END_ABI }

@@ -43,7 +43,7 @@ struct CredentialTraits {
 
 /// gss_set_neg_mechs: what a new credential of mech::Negotiate offers.
 template <Mechanism M>
-[[nodiscard]] Result<void> limit_offer(gss_cred_id_t credential) noexcept {
+[[nodiscard]] inline Result<void> limit_offer(gss_cred_id_t credential) noexcept {
   if constexpr (capabilities.neg_mechs && LimitsOffer<M>) {
     OM_uint32 minor = 0;
     const OM_uint32 major = gss_detail::gss_set_neg_mechs(&minor, credential, M::offer());

@@ -35,7 +35,7 @@ struct Limits {
   /// What goes into the pseudo-random function, and what comes out: the time that it takes is their product.
   Limit pseudo_random;
 };
-inline constexpr Limits limits{
+GSSKEY_HIDDEN inline constexpr Limits limits{
     .message = {(std::size_t{1} << 29) - 1024, "the message is longer than limits.message, 536869888 bytes"},
     .token = {(std::size_t{1} << 29) - 1, "the token is longer than limits.token, 536870911 bytes"},
     .name = {std::size_t{1} << 20, "the name is longer than limits.name, 1048576 bytes"},

@@ -32,9 +32,9 @@ namespace mech {
 /// Kerberos 5, RFC 4121.
 struct Krb5 {
   static constexpr const char* name = "krb5";
-  static constexpr Oid oid{"1.2.840.113554.1.2.2"};
+  GSSKEY_HIDDEN static constexpr Oid oid{"1.2.840.113554.1.2.2"};
   static constexpr bool negotiates = false;
-  static constexpr ContextDemand acceptor_demand =
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand =
       ContextDemand{ContextFlag::integrity, ContextFlag::confidentiality}.and_one_of(ContextFlag::replay |
                                                                                      ContextFlag::sequence);
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
@@ -45,9 +45,9 @@ struct Krb5 {
 /// handshake.
 struct Iakerb {
   static constexpr const char* name = "iakerb";
-  static constexpr Oid oid{"1.3.6.1.5.2.5"};
+  GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.5.2.5"};
   static constexpr bool negotiates = false;
-  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept {
     return actual == oid || actual == Krb5::oid;  // an established IAKERB context is a Kerberos context
   }
@@ -56,9 +56,9 @@ struct Iakerb {
 /// NTLM, MS-NLMP, by the gss-ntlmssp plugin. Its acceptors report neither replay nor sequence detection.
 struct Ntlmssp {
   static constexpr const char* name = "ntlmssp";
-  static constexpr Oid oid{"1.3.6.1.4.1.311.2.2.10"};
+  GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.4.1.311.2.2.10"};
   static constexpr bool negotiates = false;
-  static constexpr ContextDemand acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality};
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand{ContextFlag::integrity, ContextFlag::confidentiality};
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
@@ -66,9 +66,9 @@ struct Ntlmssp {
 /// first choice is Kerberos, as it is every implementation's: if something else comes out, the peer has to sign it.
 struct Spnego {
   static constexpr const char* name = "spnego";
-  static constexpr Oid oid{"1.3.6.1.5.5.2"};
+  GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.5.5.2"};
   static constexpr bool negotiates = true;
-  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
   [[nodiscard]] static constexpr bool prefers(const Oid& actual) noexcept { return Krb5::accepts(actual); }
 };
@@ -79,9 +79,9 @@ template <Mechanism First, Mechanism... Others>
   requires(!(First::negotiates || ... || Others::negotiates) && !(First::oid.empty() || ... || Others::oid.empty()))
 struct Negotiate {
   static constexpr const char* name = "spnego";
-  static constexpr Oid oid = Spnego::oid;
+  GSSKEY_HIDDEN static constexpr Oid oid = Spnego::oid;
   static constexpr bool negotiates = true;
-  static constexpr ContextDemand acceptor_demand =
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand =
       (ContextDemand{First::acceptor_demand} & ... & ContextDemand{Others::acceptor_demand});
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept {
     return (First::accepts(actual) || ... || Others::accepts(actual));
@@ -94,9 +94,9 @@ struct Negotiate {
 /// No choice at compile time: the implementation's default as initiator, whatever comes as acceptor.
 struct Any {
   static constexpr const char* name = "any";
-  static constexpr Oid oid{};
+  GSSKEY_HIDDEN static constexpr Oid oid{};
   static constexpr bool negotiates = false;
-  static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand = Krb5::acceptor_demand;
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return !actual.empty(); }
 };
 
@@ -108,7 +108,7 @@ concept LimitsOffer = requires { M::offer(); };
 
 /// desired_mechs of a gss_acquire_cred for M.
 template <Mechanism M>
-[[nodiscard]] gss_OID_set desired_mechs() noexcept {
+[[nodiscard]] inline gss_OID_set desired_mechs() noexcept {
   if constexpr (M::oid.empty()) {
     return GSS_C_NO_OID_SET;
   } else {
@@ -118,7 +118,7 @@ template <Mechanism M>
 
 /// failed_call() for a call that was given M.
 template <Mechanism M>
-[[gnu::cold]] Error failed_call_of(const char* operation, OM_uint32 major, OM_uint32 minor) noexcept {
+[[gnu::cold]] inline Error failed_call_of(const char* operation, OM_uint32 major, OM_uint32 minor) noexcept {
   return failed_call(operation, major, minor, raw_oid<M::oid>(), M::name);
 }
 }  // namespace gss_detail

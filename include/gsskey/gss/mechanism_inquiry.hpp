@@ -28,7 +28,7 @@ GSSKEY_BEGIN_GSS_ABI
 
 /// The name types that M takes. gss_inquire_names_for_mech.
 template <Mechanism M>
-[[nodiscard]] Result<OidSet> name_types_of() noexcept {
+[[nodiscard]] inline Result<OidSet> name_types_of() noexcept {
   static_assert(!M::oid.empty(), "name types belong to one mechanism");
   OM_uint32 minor = 0;
   OidSet types;
@@ -50,7 +50,7 @@ template <Mechanism M>
 }
 
 /// RFC 5587 section 3.4, GSS_C_MA_*.
-namespace mech_attribute {
+namespace GSSKEY_HIDDEN mech_attribute {
 inline constexpr Oid concrete{"1.3.6.1.5.5.13.1"};  ///< neither pseudo nor composite
 inline constexpr Oid pseudo{"1.3.6.1.5.5.13.2"};
 inline constexpr Oid composite{"1.3.6.1.5.5.13.3"};
@@ -78,7 +78,7 @@ inline constexpr Oid channel_bindings{"1.3.6.1.5.5.13.24"};
 inline constexpr Oid forward_secrecy{"1.3.6.1.5.5.13.25"};
 inline constexpr Oid compression{"1.3.6.1.5.5.13.26"};
 inline constexpr Oid context_transfer{"1.3.6.1.5.5.13.27"};  ///< export_context()
-}  // namespace mech_attribute
+}  // namespace GSSKEY_HIDDEN mech_attribute
 
 namespace gss_detail {
 [[nodiscard]] inline Error no_mechanism_attributes(const char* operation) noexcept {
@@ -94,7 +94,7 @@ struct MechanismAttributes {
 /// What M can do. gss_inquire_attrs_for_mech. Errors: unavailable, without Capabilities::mechanism_attributes; gss,
 /// RoutineError::bad_mech if the implementation lacks M.
 template <Mechanism M>
-[[nodiscard]] Result<MechanismAttributes> attributes_of() noexcept {
+[[nodiscard]] inline Result<MechanismAttributes> attributes_of() noexcept {
   static_assert(!M::oid.empty(), "attributes belong to one mechanism");
   constexpr const char* operation = "gss_inquire_attrs_for_mech";
   if constexpr (!capabilities.mechanism_attributes) {
@@ -162,7 +162,7 @@ struct SaslName {
 
 /// gss_inquire_saslname_for_mech. Error: gss.
 template <Mechanism M>
-[[nodiscard]] Result<SaslName> sasl_name_of() noexcept {
+[[nodiscard]] inline Result<SaslName> sasl_name_of() noexcept {
   static_assert(!M::oid.empty(), "a SASL name belongs to one mechanism");
   OM_uint32 minor = 0;
   SaslName name;

@@ -26,7 +26,7 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 /// RFC 2744 section 4, and the Kerberos principal of RFC 1964 section 2.1.1.
-namespace name_type {
+namespace GSSKEY_HIDDEN name_type {
 inline constexpr Oid user{"1.2.840.113554.1.2.1.1"};
 inline constexpr Oid machine_uid{"1.2.840.113554.1.2.1.2"};
 inline constexpr Oid string_uid{"1.2.840.113554.1.2.1.3"};
@@ -36,7 +36,7 @@ inline constexpr Oid anonymous{"1.3.6.1.5.6.3"};
 inline constexpr Oid exported{"1.3.6.1.5.6.4"};
 inline constexpr Oid composite_export{"1.3.6.1.5.6.6"};  ///< RFC 6680: with attributes
 inline constexpr Oid krb5_principal{"1.2.840.113554.1.2.2.1"};
-}  // namespace name_type
+}  // namespace GSSKEY_HIDDEN name_type
 
 namespace gss_detail {
 struct NameTraits {
@@ -293,7 +293,7 @@ class MechName : public Name {
 };
 
 template <Mechanism M>
-Result<MechName<M>> Name::canonicalize() const noexcept {
+inline Result<MechName<M>> Name::canonicalize() const noexcept {
   if (!handle_) return unexpected(empty("gss_canonicalize_name"));
   OM_uint32 minor = 0;
   Name canonical;
@@ -306,7 +306,7 @@ Result<MechName<M>> Name::canonicalize() const noexcept {
 namespace gss_detail {
 /// Takes ownership of a name that a context of M gave, and makes it whole. Errors: gss.
 template <Mechanism M>
-[[nodiscard]] detail::Dependent<Result<Name>, M> adopt_name_of(gss_name_t raw) noexcept {
+[[nodiscard]] inline detail::Dependent<Result<Name>, M> adopt_name_of(gss_name_t raw) noexcept {
   Name name = Name::adopt(raw);
   if constexpr (known_faults.negotiated_names_crash && (M::negotiates || M::oid.empty())) {
     if (!name) return name;

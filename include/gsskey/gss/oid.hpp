@@ -175,11 +175,11 @@ class Oid {
 namespace gss_detail {
 /// The C form of an Oid constant, in read-only memory. The C API takes non-const pointers and does not write to them.
 template <const Oid& O>
-inline constexpr gss_OID_desc oid_desc{static_cast<OM_uint32>(O.size()),
-                                       const_cast<void*>(static_cast<const void*>(O.data()))};
+GSSKEY_HIDDEN inline constexpr gss_OID_desc oid_desc{static_cast<OM_uint32>(O.size()),
+                                                     const_cast<void*>(static_cast<const void*>(O.data()))};
 
 template <const Oid& O>
-[[nodiscard]] gss_OID raw_oid() noexcept {
+[[nodiscard]] inline gss_OID raw_oid() noexcept {
   if constexpr (O.empty()) {
     return GSS_C_NO_OID;
   } else {
@@ -189,8 +189,8 @@ template <const Oid& O>
 
 template <const Oid&... Os>
 struct OidSetDesc {
-  static constexpr gss_OID_desc elements[] = {oid_desc<Os>...};
-  static constexpr gss_OID_set_desc set{sizeof...(Os), const_cast<gss_OID>(elements)};
+  GSSKEY_HIDDEN static constexpr gss_OID_desc elements[] = {oid_desc<Os>...};
+  GSSKEY_HIDDEN static constexpr gss_OID_set_desc set{sizeof...(Os), const_cast<gss_OID>(elements)};
 };
 
 struct OidSetTraits {
@@ -206,7 +206,7 @@ struct OidSetTraits {
 /// A constant set for the C API: raw_oid_set<mech::Krb5::oid, mech::Spnego::oid>(). No allocation; never pass it to
 /// gss_add_oid_set_member or gss_release_oid_set.
 template <const Oid&... Os>
-[[nodiscard]] gss_OID_set raw_oid_set() noexcept {
+[[nodiscard]] inline gss_OID_set raw_oid_set() noexcept {
   return const_cast<gss_OID_set>(&gss_detail::OidSetDesc<Os...>::set);
 }
 

@@ -89,9 +89,9 @@ class [[nodiscard]] CredentialCache {
 
  private:
   using Initiating = Credential<mech::Krb5, Initiate>;
-  static constexpr std::string_view type = "KEYRING:session:";
-  static constexpr std::string_view ring_prefix = "_krb_";  // as libkrb5 calls it
-  static constexpr std::string_view own_prefix = "gsskey-";
+  GSSKEY_HIDDEN static constexpr std::string_view type = "KEYRING:session:";
+  GSSKEY_HIDDEN static constexpr std::string_view ring_prefix = "_krb_";  // as libkrb5 calls it
+  GSSKEY_HIDDEN static constexpr std::string_view own_prefix = "gsskey-";
   static constexpr std::size_t random_size = 8;
   struct RingName {
     char text[ring_prefix.size() + own_prefix.size() + 2 * random_size + 1] = {};

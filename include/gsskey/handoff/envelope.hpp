@@ -43,7 +43,7 @@ enum class SealFault : std::uint8_t {
 };
 
 namespace gss_detail {
-inline constexpr const char* seal_fault_texts[] = {
+GSSKEY_HIDDEN inline constexpr const char* seal_fault_texts[] = {
     "",
     "these bytes are no seal",
     "the seal has another format",
@@ -71,7 +71,7 @@ struct SealLayout {
   static constexpr std::size_t format = 4, implementation = 5, build = 6, expiry = 26, key = 34, length = 42,
                                mechanism_length = 46, nonce = 47, mechanism = 59;
   static constexpr std::size_t key_size = 8, nonce_size = 12, tag_size = 16;
-  static constexpr unsigned char magic[4] = {'g', 's', 's', 'S'};
+  GSSKEY_HIDDEN static constexpr unsigned char magic[4] = {'g', 's', 's', 'S'};
   static constexpr unsigned char this_format = 1;
   static constexpr std::size_t max_token = 1u << 30;  // OpenSSL counts in int
 
@@ -152,7 +152,7 @@ class SealKey {
   }
   /// Those of bytes() elsewhere. Errors: usage, if they are not 32; policy, if OpenSSL has no SHA-256 or AES-256-GCM;
   /// system (ENOMEM).
-  [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
+  GSSKEY_HIDDEN [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
     if (bytes.size() != size) return unexpected(Error::usage("SealKey", "a sealing key has 32 bytes"));
     ERR_clear_error();
     SealKey key;
@@ -235,7 +235,7 @@ class SealKey {
 /// that M accepts, and not expired. Errors: seal, of which seal_fault() tells the kind; usage; policy, if OpenSSL
 /// refuses; system (ENOMEM).
 template <Mechanism M>
-[[nodiscard]] Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
+[[nodiscard]] inline Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
   if (key.bytes().empty()) return unexpected(Error::usage("open_seal", "the sealing key is empty: moved from"));
   gss_detail::SealParts parts;
   if (const SealFault fault = parts.read(sealed); fault != SealFault::none) {

@@ -49,7 +49,7 @@ class KeyName {
   [[nodiscard]] std::size_t size() const noexcept { return sizeof text_ - 1; }
 
  private:
-  static constexpr std::string_view prefix = "gsskey-parked:";
+  GSSKEY_HIDDEN static constexpr std::string_view prefix = "gsskey-parked:";
   char text_[prefix.size() + 2 * sizeof SealKeyId::bytes + 1] = {};
 };
 
@@ -71,7 +71,7 @@ struct Kind {
   bool is_initiator;
 };
 template <Mechanism M>
-[[nodiscard]] Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<Kind> kind_of(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_context";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   OM_uint32 minor = 0;
@@ -95,7 +95,8 @@ template <Mechanism M>
 
 /// The context of what joined() made, and the credential, if one came along and there is a slot for it.
 template <Mechanism M>
-[[nodiscard]] Result<SecurityContext<M>> taken_apart(ByteView both, Credential<M, Initiate>* delegated) noexcept {
+[[nodiscard]] inline Result<SecurityContext<M>> taken_apart(ByteView both,
+                                                            Credential<M, Initiate>* delegated) noexcept {
   detail::Reader in{both};
   ByteView exported;
   const bool is_whole = in.take_prefixed<4>(exported);
@@ -114,7 +115,7 @@ template <Mechanism M>
 /// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
 /// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
 template <Mechanism M>
-[[nodiscard]] Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
+[[nodiscard]] inline Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](const Error& error) {
     switch (static_cast<int>(error.minor_status())) {
       case EKEYEXPIRED:
@@ -243,8 +244,8 @@ namespace handoff {
 /// it, and no key stays. Two keys of the user's quota. Errors: usage; gss, RoutineError::context_expired too; keyring
 /// (EDQUOT); policy (also GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
 template <Mechanism M>
-[[nodiscard]] Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
-                                         ParkOptions<M> options = {}) noexcept {
+[[nodiscard]] inline Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
+                                                ParkOptions<M> options = {}) noexcept {
   constexpr const char* operation = "handoff::park";
   if (auto can = handoff_detail::check_process(operation); !can) return unexpected(can.error());
   if (options.time_to_live == Seconds{}) return unexpected(Error::usage(operation, "a time to live of 0 seconds"));
@@ -313,8 +314,8 @@ template <Mechanism M>
 /// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
 /// OpenSSL); system (ENOMEM), and it waits still; those of import_context() and import_credential(); unavailable.
 template <Mechanism M>
-[[nodiscard]] Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
-                                               ClaimOptions<M> options = {}) noexcept {
+[[nodiscard]] inline Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
+                                                      ClaimOptions<M> options = {}) noexcept {
   if (options.delegated != nullptr) *options.delegated = {};
   if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
   const auto id = SealKeyId::parse(parked);
@@ -326,7 +327,8 @@ template <Mechanism M>
 }
 /// The same where the object itself is.
 template <Mechanism M>
-[[nodiscard]] Result<SecurityContext<M>> claim(const ParkedContext& parked, ClaimOptions<M> options = {}) noexcept {
+[[nodiscard]] inline Result<SecurityContext<M>> claim(const ParkedContext& parked,
+                                                      ClaimOptions<M> options = {}) noexcept {
   return claim<M>(parked.bytes(), parked.ring(), options);
 }
 

@@ -70,8 +70,8 @@ struct Inline {};
 /// thread that may block. Wrapping and unwrapping need none, they do not block. Errors: as drive(). What `wire` and
 /// `offload` throw passes through.
 template <template <class...> class Task, SteppedHandshake H, AwaitableTransport T, class Offload = Inline>
-[[nodiscard]] Task<Result<typename H::Context>> drive(H handshake, T& wire, Offload offload = {},
-                                                      DriveOptions options = {}) {
+[[nodiscard]] inline Task<Result<typename H::Context>> drive(H handshake, T& wire, Offload offload = {},
+                                                             DriveOptions options = {}) {
   // g++ 12 wants every awaited value bound to a name, and no conditional expression around co_await.
   using Established = Result<typename H::Context>;
   bool receives = !H::starts;

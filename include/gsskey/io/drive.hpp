@@ -35,7 +35,7 @@ struct DriveOptions {
 /// (the peer learns why) and empty ones where the handshake goes on. Blocks in `wire` and in step(); limits of time are
 /// the transport's. Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for the caps.
 template <SteppedHandshake H, BlockingTransport T>
-[[nodiscard]] Result<typename H::Context> drive(H handshake, T&& wire, DriveOptions options = {}) {
+[[nodiscard]] inline Result<typename H::Context> drive(H handshake, T&& wire, DriveOptions options = {}) {
   // Feeds one token; afterwards `complete` tells whether that was the last one.
   bool complete = false;
   const auto advance = [&](ByteView token) -> Result<void> {

@@ -15,7 +15,7 @@ GSSKEY_BEGIN_GSS_ABI
 template <class Context>
 struct EstablishAs {};
 template <class Context>
-inline constexpr EstablishAs<Context> establish_as{};
+GSSKEY_HIDDEN inline constexpr EstablishAs<Context> establish_as{};
 
 /// A handshake that ends in `Result`: for drive() and the like, which need not know.
 template <SteppedHandshake H, class Established>
@@ -44,14 +44,14 @@ class HandshakeAs {
 
 /// `drive(std::move(handshake), wire, establish_as<MessageProtector>)`. Errors: as of drive() and take_over().
 template <SteppedHandshake H, BlockingTransport T, class Context>
-[[nodiscard]] Result<Context> drive(H handshake, T&& wire, EstablishAs<Context>, DriveOptions options = {}) {
+[[nodiscard]] inline Result<Context> drive(H handshake, T&& wire, EstablishAs<Context>, DriveOptions options = {}) {
   return drive(HandshakeAs<H, Context>{std::move(handshake)}, wire, options);
 }
 /// `drive<Task>(std::move(handshake), wire, establish_as<MessageProtector>, offload)`: that of co_drive.hpp.
 template <template <class...> class Task, SteppedHandshake H, AwaitableTransport T, class Context,
           class Offload = Inline>
-[[nodiscard]] Task<Result<Context>> drive(H handshake, T& wire, EstablishAs<Context>, Offload offload = {},
-                                          DriveOptions options = {}) {
+[[nodiscard]] inline Task<Result<Context>> drive(H handshake, T& wire, EstablishAs<Context>, Offload offload = {},
+                                                 DriveOptions options = {}) {
   return drive<Task>(HandshakeAs<H, Context>{std::move(handshake)}, wire, std::move(offload), options);
 }
 

@@ -115,7 +115,7 @@ struct SyncWaiter {
 };
 
 template <class T>
-[[nodiscard]] SyncWaiter await_for_sync(Task<T>& task) {
+[[nodiscard]] inline SyncWaiter await_for_sync(Task<T>& task) {
   // Only until the task has ended; its result is fetched by the thread that waits.
   struct Ended {
     Task<T>& task;
@@ -133,7 +133,7 @@ template <class T>
 
 /// Starts `task` on this thread, blocks until it has ended, here or elsewhere, and returns its result.
 template <class T>
-[[nodiscard]] T sync_wait(Task<T> task) {
+[[nodiscard]] inline T sync_wait(Task<T> task) {
   const auto waiter = detail::await_for_sync(task);
   waiter.handle.resume();
   waiter.handle.promise().ended.acquire();

@@ -18,7 +18,7 @@ GSSKEY_BEGIN_ABI
 /// the right to read, ENOKEY without it. The result is as long as the prime, of at least 1536 bits (EINVAL). EOPNOTSUPP
 /// where the kernel lacks it, or for a key of another type.
 template <KeyType T>
-[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
+[[nodiscard]] inline Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
   constexpr const char* operation = "keyctl_dh_compute";
   const long size = keyctl_dh_compute(secret.serial(), prime.serial(), base.serial(), nullptr, 0);
   if (size < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
@@ -32,9 +32,9 @@ template <KeyType T>
 /// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
 /// most 64 (usage; libkeyutils hands its size on in 32 bits, and the key would be derived from its first bytes only).
 template <KeyType T>
-[[nodiscard]] Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
-                                                 Description<NonEmptyText> hash, ByteView other_info,
-                                                 std::size_t size) noexcept {
+[[nodiscard]] inline Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
+                                                        Description<NonEmptyText> hash, ByteView other_info,
+                                                        std::size_t size) noexcept {
   constexpr const char* operation = "keyctl_dh_compute_kdf";
   if (hash.c_str() == nullptr) return unexpected(Error::usage(operation, "a hash is named by a text without NUL"));
   if (other_info.size() > 64 || size > 1024) {

@@ -27,7 +27,7 @@ inline constexpr std::size_t largest_command = 32767;
 
 /// `parts` one after the other. Errors: usage, if that is more than a payload; system (ENOMEM).
 template <class... Parts>
-[[nodiscard]] Result<SecretBytes> join(Parts... parts) noexcept {
+[[nodiscard]] inline Result<SecretBytes> join(Parts... parts) noexcept {
   std::size_t left = largest_command;
   const auto takes = [&left](std::size_t size) {
     if (size > left) return false;

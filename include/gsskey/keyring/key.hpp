@@ -49,7 +49,7 @@ concept KeyHandle = requires(const K& key) {
 
 namespace keyring_detail {
 
-inline DestroyHook destroy_hook = nullptr;
+GSSKEY_SHARED DestroyHook destroy_hook = nullptr;
 
 // Encrypted and Trusted are updated with other commands than they are created from.
 template <class T>
@@ -105,7 +105,7 @@ inline constexpr const char* is_the_parents =
 template <OnDestroy Policy>
 struct LinkTraits {
   using Handle = Link;
-  static constexpr Handle none{0, 0, 0};
+  GSSKEY_HIDDEN static constexpr Handle none{0, 0, 0};
   static void close(Handle link) noexcept {
     if (!link.is_ours()) return;
     const int saved = errno;

@@ -339,12 +339,12 @@ class Keyring {
 };
 
 template <KeyType T, OnDestroy Policy>
-KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
+inline KeyRef<key_type::Keyring> Key<T, Policy>::ring() const noexcept {
   return KeyringRef::from_serial(link_.get().ring);
 }
 
 template <KeyType T, OnDestroy Policy>
-Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
+inline Result<void> Key<T, Policy>::move_to(KeyRef<key_type::Keyring> ring) noexcept {
   if (!is_ours()) return unexpected(Error::usage("Key::move_to", keyring_detail::is_the_parents));
   auto moved = this->ring().move(*this, ring);
   if (moved) link_.inout()->ring = ring.serial();

@@ -21,7 +21,7 @@ enum class Right : std::uint32_t {
 };
 using Rights = FlagSet<Right>;
 [[nodiscard]] constexpr Rights operator|(Right a, Right b) noexcept { return Rights{a} | b; }
-inline constexpr Rights all_rights = Rights::from_bits(0x3f);
+GSSKEY_HIDDEN inline constexpr Rights all_rights = Rights::from_bits(0x3f);
 
 /// What a mask implies beyond its words. set_permissions() refuses it unless the mask says that it is accepted.
 enum class Risk : std::uint32_t {

@@ -64,7 +64,7 @@ struct KeyQuota {
 /// `call()`, a Result, again and again while it says EDQUOT, for at most `limit`: what was unlinked counts until the
 /// kernel's collector has come by, within some tenths of a second. Blocks; EDQUOT at the end comes with the figures.
 template <class Call>
-[[nodiscard]] auto wait_for_quota(Seconds limit, Call call) -> decltype(call()) {
+[[nodiscard]] inline auto wait_for_quota(Seconds limit, Call call) -> decltype(call()) {
   const auto now = [] {
     ::timespec time;
     ::clock_gettime(CLOCK_MONOTONIC, &time);

@@ -12,8 +12,8 @@ using CalloutInfo = Description<AnyText>;
 
 namespace keyring_detail {
 template <KeyType T>
-[[nodiscard]] Result<KeyRef<T>> request(decltype(T::description) description, const char* callout_info,
-                                        key_serial_t into) noexcept {
+[[nodiscard]] inline Result<KeyRef<T>> request(decltype(T::description) description, const char* callout_info,
+                                               key_serial_t into) noexcept {
   if (description.c_str() == nullptr) return unexpected(Error::usage("request_key", description.rule));
   const key_serial_t serial = ::request_key(T::name, description.c_str(), callout_info, into);
   if (serial < 0) return unexpected(failed_about("request_key", T::name, description.c_str()));
@@ -25,12 +25,12 @@ template <KeyType T>
 /// of the requester. ENOKEY (also for one that has expired), EKEYREVOKED, EKEYREJECTED or what a handler chose, for a
 /// key that was rejected and is remembered.
 template <KeyType T>
-[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description) noexcept {
+[[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description) noexcept {
   return keyring_detail::request<T>(description, nullptr, 0);
 }
 /// The same, and links what was found into `into`.
 template <KeyType T>
-[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, KeyringRef into) noexcept {
+[[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description, KeyringRef into) noexcept {
   if (!into) return unexpected(keyring_detail::failed("request_key", 0));
   return keyring_detail::request<T>(description, nullptr, into.serial());
 }
@@ -41,14 +41,15 @@ template <KeyType T>
 /// thread's default ring for that (set_request_key_ring). Errors: those of the handler's choice; ENOKEY if there is no
 /// handler, or it ended without an answer, which the kernel remembers for 60 seconds.
 template <KeyType T>
-[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info) noexcept {
+[[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description,
+                                                   CalloutInfo callout_info) noexcept {
   if (callout_info.c_str() == nullptr) return unexpected(Error::usage("request_key", "callout info holds no NUL"));
   return keyring_detail::request<T>(description, callout_info.c_str(), 0);
 }
 /// The same, and links the key, made or found, into `into`.
 template <KeyType T>
-[[nodiscard]] Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info,
-                                            KeyringRef into) noexcept {
+[[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info,
+                                                   KeyringRef into) noexcept {
   if (callout_info.c_str() == nullptr) return unexpected(Error::usage("request_key", "callout info holds no NUL"));
   if (!into) return unexpected(keyring_detail::failed("request_key", 0));
   return keyring_detail::request<T>(description, callout_info.c_str(), into.serial());

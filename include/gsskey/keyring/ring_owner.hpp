@@ -20,8 +20,8 @@ struct RingTerms {
 
 namespace keyring_detail {
 
-inline constexpr std::string_view default_session_prefix = "_uid_ses.";
-inline constexpr std::string_view user_ring_prefix = "_uid.";
+GSSKEY_HIDDEN inline constexpr std::string_view default_session_prefix = "_uid_ses.";
+GSSKEY_HIDDEN inline constexpr std::string_view user_ring_prefix = "_uid.";
 
 /// Of one ring, without those that lead to it.
 [[nodiscard]] inline Result<void> check_one_ring(KeyringRef ring, RingTerms terms) noexcept {

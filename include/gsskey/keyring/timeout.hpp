@@ -36,7 +36,7 @@ class Timeout {
 };
 
 /// The timeout of a key that does not end by itself.
-inline constexpr Timeout no_timeout{};
+GSSKEY_HIDDEN inline constexpr Timeout no_timeout{};
 
 namespace keyring_detail {
 /// Asked before anything is made.

@@ -103,7 +103,7 @@ enum class Failure : unsigned char {
 /// The same, of a call that used `credential`, which is asked first: where its ticket has ended, that is the reason,
 /// whatever the implementation made of it.
 template <Mechanism M>
-[[nodiscard]] Failure failure_of(const Error& error, const Credential<M, Initiate>& credential) noexcept {
+[[nodiscard]] inline Failure failure_of(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   if (error.domain() == Domain::gss && credential) {
     const auto left = credential.lifetime();
     if (left && *left == Seconds{}) return Failure::ticket_expired;
@@ -153,7 +153,7 @@ template <Mechanism M>
 }
 [[nodiscard]] inline std::string_view advice(const Error& error) noexcept { return advice(failure_of(error)); }
 template <Mechanism M>
-[[nodiscard]] std::string_view advice(const Error& error, const Credential<M, Initiate>& credential) noexcept {
+[[nodiscard]] inline std::string_view advice(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   return advice(failure_of(error, credential));
 }
 

@@ -39,8 +39,8 @@ namespace gss_detail {
 }
 
 template <Usage U>
-[[nodiscard]] Result<Credential<mech::Krb5, U>> import_krb5(krb5_ccache cache, krb5_keytab keytab,
-                                                            krb5_principal principal) noexcept {
+[[nodiscard]] inline Result<Credential<mech::Krb5, U>> import_krb5(krb5_ccache cache, krb5_keytab keytab,
+                                                                   krb5_principal principal) noexcept {
   constexpr const char* operation = "gss_krb5_import_cred";
   if (auto checked = check_keytab_of(keytab); !checked) return unexpected(std::move(checked).error());
   OM_uint32 minor = 0;
@@ -82,7 +82,7 @@ template <Usage U>
 /// usage (empty credential, no cache), gss.
 template <Usage U>
   requires(!std::same_as<U, Accept>)
-[[nodiscard]] Result<void> copy_to_cache(const Credential<mech::Krb5, U>& credential, krb5_ccache to) noexcept {
+[[nodiscard]] inline Result<void> copy_to_cache(const Credential<mech::Krb5, U>& credential, krb5_ccache to) noexcept {
   constexpr const char* operation = "gss_krb5_copy_ccache";
   if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   if (to == nullptr) return unexpected(Error::usage(operation, "no cache"));

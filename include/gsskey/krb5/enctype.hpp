@@ -29,8 +29,8 @@ enum class Enctype : std::int32_t {
 /// other threads use the credential. Errors: usage (empty credential or list, or a number that is no Enctype: Heimdal
 /// 7.8 would allow every type then), gss, unavailable.
 template <Usage U>
-[[nodiscard]] Result<void> set_allowable_enctypes(Credential<mech::Krb5, U>& credential,
-                                                  std::initializer_list<Enctype> enctypes) noexcept {
+[[nodiscard]] inline Result<void> set_allowable_enctypes(Credential<mech::Krb5, U>& credential,
+                                                         std::initializer_list<Enctype> enctypes) noexcept {
   constexpr const char* operation = "gss_krb5_set_allowable_enctypes";
   if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   std::int32_t numbers[4];

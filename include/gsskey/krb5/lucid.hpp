@@ -120,7 +120,7 @@ static_assert(sizeof(LucidContext) == sizeof(void*));
 /// Capabilities::krb5_extensions.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
-[[nodiscard]] Result<LucidContext> export_lucid(SecurityContext<M>&& context) noexcept {
+[[nodiscard]] inline Result<LucidContext> export_lucid(SecurityContext<M>&& context) noexcept {
   constexpr const char* operation = "gss_krb5_export_lucid_sec_context";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {

@@ -58,7 +58,7 @@ using TicketFlags = FlagSet<TicketFlag>;
 /// unavailable, without Capabilities::krb5_extensions.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
-[[nodiscard]] Result<std::uint32_t> authentication_time(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<std::uint32_t> authentication_time(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gsskrb5_extract_authtime_from_sec_context";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
@@ -74,7 +74,7 @@ template <Mechanism M>
 /// gss_krb5_get_tkt_flags, the same bits with every implementation. Errors as of authentication_time().
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
-[[nodiscard]] Result<TicketFlags> ticket_flags(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<TicketFlags> ticket_flags(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_krb5_get_tkt_flags";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
@@ -96,7 +96,7 @@ template <Mechanism M>
 /// data.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
-[[nodiscard]] Result<Buffer> authorization_data(const SecurityContext<M>& context, std::int32_t type) noexcept {
+[[nodiscard]] inline Result<Buffer> authorization_data(const SecurityContext<M>& context, std::int32_t type) noexcept {
   constexpr const char* operation = "gsskrb5_extract_authz_data_from_sec_context";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if (type <= 0) return unexpected(Error::usage(operation, "no type of authorization data"));

@@ -81,7 +81,7 @@ class MessageProtector {
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
 
   /// Names, flags and mechanism of the context; its lifetime is as of the take-over. Empty after a move.
-  [[nodiscard]] const ContextInfo& info() const noexcept GSSKEY_LIFETIMEBOUND {
+  GSSKEY_HIDDEN [[nodiscard]] const ContextInfo& info() const noexcept GSSKEY_LIFETIMEBOUND {
     static const ContextInfo none{};
     return state_ ? state_->info : none;
   }

@@ -24,7 +24,7 @@ namespace gss_detail {
 
 /// gss_krb5_export_lucid_sec_context that keeps the context where the implementation does (Heimdal).
 template <Mechanism M>
-[[nodiscard]] Result<LucidContext> peek_lucid(SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<LucidContext> peek_lucid(SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_krb5_export_lucid_sec_context";
   OM_uint32 minor = 0;
   void* exported = nullptr;
@@ -36,7 +36,7 @@ template <Mechanism M>
 }
 
 /// The number at the end of the type of a session key; 0 if it is none of Kerberos.
-[[nodiscard]] inline std::int32_t enctype_of(const Oid& type) noexcept {
+GSSKEY_HIDDEN [[nodiscard]] inline std::int32_t enctype_of(const Oid& type) noexcept {
   static constexpr Oid prefix{"1.2.840.113554.1.2.2.4"};
   const ByteView octets{type};
   if (octets.size() != prefix.size() + 1 || octets.subview(0, prefix.size()) != ByteView{prefix}) return 0;
@@ -54,8 +54,8 @@ template <Mechanism M>
 /// rfc3961::encryption_types, or its messages are those of DCE; unavailable, if OpenSSL lacks what it takes (its FIPS
 /// provider has no KRB5KDF), and without Capabilities::krb5_extensions; gss; system.
 template <Mechanism M>
-[[nodiscard]] Result<MessageProtector> take_over_after(SecurityContext<M>&& context, MessagesReceived received,
-                                                       ProtectorOptions options = {}) noexcept {
+[[nodiscard]] inline Result<MessageProtector> take_over_after(SecurityContext<M>&& context, MessagesReceived received,
+                                                              ProtectorOptions options = {}) noexcept {
   constexpr const char* operation = "take_over";
   if (!context) return unexpected(gsskey::detail::empty_context(operation));
   if constexpr (!capabilities.krb5_extensions) {
@@ -124,7 +124,7 @@ template <Mechanism M>
 /// context is in the failure, if it survived: usable, and what std::move(handshake).establish() gives. Errors as of
 /// establish() and take_over_after().
 template <class H>
-[[nodiscard]] expected<MessageProtector, TakeOverFailure<typename H::Context::Mechanism>> take_over(
+[[nodiscard]] inline expected<MessageProtector, TakeOverFailure<typename H::Context::Mechanism>> take_over(
     H&& handshake, ProtectorOptions options = {}) noexcept
   requires(!std::is_lvalue_reference_v<H>)
 {

@@ -33,13 +33,13 @@ class AdvisedError {
 [[nodiscard]] inline AdvisedError advised(const Error& error) noexcept { return {error, advice(error)}; }
 /// Of a call that used `credential`; see failure_of().
 template <Mechanism M>
-[[nodiscard]] AdvisedError advised(const Error& error, const Credential<M, Initiate>& credential) noexcept {
+[[nodiscard]] inline AdvisedError advised(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   return {error, advice(error, credential)};
 }
 
 /// The error's line, "; " and the advice.
 template <LineSink Sink>
-void append_line(Sink& sink, const AdvisedError& advised) {
+inline void append_line(Sink& sink, const AdvisedError& advised) {
   append_line(sink, advised.error());
   if (advised.advice().empty()) return;
   text_detail::put(sink, "; ");
@@ -48,13 +48,13 @@ void append_line(Sink& sink, const AdvisedError& advised) {
 
 /// "1.2.840.113554.1.2.2"; "none" for the empty one.
 template <LineSink Sink>
-void append_line(Sink& sink, const Oid& oid) {
+inline void append_line(Sink& sink, const Oid& oid) {
   text_detail::put(sink, oid.empty() ? std::string_view{"none"} : oid.to_text().view());
 }
 
 /// "mutual|integrity"; "none".
 template <LineSink Sink>
-void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
+inline void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
   if (flags.empty()) return text_detail::put(sink, "none");
   text_detail::put_flags(sink, flags.bits());
 }
@@ -62,7 +62,7 @@ void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
 /// "alice@EXAMPLE.COM"; "none" for an empty name, and the line of the error in angle brackets for one that cannot be
 /// displayed.
 template <LineSink Sink>
-void append_line(Sink& sink, const Name& name) {
+inline void append_line(Sink& sink, const Name& name) {
   if (!name) return text_detail::put(sink, "none");
   const auto shown = name.display();
   if (!shown) {

@@ -19,19 +19,19 @@ concept LineSink = requires(S& sink, const char* chars) { sink.append(chars, cha
 
 namespace text_detail {
 template <LineSink Sink>
-void put(Sink& sink, std::string_view text) {
+inline void put(Sink& sink, std::string_view text) {
   sink.append(text.data(), text.data() + text.size());
 }
 /// With '?' for control characters: peers, KDCs and users have a say in some texts, and none in what a terminal does.
 template <LineSink Sink>
-void put_plain(Sink& sink, std::string_view text) {
+inline void put_plain(Sink& sink, std::string_view text) {
   for (const char letter : text) {
     const bool is_control = static_cast<unsigned char>(letter) < 0x20 || letter == 0x7f;
     put(sink, {is_control ? "?" : &letter, 1});
   }
 }
 template <LineSink Sink>
-void put_number(Sink& sink, std::int64_t number, int base = 10) {
+inline void put_number(Sink& sink, std::int64_t number, int base = 10) {
   char digits[24];
   const auto end = std::to_chars(digits, digits + sizeof digits, number, base).ptr;
   sink.append(static_cast<const char*>(digits), static_cast<const char*>(end));
@@ -39,7 +39,7 @@ void put_number(Sink& sink, std::int64_t number, int base = 10) {
 /// The names of ContextFlag, whose values are those of RFC 2744 and its extensions, whatever the implementation; the
 /// bits that have none together as a hexadecimal number.
 template <LineSink Sink>
-void put_flags(Sink& sink, std::uint32_t flags) {
+inline void put_flags(Sink& sink, std::uint32_t flags) {
   constexpr std::string_view names[] = {"delegate",
                                         "mutual",
                                         "replay",
@@ -73,7 +73,7 @@ void put_flags(Sink& sink, std::uint32_t flags) {
 
 /// "gss_init_sec_context (krb5): failure; Ticket expired", "keyctl_read (key 7): Permission denied".
 template <LineSink Sink>
-void append_line(Sink& sink, const Error& error) {
+inline void append_line(Sink& sink, const Error& error) {
   using namespace text_detail;
   put(sink, error.operation());
   if (*error.mechanism() != '\0') {
@@ -95,7 +95,7 @@ void append_line(Sink& sink, const Error& error) {
 
 /// "600s", "indefinite".
 template <LineSink Sink>
-void append_line(Sink& sink, std::same_as<Seconds> auto seconds) {
+inline void append_line(Sink& sink, std::same_as<Seconds> auto seconds) {
   if (seconds.is_indefinite()) return text_detail::put(sink, "indefinite");
   text_detail::put_number(sink, seconds.count());
   text_detail::put(sink, "s");

@@ -17,8 +17,16 @@ GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 
+/// In static memory, and never destroyed: an error_code may be looked at while the process ends.
+template <class Category>
+union Forever {
+  Category category;
+  constexpr Forever() noexcept : category{} {}
+  constexpr ~Forever() {}
+};
+
 /// Values: major status.
-class MajorCategory final : public std::error_category {
+class GSSKEY_HIDDEN MajorCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "gss"; }
   [[nodiscard]] std::string message(int value) const override {
@@ -101,7 +109,7 @@ class MajorCategory final : public std::error_category {
 }
 
 /// Values: Krb5Status.
-class Krb5Category final : public std::error_category {
+class GSSKEY_HIDDEN Krb5Category final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "krb5"; }
   [[nodiscard]] std::string message(int value) const override {
@@ -122,7 +130,7 @@ class Krb5Category final : public std::error_category {
 };
 
 /// Values: the domains of Error that are refusals: usage, policy, unavailable, seal.
-class RefusalCategory final : public std::error_category {
+class GSSKEY_HIDDEN RefusalCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "gsskey"; }
   [[nodiscard]] std::string message(int value) const override {
@@ -155,19 +163,17 @@ class RefusalCategory final : public std::error_category {
   }
 };
 
+// One of each: error codes compare their addresses.
+GSSKEY_SHARED constinit Forever<MajorCategory> major_category;
+GSSKEY_SHARED constinit Forever<Krb5Category> krb5_category;
+GSSKEY_SHARED constinit Forever<RefusalCategory> refusal_category;
+
 }  // namespace gss_detail
 
-[[nodiscard]] inline const std::error_category& gss_category() noexcept {
-  static const gss_detail::MajorCategory category;
-  return category;
-}
-[[nodiscard]] inline const std::error_category& krb5_category() noexcept {
-  static const gss_detail::Krb5Category category;
-  return category;
-}
+[[nodiscard]] inline const std::error_category& gss_category() noexcept { return gss_detail::major_category.category; }
+[[nodiscard]] inline const std::error_category& krb5_category() noexcept { return gss_detail::krb5_category.category; }
 [[nodiscard]] inline const std::error_category& refusal_category() noexcept {
-  static const gss_detail::RefusalCategory category;
-  return category;
+  return gss_detail::refusal_category.category;
 }
 
 [[nodiscard]] inline std::error_code make_error_code(RoutineError error) noexcept {

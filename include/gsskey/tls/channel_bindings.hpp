@@ -52,7 +52,7 @@ GSSKEY_BEGIN_GSS_ABI
 /// RFC 9266: keying material of the connection, for TLS 1.3 and for TLS 1.2 with the extended master secret. The one to
 /// use where both ends can. Errors: usage, before the handshake is done; policy, where it would be no secret of this
 /// connection alone: without extended master secret, below TLS 1.2, after a renegotiation; system (ENOMEM).
-[[nodiscard]] inline Result<ChannelBindings> tls_exporter(SSL* connection) noexcept {
+GSSKEY_HIDDEN [[nodiscard]] inline Result<ChannelBindings> tls_exporter(SSL* connection) noexcept {
   constexpr const char* operation = "SSL_export_keying_material";
   if (SSL_is_init_finished(connection) != 1)
     return unexpected(Error::usage(operation, "the TLS handshake is not done"));

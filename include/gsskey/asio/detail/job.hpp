@@ -24,16 +24,18 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 namespace detail {
 
+struct DoorState {
+  std::mutex mutex;  // of all jobs of this context: held for moments only
+  bool closed = false;
+};
+
 /// The door from pools to an execution context: closed when the context begins to go, so that no job comes back to what
 /// is no longer there, in whatever order pool and context are destroyed.
-class HomeDoor : public asio::execution_context::service {
+class GSSKEY_HIDDEN HomeDoor : public asio::execution_context::service {
  public:
-  struct State {
-    std::mutex mutex;  // of all jobs of this context: held for moments only
-    bool closed = false;
-  };
+  using State = DoorState;
 
-  inline static asio::execution_context::id id;
+  GSSKEY_HIDDEN inline static asio::execution_context::id id;
   explicit HomeDoor(asio::execution_context& context)
       : asio::execution_context::service{context}, state_{std::make_shared<State>()} {}
 
@@ -184,7 +186,7 @@ class PooledJob {
 
 /// Runs `job` on `pool`, and then `handler` on its own executor. Throws, and neither is called.
 template <class Pool, class Job, class Handler>
-void start_job(const Pool& pool, Job job, Handler handler) {
+inline void start_job(const Pool& pool, Job job, Handler handler) {
   const auto home = asio::get_associated_executor(handler, pool);
   using Pooled = PooledJob<std::remove_const_t<decltype(home)>, Job, Handler>;
   Pooled::start(std::make_shared<Pooled>(home, std::move(job), std::move(handler)), pool);

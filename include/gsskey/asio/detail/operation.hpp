@@ -102,7 +102,7 @@ class Once {
 
 /// `start(once, arguments...)` begins an operation that calls `once`, or throws: the awaiting coroutine then gets that.
 template <class Value, class Start, class... Arguments>
-[[nodiscard]] asio::awaitable<Value> awaited(Start start, Arguments... arguments) {
+[[nodiscard]] inline asio::awaitable<Value> awaited(Start start, Arguments... arguments) {
   auto initiate = [](auto handler, Start begin, Arguments... forwarded) {
     using Handler = decltype(handler);
     std::shared_ptr<Handler> kept;
@@ -267,7 +267,7 @@ class Awaiting {
 };
 
 template <class Value, class Host, class Start>
-[[nodiscard]] Awaiting<Value, Host, Start> awaiting(Host& host, Start start) noexcept {
+[[nodiscard]] inline Awaiting<Value, Host, Start> awaiting(Host& host, Start start) noexcept {
   return {host, std::move(start)};
 }
 
@@ -275,7 +275,7 @@ struct Nothing {};
 
 /// Awaited in a fiber: goes on on `executor`, later.
 template <class Host, class Executor>
-[[nodiscard]] auto moved_to(Host& host, const Executor& executor) {
+[[nodiscard]] inline auto moved_to(Host& host, const Executor& executor) {
   return awaiting<Nothing>(host, [executor](auto resume) {
     asio::post(executor, [resume = std::move(resume)]() mutable { resume(nullptr, std::optional{Nothing{}}); });
   });
@@ -324,7 +324,7 @@ struct FiberIo {
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
 template <template <class...> class Task, class Io>
-[[nodiscard]] Task<Result<void>> send_frame(Io io, ByteView token) {
+[[nodiscard]] inline Task<Result<void>> send_frame(Io io, ByteView token) {
   if (token.size() > 0xffffffffu) co_return Result<void>{unexpected(Error::transport("async_write", EMSGSIZE))};
   const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
   std::array<asio::const_buffer, 2> rest{asio::buffer(header.bytes, FrameHeader::size),
@@ -339,7 +339,7 @@ template <template <class...> class Task, class Io>
 }
 
 template <template <class...> class Task, class Io>
-[[nodiscard]] Task<Result<SecretBytes>> receive_frame(Io io, std::size_t max_size) {
+[[nodiscard]] inline Task<Result<SecretBytes>> receive_frame(Io io, std::size_t max_size) {
   using Received = Result<SecretBytes>;
   IncomingFrame frame{max_size, "async_read"};
   while (!frame.is_complete()) {

@@ -15,8 +15,8 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 namespace detail {
 
-inline std::uint32_t* process_mark_page = nullptr;
-inline std::uint32_t last_process_mark = 0;  // of this process or of one that it descends from
+GSSKEY_SHARED std::uint32_t* process_mark_page = nullptr;
+GSSKEY_SHARED std::uint32_t last_process_mark = 0;  // of this process or of one that it descends from
 
 /// The page that holds the number. A child finds zero there (MADV_WIPEONFORK), by whichever call it was made, and in
 /// whatever name space, where its process id may be that of its parent. nullptr where the kernel cannot do that.

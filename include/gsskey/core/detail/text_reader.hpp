@@ -16,7 +16,7 @@ namespace detail {
 /// The whole of `text` as a number in that base: digits alone, with a '-' before them where Number is signed. False,
 /// and `number` as it was, for anything else and for what Number cannot hold.
 template <std::integral Number>
-[[nodiscard]] bool parse_number(std::string_view text, int base, Number& number) noexcept {
+[[nodiscard]] inline bool parse_number(std::string_view text, int base, Number& number) noexcept {
   Number value = 0;
   const char* const end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, value, base);

@@ -28,7 +28,7 @@ struct MessageBlock {
 
 /// gss_wrap_iov_length. Errors: gss; unavailable, also for keys whose messages are padded (none of AES and Camellia).
 template <Mechanism M>
-[[nodiscard]] Result<MessageRoom> message_room(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<MessageRoom> message_room(const SecurityContext<M>& context) noexcept {
   unsigned char sample[1] = {};
   IovBuffer pieces[] = {IovBuffer{IovType::header}, IovBuffer{IovType::data, sample}, IovBuffer{IovType::padding},
                         IovBuffer{IovType::trailer}};
@@ -43,8 +43,8 @@ template <Mechanism M>
 /// Errors: usage, if the block lacks the room or the token exceeds limits.token; policy (not encrypted); gss. After an
 /// Error the message is undefined.
 template <Mechanism M>
-[[nodiscard]] Result<std::span<unsigned char>> wrap_in_place(SecurityContext<M>& context, MessageRoom room,
-                                                             MessageBlock message) noexcept {
+[[nodiscard]] inline Result<std::span<unsigned char>> wrap_in_place(SecurityContext<M>& context, MessageRoom room,
+                                                                    MessageBlock message) noexcept {
   const std::size_t size = message.block.size();
   if (message.offset > size || message.size > size - message.offset || message.offset < room.header ||
       size - message.offset - message.size < room.trailer) {
@@ -62,8 +62,9 @@ template <Mechanism M>
 
 /// wrap() into memory of the caller's: header, message and trailer. Returns the token inside it. Errors as above.
 template <Mechanism M>
-[[nodiscard]] Result<std::span<unsigned char>> wrap_into(SecurityContext<M>& context, MessageRoom room,
-                                                         ByteView message, std::span<unsigned char> memory) noexcept {
+[[nodiscard]] inline Result<std::span<unsigned char>> wrap_into(SecurityContext<M>& context, MessageRoom room,
+                                                                ByteView message,
+                                                                std::span<unsigned char> memory) noexcept {
   if (memory.size() < room.header || memory.size() - room.header < message.size()) {
     return unexpected(Error::usage("gss_wrap_iov", "the block has no room for the token around the message"));
   }
@@ -79,8 +80,8 @@ template <Mechanism M>
 /// is possible is unwrapped beside and copied back. gss_unwrap_iov. Errors: usage, policy (not encrypted), gss. After
 /// an Error the token is undefined, and nothing in it may be looked at.
 template <Mechanism M>
-[[nodiscard]] Result<std::span<unsigned char>> unwrap_in_place(SecurityContext<M>& context, MessageRoom room,
-                                                               std::span<unsigned char> token) noexcept {
+[[nodiscard]] inline Result<std::span<unsigned char>> unwrap_in_place(SecurityContext<M>& context, MessageRoom room,
+                                                                      std::span<unsigned char> token) noexcept {
   if (!limits.token.admits(token.size())) return unexpected(gss_detail::too_long("gss_unwrap_iov", limits.token));
   if constexpr (!known_faults.unwrap_iov_refuses_streams) {
     IovBuffer pieces[] = {IovBuffer{IovType::stream, token}, IovBuffer{IovType::data}};

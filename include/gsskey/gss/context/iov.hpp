@@ -45,8 +45,8 @@ static_assert(sizeof(IovBuffer) == sizeof(gss_detail::gss_iov_buffer_desc));
 namespace gss_detail {
 /// What every call of the family has in common. `Call` gets the minor status, the context and the pieces.
 template <Mechanism M, class Call>
-[[nodiscard]] Result<void> call_iov(const char* operation, bool available, const SecurityContext<M>& context,
-                                    std::span<IovBuffer> pieces, Call call) noexcept {
+[[nodiscard]] inline Result<void> call_iov(const char* operation, bool available, const SecurityContext<M>& context,
+                                           std::span<IovBuffer> pieces, Call call) noexcept {
   if (!available) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if (!admits_all(limits.token, pieces)) return unexpected(too_long(operation, limits.token));
@@ -76,7 +76,7 @@ template <Mechanism M, class Call>
 /// not done. gss_wrap_iov. Errors: usage, also if all pieces together exceed limits.token, here and below; policy (not
 /// encrypted); gss; unavailable.
 template <Mechanism M>
-[[nodiscard]] Result<void> wrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> wrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   int encrypted = 0;
   auto done = gss_detail::call_iov("gss_wrap_iov", capabilities.iov, context, pieces,
                                    [&](OM_uint32* minor, gss_ctx_id_t raw, auto* first, int count) noexcept {
@@ -92,7 +92,8 @@ template <Mechanism M>
 /// Sets the sizes of header, padding and trailer that a message with these `data` and `sign_only` pieces needs.
 /// gss_wrap_iov_length.
 template <Mechanism M>
-[[nodiscard]] Result<void> wrap_iov_length(const SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> wrap_iov_length(const SecurityContext<M>& context,
+                                                  std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_wrap_iov_length", capabilities.iov, context, pieces,
                               [](OM_uint32* minor, gss_ctx_id_t raw, auto* first, int count) noexcept {
                                 return gss_detail::gss_wrap_iov_length(minor, raw, 1, GSS_C_QOP_DEFAULT, nullptr, first,
@@ -103,7 +104,7 @@ template <Mechanism M>
 /// plaintext inside the stream (not on Heimdal 7.8). Success is GSS_S_COMPLETE and encrypted, as in unwrap(). What was
 /// decrypted of a message that is refused must not be looked at. gss_unwrap_iov.
 template <Mechanism M>
-[[nodiscard]] Result<void> unwrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> unwrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   if (known_faults.unwrap_iov_trusts_extra_count && gss_detail::extra_count_exceeds(pieces)) {
     return unexpected(Error::gss("gss_unwrap_iov", GSS_S_DEFECTIVE_TOKEN, 0, M::name)
                           .with_text("the token is invalid; its extra count exceeds its header"));
@@ -123,7 +124,7 @@ template <Mechanism M>
 /// A checksum over the `data` and `sign_only` pieces, written to the `mic_token` piece, whose size get_mic_iov_length()
 /// gave: the same bytes that get_mic() makes of them joined. gss_get_mic_iov; MIT krb5 only.
 template <Mechanism M>
-[[nodiscard]] Result<void> get_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> get_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_get_mic_iov", capabilities.mic_iov, context, pieces,
                               [](OM_uint32* minor, gss_ctx_id_t raw, auto* first, int count) noexcept {
                                 return gss_detail::gss_get_mic_iov(minor, raw, GSS_C_QOP_DEFAULT, first, count);
@@ -131,7 +132,8 @@ template <Mechanism M>
 }
 /// gss_get_mic_iov_length; MIT krb5 only.
 template <Mechanism M>
-[[nodiscard]] Result<void> get_mic_iov_length(const SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> get_mic_iov_length(const SecurityContext<M>& context,
+                                                     std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_get_mic_iov_length", capabilities.mic_iov, context, pieces,
                               [](OM_uint32* minor, gss_ctx_id_t raw, auto* first, int count) noexcept {
                                 return gss_detail::gss_get_mic_iov_length(minor, raw, GSS_C_QOP_DEFAULT, first, count);
@@ -139,7 +141,7 @@ template <Mechanism M>
 }
 /// Success is GSS_S_COMPLETE and nothing else. gss_verify_mic_iov; MIT krb5 only.
 template <Mechanism M>
-[[nodiscard]] Result<void> verify_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
+[[nodiscard]] inline Result<void> verify_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_verify_mic_iov", capabilities.mic_iov, context, pieces,
                               [](OM_uint32* minor, gss_ctx_id_t raw, auto* first, int count) noexcept {
                                 return gss_detail::gss_verify_mic_iov(minor, raw, nullptr, first, count);
@@ -149,7 +151,8 @@ template <Mechanism M>
 /// wrap() of `message` that protects `associated` too, which travels beside the token. gss_wrap_aead. Errors: usage,
 /// also if both together exceed limits.message; policy (not encrypted); gss; unavailable.
 template <Mechanism M>
-[[nodiscard]] Result<Buffer> wrap_aead(SecurityContext<M>& context, ByteView associated, ByteView message) noexcept {
+[[nodiscard]] inline Result<Buffer> wrap_aead(SecurityContext<M>& context, ByteView associated,
+                                              ByteView message) noexcept {
   constexpr const char* operation = "gss_wrap_aead";
   if (!capabilities.iov) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
@@ -174,8 +177,8 @@ template <Mechanism M>
 /// The plaintext of a token of wrap_aead(), if `associated` is what it was. Success is GSS_S_COMPLETE and encrypted.
 /// gss_unwrap_aead; not on Heimdal 7.8, where unwrap_iov() with a `sign_only` piece does the same.
 template <Mechanism M>
-[[nodiscard]] Result<SecretBytes> unwrap_aead(SecurityContext<M>& context, ByteView associated,
-                                              ByteView token) noexcept {
+[[nodiscard]] inline Result<SecretBytes> unwrap_aead(SecurityContext<M>& context, ByteView associated,
+                                                     ByteView token) noexcept {
   constexpr const char* operation = "gss_unwrap_aead";
   if (!capabilities.iov) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
   if (known_faults.unwrap_iov_refuses_streams) {

@@ -17,16 +17,16 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 /// For inquire_context_object().
-namespace context_object {
+namespace GSSKEY_HIDDEN context_object {
 inline constexpr Oid session_key{"1.2.840.113554.1.2.2.5.5"};  ///< GSS_C_INQ_SSPI_SESSION_KEY
 inline constexpr Oid sasl_ssf{"1.2.840.113554.1.2.2.5.15"};    ///< GSS_C_SEC_CONTEXT_SASL_SSF
-}  // namespace context_object
+}  // namespace GSSKEY_HIDDEN context_object
 
 /// gss_inquire_sec_context_by_oid: whatever the implementation documents for `Object`. Wiped when it goes. Errors:
 /// usage, if the context is empty; unavailable, without Capabilities::context_options; gss, RoutineError::unavailable
 /// or bad_mech for an object that the implementation does not know.
 template <const Oid& Object, Mechanism M>
-[[nodiscard]] Result<BufferSet> inquire_context_object(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<BufferSet> inquire_context_object(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_sec_context_by_oid";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if constexpr (!capabilities.context_options) {
@@ -44,7 +44,7 @@ template <const Oid& Object, Mechanism M>
 /// gss_set_sec_context_option: whatever the implementation documents for `Option`; at most limits.token bytes. Errors
 /// as of inquire_context_object().
 template <const Oid& Option, Mechanism M>
-[[nodiscard]] Result<void> set_context_option(SecurityContext<M>& context, ByteView value) noexcept {
+[[nodiscard]] inline Result<void> set_context_option(SecurityContext<M>& context, ByteView value) noexcept {
   constexpr const char* operation = "gss_set_sec_context_option";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if constexpr (!capabilities.context_options) {
@@ -71,7 +71,7 @@ struct SessionKey {
 /// keys by pseudo_random(). GSS_C_INQ_SSPI_SESSION_KEY. Errors as of inquire_context_object(), policy if the
 /// implementation gave none, system (ENOMEM).
 template <Mechanism M>
-[[nodiscard]] Result<SessionKey> session_key(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<SessionKey> session_key(const SecurityContext<M>& context) noexcept {
   const auto answers = inquire_context_object<context_object::session_key>(context);
   if (!answers) return unexpected(answers.error());
   if (answers->size() == 0 || (*answers)[0].empty()) {
@@ -90,7 +90,7 @@ template <Mechanism M>
 /// integrity only. GSS_C_SEC_CONTEXT_SASL_SSF. Errors as of inquire_context_object(); unavailable, without
 /// Capabilities::sasl_ssf; policy, if the implementation's answer is no number.
 template <Mechanism M>
-[[nodiscard]] Result<std::uint32_t> sasl_ssf(const SecurityContext<M>& context) noexcept {
+[[nodiscard]] inline Result<std::uint32_t> sasl_ssf(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_sec_context_by_oid";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if constexpr (!capabilities.sasl_ssf) {

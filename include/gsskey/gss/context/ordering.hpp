@@ -40,7 +40,7 @@ struct OrderedMessage {
 /// Supplementary names, because the token was not looked at any further and may be anybody's. Errors: usage, policy
 /// (not encrypted), gss.
 template <Mechanism M>
-[[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(SecurityContext<M>& context, ByteView token) noexcept {
+[[nodiscard]] inline Result<OrderedMessage> unwrap_with_ordering(SecurityContext<M>& context, ByteView token) noexcept {
   constexpr const char* operation = "gss_unwrap";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if (!limits.token.admits(token.size())) return unexpected(gss_detail::too_long(operation, limits.token));

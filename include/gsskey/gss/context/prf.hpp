@@ -27,8 +27,8 @@ enum class PrfKey : int {
 /// Errors: usage, if nothing is asked for, or input or size exceeds limits.pseudo_random; unavailable, without
 /// Capabilities::pseudo_random; policy, if the mechanism gave another size; gss.
 template <Mechanism M>
-[[nodiscard]] Result<SecretBytes> pseudo_random(const SecurityContext<M>& context, ByteView input, std::size_t size,
-                                                PrfKey key = PrfKey::full) noexcept {
+[[nodiscard]] inline Result<SecretBytes> pseudo_random(const SecurityContext<M>& context, ByteView input,
+                                                       std::size_t size, PrfKey key = PrfKey::full) noexcept {
   constexpr const char* operation = "gss_pseudo_random";
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if (size == 0) return unexpected(Error::usage(operation, "no bytes are asked for"));

@@ -19,7 +19,7 @@ GSSKEY_BEGIN_GSS_ABI
 /// (DUPLICATE_ELEMENT, if it has M already), unavailable. RFC 2744 section 5.3.
 template <Mechanism M, Mechanism N, Usage U>
   requires(!M::oid.empty())
-[[nodiscard]] Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential) noexcept {
+[[nodiscard]] inline Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential) noexcept {
   constexpr const char* operation = "gss_add_cred";
   if constexpr (known_faults.add_cred_is_unusable) {
     return unexpected(Error::unavailable(operation, "gss_add_cred of " GSSKEY_GSS_NAME " is of no use"));
@@ -37,8 +37,8 @@ template <Mechanism M, Mechanism N, Usage U>
 /// The same with the credential for M from `store`. gss_add_cred_from, where Capabilities::credential_store.
 template <Mechanism M, Mechanism N, Usage U>
   requires(!M::oid.empty())
-[[nodiscard]] Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential,
-                                                              const CredentialStore& store) noexcept {
+[[nodiscard]] inline Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential,
+                                                                     const CredentialStore& store) noexcept {
   constexpr const char* operation = "gss_add_cred_from";
   if constexpr (!capabilities.credential_store) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_add_cred_from"));

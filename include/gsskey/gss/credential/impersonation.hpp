@@ -21,7 +21,7 @@ GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
 /// GSS_KRB5_GET_CRED_IMPERSONATOR
-inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
+GSSKEY_HIDDEN inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
 }  // namespace gss_detail
 
 /// S4U2Self, gss_acquire_cred_impersonate_name: a credential of `user`, whom the caller has authenticated by other
@@ -33,7 +33,8 @@ inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
 /// (S4U)" of its application developer documentation.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
-[[nodiscard]] Result<Credential<M, Initiate>> impersonate(const Credential<M, U>& service, const Name& user) noexcept {
+[[nodiscard]] inline Result<Credential<M, Initiate>> impersonate(const Credential<M, U>& service,
+                                                                 const Name& user) noexcept {
   constexpr const char* operation = "gss_acquire_cred_impersonate_name";
   if constexpr (!capabilities.impersonation) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_acquire_cred_impersonate_name"));
@@ -56,7 +57,7 @@ template <Mechanism M, Usage U>
 /// unavailable.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
-[[nodiscard]] Result<Name> impersonator(const Credential<M, U>& credential) noexcept {
+[[nodiscard]] inline Result<Name> impersonator(const Credential<M, U>& credential) noexcept {
   if constexpr (!capabilities.impersonation) {
     return unexpected(Error::unavailable("gss_inquire_cred_by_oid", GSSKEY_GSS_NAME " does not know impersonators"));
   }

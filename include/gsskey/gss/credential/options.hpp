@@ -29,7 +29,7 @@ struct CredentialUse {
 /// gss_inquire_cred_by_mech for M. Not for SPNEGO, where no implementation answers. Errors: usage (empty), gss.
 template <Mechanism M, Usage U>
   requires(!M::negotiates && !M::oid.empty())
-[[nodiscard]] Result<CredentialUse> inquire_use(const Credential<M, U>& credential) noexcept {
+[[nodiscard]] inline Result<CredentialUse> inquire_use(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_inquire_cred_by_mech";
   if (!credential) return unexpected(gsskey::detail::empty_credential(operation));
   OM_uint32 minor = 0;
@@ -48,7 +48,7 @@ template <Mechanism M, Usage U>
 /// say. Errors: usage (empty); gss: for an object that it does not know, RoutineError::unavailable or, on Heimdal,
 /// failure; unavailable.
 template <const Oid& Object, Mechanism M, Usage U>
-[[nodiscard]] Result<BufferSet> inquire_credential(const Credential<M, U>& credential) noexcept {
+[[nodiscard]] inline Result<BufferSet> inquire_credential(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_inquire_cred_by_oid";
   if constexpr (!capabilities.credential_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_inquire_cred_by_oid"));
@@ -64,7 +64,7 @@ template <const Oid& Object, Mechanism M, Usage U>
 
 namespace gss_detail {
 /// GSS_KRB5_CRED_NO_CI_FLAGS_X
-inline constexpr Oid no_ci_flags{"1.2.752.43.13.29"};
+GSSKEY_HIDDEN inline constexpr Oid no_ci_flags{"1.2.752.43.13.29"};
 }  // namespace gss_detail
 
 /// From here on `credential` asks for confidentiality and integrity only where they are demanded or requested, while
@@ -72,7 +72,7 @@ inline constexpr Oid no_ci_flags{"1.2.752.43.13.29"};
 /// GSS_KRB5_CRED_NO_CI_FLAGS_X. Not while other threads use the credential. Errors: usage (empty), gss, unavailable.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
-[[nodiscard]] Result<void> set_no_ci_flags(Credential<M, U>& credential) noexcept {
+[[nodiscard]] inline Result<void> set_no_ci_flags(Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_set_cred_option";
   if constexpr (!capabilities.credential_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_set_cred_option"));

@@ -24,7 +24,7 @@ GSSKEY_BEGIN_GSS_ABI
 /// (delegated, from a password, impersonated), the names of cache and keytab of any other. `credential` stays as it is;
 /// one thread at a time. Errors: usage (empty), gss, unavailable. Heimdal 7.8 exports none that can accept.
 template <Mechanism M, Usage U>
-[[nodiscard]] Result<SecretBytes> export_credential(const Credential<M, U>& credential) noexcept {
+[[nodiscard]] inline Result<SecretBytes> export_credential(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_export_cred";
   if constexpr (!capabilities.credential_export) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_export_cred"));
@@ -46,7 +46,7 @@ template <Mechanism M, Usage U>
 /// Heimdal 7.8 exports only the Kerberos part: import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing
 /// and exporting credentials" of its application developer documentation.
 template <Mechanism M, Usage U>
-[[nodiscard]] Result<Credential<M, U>> import_credential(ByteView token) noexcept {
+[[nodiscard]] inline Result<Credential<M, U>> import_credential(ByteView token) noexcept {
   constexpr const char* operation = "gss_import_cred";
   if constexpr (!capabilities.credential_export) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_import_cred"));
@@ -86,8 +86,8 @@ struct StoreOptions {
 /// too, whose call destroys the credential.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept> && !M::negotiates)
-[[nodiscard]] Result<void> store_credential(const Credential<M, U>& credential,
-                                            const StoreOptions& options = {}) noexcept {
+[[nodiscard]] inline Result<void> store_credential(const Credential<M, U>& credential,
+                                                   const StoreOptions& options = {}) noexcept {
   constexpr const char* operation = "gss_store_cred";
   if constexpr (!capabilities.store_credential) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_store_cred"));
@@ -109,8 +109,9 @@ template <Mechanism M, Usage U>
 /// named: the environment's would be taken), gss, unavailable.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept> && !M::negotiates)
-[[nodiscard]] Result<void> store_credential_into(const Credential<M, U>& credential, const CredentialStore& store,
-                                                 const StoreOptions& options = {}) noexcept {
+[[nodiscard]] inline Result<void> store_credential_into(const Credential<M, U>& credential,
+                                                        const CredentialStore& store,
+                                                        const StoreOptions& options = {}) noexcept {
   constexpr const char* operation = "gss_store_cred_into";
   if constexpr (!capabilities.store_into) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_store_cred_into"));

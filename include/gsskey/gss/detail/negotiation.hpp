@@ -85,7 +85,7 @@ struct NegotiationToken {
 
 /// Whether two OIDs name the same mechanism: Kerberos has one more, a misprint of Microsoft's (MS-SPNG
 /// section 3.1.5.2).
-[[nodiscard]] inline bool is_same_mechanism(const Oid& a, const Oid& b) noexcept {
+GSSKEY_HIDDEN [[nodiscard]] inline bool is_same_mechanism(const Oid& a, const Oid& b) noexcept {
   static constexpr Oid misprint{"1.2.840.48018.1.2.2"};
   return (a == misprint ? mech::Krb5::oid : a) == (b == misprint ? mech::Krb5::oid : b);
 }
@@ -166,7 +166,7 @@ class Negotiation {
 /// mechanisms looks like an honest one, and to an initiator a refusal of them. RFC 4178 section 5 has both ends sign
 /// wherever the first choice of either is not what it becomes.
 template <Mechanism M>
-[[nodiscard]] bool needs_signature(const Negotiation& negotiation, const Oid& actual) noexcept {
+[[nodiscard]] inline bool needs_signature(const Negotiation& negotiation, const Oid& actual) noexcept {
   if constexpr (requires { M::prefers(actual); }) {
     if (!M::prefers(actual)) return true;
   }

@@ -46,7 +46,7 @@ namespace gss_detail {
 /// Whether an acceptor's token can be one of M, which does not negotiate. In DCE style (MS-KILE) those of Kerberos have
 /// no framing.
 template <Mechanism M>
-[[nodiscard]] bool is_reply_of(ByteView token, bool dce_style) noexcept {
+[[nodiscard]] inline bool is_reply_of(ByteView token, bool dce_style) noexcept {
   if (dce_style) {
     return !der_content(token, 0x6f).empty();  // AP-REP
   } else if constexpr (M::oid.empty()) {

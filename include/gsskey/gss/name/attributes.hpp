@@ -79,7 +79,7 @@ inline constexpr std::size_t max_attribute_values = 4096;
 /// max_attribute_values; gss, RoutineError::unavailable if the name has no such attribute. Values before an error have
 /// been visited.
 template <class Visit>
-[[nodiscard]] Result<std::size_t> for_each_attribute_value(const Name& name, ByteView attribute, Visit visit) {
+[[nodiscard]] inline Result<std::size_t> for_each_attribute_value(const Name& name, ByteView attribute, Visit visit) {
   constexpr const char* operation = "gss_get_name_attribute";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
   if constexpr (!capabilities.name_attributes) return unexpected(gss_detail::no_name_attributes(operation));
@@ -168,7 +168,7 @@ template <class Visit>
 
 /// The name as names of `Type` are written. gss_display_name_ext. Errors as of export_name_composite().
 template <const Oid& Type>
-[[nodiscard]] Result<Buffer> display_name_as(const Name& name) noexcept {
+[[nodiscard]] inline Result<Buffer> display_name_as(const Name& name) noexcept {
   constexpr const char* operation = "gss_display_name_ext";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
   if constexpr (!capabilities.name_attributes) return unexpected(gss_detail::no_name_attributes(operation));

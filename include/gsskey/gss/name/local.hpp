@@ -35,7 +35,7 @@ namespace gss_detail {
 ///
 /// Errors: usage, if the name is empty; unavailable, without Capabilities::local_names; gss, if nothing maps it.
 template <Mechanism M>
-[[nodiscard]] Result<Buffer> local_name(const Name& name) noexcept {
+[[nodiscard]] inline Result<Buffer> local_name(const Name& name) noexcept {
   constexpr const char* operation = "gss_localname";
   if (!name) return unexpected(gsskey::detail::empty_name(operation));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));
@@ -48,7 +48,7 @@ template <Mechanism M>
 
 /// The number of that user, who must exist. gss_pname_to_uid. Errors as of local_name().
 template <Mechanism M>
-[[nodiscard]] Result<uid_t> local_uid(const Name& name) noexcept {
+[[nodiscard]] inline Result<uid_t> local_uid(const Name& name) noexcept {
   constexpr const char* operation = "gss_pname_to_uid";
   if (!name) return unexpected(gsskey::detail::empty_name(operation));
   if constexpr (!capabilities.local_names) return unexpected(gss_detail::no_local_names(operation));

@@ -21,7 +21,7 @@ GSSKEY_END_ABI
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-inline constexpr Capabilities capabilities{
+GSSKEY_HIDDEN inline constexpr Capabilities capabilities{
     .password = true,
     .initiator_credentials = true,
     .spnego = true,
@@ -35,7 +35,7 @@ inline constexpr Capabilities capabilities{
     .context_options = true,
 };
 
-inline constexpr KnownFaults known_faults{
+GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
     .order_before_integrity = true,
     .negotiated_names_crash = true,
     .crashes_on_foreign_reply = true,

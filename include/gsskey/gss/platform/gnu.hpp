@@ -20,9 +20,9 @@ GSSKEY_END_ABI
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-inline constexpr Capabilities capabilities{};
+GSSKEY_HIDDEN inline constexpr Capabilities capabilities{};
 
-inline constexpr KnownFaults known_faults{
+GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
     .delete_of_no_context_fails = true,
     .acquire_releases_bad_name = true,
     .unwrap_misreports_confidentiality = true,

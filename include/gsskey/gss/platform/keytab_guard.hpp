@@ -95,25 +95,35 @@ class KeytabEntry {
 
 #ifdef GSSKEY_GSS_KEYTABS_CRASH
 
+constexpr std::size_t max_keytab_name = 4096;
+
+struct DefaultKeytabState {
+  ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  bool is_set = false;
+  char name[max_keytab_name] = {};
+};
+GSSKEY_SHARED constinit DefaultKeytabState default_keytab;  // as Heimdal has one
+
 /// What Heimdal takes for the default keytab, and what set_process_keytab() says in its place.
 class DefaultKeytab {
  public:
-  static constexpr std::size_t max_size = 4096;
+  static constexpr std::size_t max_size = max_keytab_name;
 
   /// nullptr: that of environment and configuration again.
   static void set(const char* name) noexcept {
-    ::pthread_mutex_lock(&mutex);
-    is_set = name != nullptr;
-    copy(name_, is_set ? name : "");
-    ::pthread_mutex_unlock(&mutex);
+    ::pthread_mutex_lock(&default_keytab.mutex);
+    default_keytab.is_set = name != nullptr;
+    copy(default_keytab.name, default_keytab.is_set ? name : "");
+    ::pthread_mutex_unlock(&default_keytab.mutex);
   }
   static void get(char (&name)[max_size]) noexcept {
-    ::pthread_mutex_lock(&mutex);
-    const char* const variable = is_set ? nullptr : ::secure_getenv("KRB5_KTNAME");
-    if (variable == nullptr && name_[0] == '\0') read_configuration();
-    const char* const known = name_[0] != '\0' ? name_ : "/etc/krb5.keytab";  // for this once
+    ::pthread_mutex_lock(&default_keytab.mutex);
+    const char* const variable = default_keytab.is_set ? nullptr : ::secure_getenv("KRB5_KTNAME");
+    if (variable == nullptr && default_keytab.name[0] == '\0') read_configuration();
+    const char* const known =
+        default_keytab.name[0] != '\0' ? default_keytab.name : "/etc/krb5.keytab";  // for this once
     copy(name, variable != nullptr ? variable : known);
-    ::pthread_mutex_unlock(&mutex);
+    ::pthread_mutex_unlock(&default_keytab.mutex);
   }
 
  private:
@@ -132,15 +142,11 @@ class DefaultKeytab {
     void* context = nullptr;
     if (init != nullptr && ask != nullptr && free != nullptr && init(&context) == 0) {
       char asked[max_size];
-      if (ask(context, asked, sizeof asked) == 0) copy(name_, asked);
+      if (ask(context, asked, sizeof asked) == 0) copy(default_keytab.name, asked);
       free(context);
     }
     ::dlclose(library);
   }
-
-  static inline ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-  static inline bool is_set = false;
-  static inline char name_[max_size] = {};
 };
 
 /// nullptr, or why Heimdal had better not read this file, as it is at this moment. What cannot be opened it finds out
@@ -181,7 +187,7 @@ class DefaultKeytab {
 /// Whether Heimdal may read the keytab of this name, or each of the files that it names together. Errors: gss
 /// (RoutineError::no_cred); system, where a file cannot be looked at.
 template <Mechanism M>
-[[nodiscard]] Result<void> check_keytab(const char* operation, const char* name) noexcept {
+[[nodiscard]] inline Result<void> check_keytab(const char* operation, const char* name) noexcept {
   const char* colon = *name == '/' ? nullptr : std::strchr(name, ':');
   const std::size_t type = colon == nullptr ? 0 : static_cast<std::size_t>(colon - name);
   const char* path = colon == nullptr ? name : colon + 1;
@@ -211,7 +217,7 @@ template <Mechanism M>
 /// Before each call that reads the default keytab. Without a lock: who replaces a keytab is to write another file and
 /// to rename it; one that is written where it is can be seen cut off, and that is an error until it is whole.
 template <Mechanism M>
-[[nodiscard]] Result<void> check_default_keytab([[maybe_unused]] const char* operation) noexcept {
+[[nodiscard]] inline Result<void> check_default_keytab([[maybe_unused]] const char* operation) noexcept {
 #ifdef GSSKEY_GSS_KEYTABS_CRASH
   if constexpr (!std::same_as<M, mech::Ntlmssp>) {
     char name[DefaultKeytab::max_size];

@@ -24,7 +24,7 @@ GSSKEY_END_ABI
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-inline constexpr Capabilities capabilities{
+GSSKEY_HIDDEN inline constexpr Capabilities capabilities{
     .credential_store = true,
     .neg_mechs = true,
     .password = true,
@@ -55,7 +55,7 @@ inline constexpr Capabilities capabilities{
     .name_not_mn = true,
 };
 
-inline constexpr KnownFaults known_faults{
+GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
     .delete_of_no_context_fails = true,
     .unwrap_rewrites_input = true,
     .iakerb_loses_context = true,

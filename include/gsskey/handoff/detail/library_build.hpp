@@ -22,7 +22,7 @@ struct LibraryBuild {
   static constexpr std::size_t size = 20;
   unsigned char id[size] = {};
 
-  [[nodiscard]] static const LibraryBuild& loaded() noexcept {
+  GSSKEY_HIDDEN [[nodiscard]] static const LibraryBuild& loaded() noexcept {
     static const LibraryBuild build = find();
     return build;
   }

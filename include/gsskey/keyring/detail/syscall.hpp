@@ -54,7 +54,7 @@ inline constexpr std::size_t largest_update = 4096;
 /// does not fit is read again, because it may have grown meanwhile; a short buffer holds nothing that counts, but
 /// before Linux 5.6 the beginning of the payload.
 template <class Read>
-[[nodiscard]] Result<SecretBytes> read_all(const char* operation, key_serial_t serial, Read read) noexcept {
+[[nodiscard]] inline Result<SecretBytes> read_all(const char* operation, key_serial_t serial, Read read) noexcept {
   unsigned char first[512];  // most payloads: one system call, and no allocation larger than they are
   long length = read(reinterpret_cast<char*>(first), sizeof first);
   if (length < 0) {

@@ -70,8 +70,8 @@ class UpcallDeadline {
     return false;
   }
 
-  static inline Passed passed_ = nullptr;
-  static inline void* context_ = nullptr;
+  GSSKEY_HIDDEN static inline Passed passed_ = nullptr;
+  GSSKEY_HIDDEN static inline void* context_ = nullptr;
 
   ::timer_t timers_[2]{};
   int count_ = 0;

@@ -110,7 +110,7 @@ class [[nodiscard]] Authority {
   };
   struct Traits {
     using Handle = Assumed;
-    static constexpr Handle none{0, 0};
+    GSSKEY_HIDDEN static constexpr Handle none{0, 0};
     static void close(Handle assumed) noexcept {
       if (assumed.process != detail::this_process()) return;
       const int saved = errno;

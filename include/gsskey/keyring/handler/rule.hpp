@@ -23,7 +23,7 @@ struct RequestKeyRule {
 
 namespace keyring_detail {
 
-inline constexpr std::string_view spaces = " \t\n\v\f\r";
+GSSKEY_HIDDEN inline constexpr std::string_view spaces = " \t\n\v\f\r";
 [[nodiscard]] constexpr bool is_space(char letter) noexcept { return spaces.find(letter) != std::string_view::npos; }
 /// One word without NUL, with at most one '*'.
 [[nodiscard]] constexpr bool is_pattern(std::string_view word) noexcept {

@@ -180,14 +180,14 @@ namespace keyring_detail {
 
 /// What the kernel refuses is the requester's to know about: EDQUOT, for one.
 template <KeyType T>
-[[nodiscard]] Result<void> refuse_with(Authority<T>& authority, const Error& error) noexcept {
+[[nodiscard]] inline Result<void> refuse_with(Authority<T>& authority, const Error& error) noexcept {
   const bool is_errno = error.domain() == Domain::keyring || error.domain() == Domain::system;
   static_cast<void>(std::move(authority).reject({.error = is_errno ? static_cast<int>(error.minor_status()) : ENOKEY}));
   return unexpected(error);
 }
 template <KeyType T>
-[[nodiscard]] Result<void> instantiate(Authority<T>& authority, const typename T::Payload& payload,
-                                       Destination destination = Destination::none()) noexcept {
+[[nodiscard]] inline Result<void> instantiate(Authority<T>& authority, const typename T::Payload& payload,
+                                              Destination destination = Destination::none()) noexcept {
   auto done = std::move(authority).instantiate(payload, destination);
   return done ? done : refuse_with(authority, done.error());
 }
@@ -206,7 +206,7 @@ template <KeyType T>
 
 /// Timeout and permissions first: with the payload the authority ends.
 template <KeyType T>
-[[nodiscard]] Result<void> answer(Authority<T>& authority, const Instantiation& made) noexcept {
+[[nodiscard]] inline Result<void> answer(Authority<T>& authority, const Instantiation& made) noexcept {
   if (made.timeout.is_over()) {
     static_cast<void>(std::move(authority).reject({.error = EKEYEXPIRED}));
     return check_timeout("handle_upcall", made.timeout);
@@ -237,7 +237,7 @@ struct Overdue {
 };
 
 template <KeyType T, class Handler>
-[[nodiscard]] Result<void> serve(KeyRequest& request, Handler& handler, const UpcallOptions& options) {
+[[nodiscard]] inline Result<void> serve(KeyRequest& request, Handler& handler, const UpcallOptions& options) {
   auto authority = Authority<T>::assume(KeyRef<T>::from_serial(request.key().serial()));
   if (!authority) return unexpected(authority.error());
   if (auto loaded = request.load(*authority); !loaded) return loaded;
@@ -271,7 +271,7 @@ template <KeyType T, class Handler>
 /// is killed. It must not return before it knows the answer: a process left behind has no authority. Returns the exit
 /// status: 0 when the kernel has its answer. What went wrong is told to the log.
 template <KeyType T, class Handler>
-[[nodiscard]] int handle_upcall(int argc, const char* const* argv, Handler handler, UpcallOptions options = {}) {
+[[nodiscard]] inline int handle_upcall(int argc, const char* const* argv, Handler handler, UpcallOptions options = {}) {
   auto request = KeyRequest::parse(argc, argv);
   Result<void> served = keyring_detail::check_timeout("handle_upcall", options.deadline);
   if (!request) {

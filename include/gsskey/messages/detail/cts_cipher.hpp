@@ -40,11 +40,11 @@ class RotatedView {
 };
 
 namespace detail {
-inline constexpr unsigned char zero_block[block_size] = {};
+GSSKEY_HIDDEN inline constexpr unsigned char zero_block[block_size] = {};
 /// Up to here a message is put together in one piece: fewer calls.
 inline constexpr std::size_t small_message = 512;
 /// What fits into the first cache beside OpenSSL's tables: read by the checksum, still there for the cipher.
-inline constexpr std::size_t chunk_size = 8192;
+GSSKEY_HIDDEN inline constexpr std::size_t chunk_size = 8192;
 
 [[nodiscard]] constexpr std::size_t padded(std::size_t size) noexcept {
   return (size + block_size - 1) / block_size * block_size;

@@ -37,7 +37,7 @@ struct DigestState {
 };
 struct DigestStateTraits {
   using Handle = DigestState;
-  static constexpr Handle none{};
+  GSSKEY_HIDDEN static constexpr Handle none{};
   static void close(Handle handle) noexcept { handle.free(handle.state); }
 };
 }  // namespace detail

@@ -52,7 +52,7 @@ struct EncryptionType {
 };
 
 /// OpenSSL's Camellia looks keys and plaintext up in tables, so that its time tells of them; its AES does not.
-inline constexpr EncryptionType encryption_types[] = {
+GSSKEY_HIDDEN inline constexpr EncryptionType encryption_types[] = {
     {17, "aes128-cts-hmac-sha1-96", "AES-128-CBC", "SHA1", 16, 16, 12, Derivation::folding},
     {18, "aes256-cts-hmac-sha1-96", "AES-256-CBC", "SHA1", 32, 32, 12, Derivation::folding},
     {19, "aes128-cts-hmac-sha256-128", "AES-128-CBC", "SHA256", 16, 16, 16, Derivation::hmac},
@@ -95,8 +95,8 @@ inline void exclusive_or(unsigned char* to, const unsigned char* with, std::size
 /// Ke, Ki or Kc of `usage` (RFC 4120 section 7.5.1, RFC 4121 section 2). OpenSSL's KRB5KDF and KBKDF. Errors: usage, if
 /// the base key is not as long as the type says; unavailable, if this OpenSSL lacks the function (its FIPS provider has
 /// no KRB5KDF); system (ENOMEM).
-[[nodiscard]] inline Result<SecretBytes> derive_key(const EncryptionType& type, ByteView base, std::uint32_t usage,
-                                                    Purpose purpose) noexcept {
+GSSKEY_HIDDEN [[nodiscard]] inline Result<SecretBytes> derive_key(const EncryptionType& type, ByteView base,
+                                                                  std::uint32_t usage, Purpose purpose) noexcept {
   constexpr const char* operation = "EVP_KDF_derive";
   if (base.size() != type.key_size) {
     return unexpected(Error::usage(operation, "the key is not as long as its encryption type says"));

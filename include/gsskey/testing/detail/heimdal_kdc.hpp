@@ -98,7 +98,7 @@ struct HeimdalKdc {
 
 /// Calls `call` with an object of the type that has the members for `kdc`.
 template <class Call>
-[[nodiscard]] auto with_kdc(Kdc kdc, Call call) {
+[[nodiscard]] inline auto with_kdc(Kdc kdc, Call call) {
   return kdc == Kdc::heimdal ? call(HeimdalKdc{}) : call(MitKdc{});
 }
 
