@@ -120,7 +120,7 @@ struct SealParts {
 
 /// Tells keys apart without telling a key: 64 bits of a hash.
 struct SealKeyId {
-  unsigned char bytes[gss_detail::SealLayout::key_size];
+  unsigned char bytes[8];
 
   /// Of the key that `sealed` was made with, or so it says. Errors: seal, as those of open_seal().
   [[nodiscard]] static Result<SealKeyId> parse(ByteView sealed) noexcept {
@@ -129,6 +129,7 @@ struct SealKeyId {
       return unexpected(gss_detail::seal_error(fault));
     }
     SealKeyId id;
+    static_assert(sizeof id.bytes == gss_detail::SealLayout::key_size);
     std::memcpy(id.bytes, parts.key.data(), sizeof id.bytes);
     return id;
   }

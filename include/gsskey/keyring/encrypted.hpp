@@ -91,8 +91,10 @@ struct MasterKey {
 enum class EncryptedFormat : std::uint8_t { standard, ecryptfs, enc32 };
 
 /// What Encrypted is created from.
-class EncryptedPayload : public keyring_detail::Command {
+class EncryptedPayload : private keyring_detail::Command {
  public:
+  using Command::data, Command::size, Command::text;
+
   /// "new": `size` random bytes, 20 to 4096. The kernel asks for the master key when the key is read, not now.
   [[nodiscard]] static Result<EncryptedPayload> generate(MasterKey master, std::uint32_t size,
                                                          EncryptedFormat format = {}) noexcept {
@@ -129,8 +131,10 @@ class EncryptedPayload : public keyring_detail::Command {
 };
 
 /// What Encrypted is updated with: the same key, sealed with another master key.
-class EncryptedUpdate : public keyring_detail::Command {
+class EncryptedUpdate : private keyring_detail::Command {
  public:
+  using Command::data, Command::size, Command::text;
+
   [[nodiscard]] static Result<EncryptedUpdate> seal_with(MasterKey master) noexcept {
     if (!keyring_detail::is_word(master.description)) return EncryptedPayload::refused();
     return of<EncryptedUpdate>("update ", EncryptedPayload::kind_of(master), master.description);
@@ -156,8 +160,10 @@ struct TrustedOptions {
 };
 
 /// What Trusted is created from or updated with.
-class TrustedPayload : public keyring_detail::Command {
+class TrustedPayload : private keyring_detail::Command {
  public:
+  using Command::data, Command::size, Command::text;
+
   /// "new": `size` random bytes, 32 to 128.
   [[nodiscard]] static Result<TrustedPayload> generate(std::uint32_t size,
                                                        const TrustedOptions& options = {}) noexcept {

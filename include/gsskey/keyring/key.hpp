@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 #include <gsskey/core/detail/process_mark.hpp>
@@ -50,19 +51,6 @@ concept KeyHandle = requires(const K& key) {
 namespace keyring_detail {
 
 GSSKEY_SHARED DestroyHook destroy_hook = nullptr;
-
-// Encrypted and Trusted are updated with other commands than they are created from.
-template <class T>
-struct UpdatePayload {
-  using Type = typename T::Payload;
-};
-template <class T>
-  requires requires { typename T::Update; }
-struct UpdatePayload<T> {
-  using Type = typename T::Update;
-};
-template <class T>
-using UpdateOf = typename UpdatePayload<T>::Type;
 
 struct Link {
   key_serial_t serial;
@@ -148,7 +136,7 @@ class KeyOperations {
   /// keyctl_update, and keyctl_set_timeout if there is a timeout: the kernel drops the old one with the old payload,
   /// and no call reads it back. At most 4096 bytes, whatever create() takes. Should the second call fail, the payload
   /// is new and without timeout, and the Error names keyctl_set_timeout.
-  [[nodiscard]] Result<void> update(const keyring_detail::UpdateOf<T>& update, Timeout timeout) const noexcept
+  [[nodiscard]] Result<void> update(const typename KeyUpdate<T>::Type& update, Timeout timeout) const noexcept
     requires(T::can_update)
   {
     const ByteView payload{update};
@@ -227,19 +215,6 @@ class KeyOperations {
   }
 };
 
-namespace keyring_detail {
-template <class Owner, class T>
-struct OperationsOf {
-  using Type = KeyOperations<Owner, T>;
-};
-template <class Owner>
-struct OperationsOf<Owner, key_type::Keyring> {
-  using Type = RingOperations<Owner>;  // keyring.hpp
-};
-template <class Owner, class T>
-using Operations = typename OperationsOf<Owner, T>::Type;
-}  // namespace keyring_detail
-
 /// The owner of one link: a key that was proven new in the ring that it was created in (create() of a ring), so that no
 /// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
 /// What happens at the end is Policy; other links to this key are nobody's business here, nor are other keys of the
@@ -250,7 +225,8 @@ using Operations = typename OperationsOf<Owner, T>::Type;
 /// move_to() of it are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for
 /// it (daemon(3)). exec, _exit and a signal run no destructor: the key stays as long as its ring and its timeout.
 template <KeyType T, OnDestroy Policy = OnDestroy::unlink>
-class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
+class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::Keyring>,
+                                                    RingOperations<Key<T, Policy>>, KeyOperations<Key<T, Policy>, T>> {
  public:
   /// Owns nothing; every call gives Error::usage.
   Key() noexcept = default;
@@ -298,7 +274,8 @@ class [[nodiscard]] Key : public keyring_detail::Operations<Key<T, Policy>, T> {
 
 /// Names a key, owns nothing, does nothing at its end. A plain value, 4 bytes.
 template <KeyType T>
-class KeyRef : public keyring_detail::Operations<KeyRef<T>, T> {
+class KeyRef : public std::conditional_t<std::is_same_v<T, key_type::Keyring>, RingOperations<KeyRef<T>>,
+                                         KeyOperations<KeyRef<T>, T>> {
  public:
   /// Names nothing; every call gives Error::usage.
   KeyRef() noexcept = default;

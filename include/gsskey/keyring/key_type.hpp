@@ -82,6 +82,17 @@ concept KeyType = requires(const T& type) {
   requires std::convertible_to<const typename T::Payload&, ByteView>;
 };
 
+/// Says what update() takes of a key of type T: T::Update, if there is such a type, or else T::Payload.
+template <KeyType T>
+struct KeyUpdate {
+  using Type = typename T::Payload;
+};
+template <KeyType T>
+  requires requires { typename T::Update; }
+struct KeyUpdate<T> {
+  using Type = typename T::Update;
+};
+
 /// keyrings(7), "Key types". Encrypted and Trusted are in encrypted.hpp.
 namespace key_type {
 

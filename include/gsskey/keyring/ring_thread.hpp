@@ -39,21 +39,7 @@ struct AsResult<Result<Value>> {
 class RingThread {
  public:
   /// pthread_create, then Keyring::install_thread() on it.
-  [[nodiscard]] static Result<RingThread> start() noexcept {
-    auto* state = new (std::nothrow) State;
-    if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
-    RingThread made;
-    if (const int error = ::pthread_create(&state->thread, nullptr, &State::loop, state); error != 0) {
-      delete state;
-      return unexpected(Error::system("pthread_create", error));
-    }
-    state->process = detail::this_process();
-    *made.state_.put() = state;
-    auto ring = made.run([] { return Keyring::install_thread(); });
-    if (!ring) return unexpected(ring.error());
-    made.ring_ = *ring;
-    return made;
-  }
+  [[nodiscard]] static Result<RingThread> start() noexcept;
 
   /// Possessed on that thread only.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
@@ -62,16 +48,18 @@ class RingThread {
   /// throws what it threw. One at a time, in no order; as long as `work` takes. Errors: those of `work`; usage, on a
   /// moved-from object, on that thread itself, and in a forked child.
   template <class Work>
-  [[nodiscard]] auto run(Work&& work) const -> typename keyring_detail::AsResult<std::invoke_result_t<Work&>>::Type {
+  [[nodiscard]] auto run(Work&& work) const {
     using Value = std::invoke_result_t<Work&>;
-    if (!state_) return unexpected(Error::usage("RingThread::run", "the thread is another object's: moved from"));
-    if (const char* fault = state_.get()->fault()) return unexpected(Error::usage("RingThread::run", fault));
+    using Returned = typename keyring_detail::AsResult<Value>::Type;
+    if (!state_)
+      return Returned{unexpected(Error::usage("RingThread::run", "the thread is another object's: moved from"))};
+    if (const char* fault = state_.get()->fault()) return Returned{unexpected(Error::usage("RingThread::run", fault))};
     Task<Value, std::remove_reference_t<Work>> task{work};
     state_.get()->perform(task);
     if constexpr (std::is_void_v<Value>) {
-      return {};
+      return Returned{};
     } else {
-      return std::move(task).result();
+      return Returned{std::move(task).result()};
     }
   }
 
@@ -181,6 +169,22 @@ class RingThread {
   UniqueHandle<Traits> state_;
   KeyringRef ring_;
 };
+
+inline Result<RingThread> RingThread::start() noexcept {
+  auto* state = new (std::nothrow) State;
+  if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+  RingThread made;
+  if (const int error = ::pthread_create(&state->thread, nullptr, &State::loop, state); error != 0) {
+    delete state;
+    return unexpected(Error::system("pthread_create", error));
+  }
+  state->process = detail::this_process();
+  *made.state_.put() = state;
+  auto ring = made.run([] { return Keyring::install_thread(); });
+  if (!ring) return unexpected(ring.error());
+  made.ring_ = *ring;
+  return made;
+}
 
 GSSKEY_END_ABI
 }  // namespace gsskey

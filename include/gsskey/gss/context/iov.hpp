@@ -26,23 +26,41 @@ enum class IovType : OM_uint32 {
   mic_token = 12   ///< where get_mic_iov() writes; MIT krb5 only
 };
 
-/// One piece: memory of the caller's, which the calls write to.
-class IovBuffer : public gss_detail::gss_iov_buffer_desc {
- public:
-  IovBuffer(IovType piece, std::span<unsigned char> memory) noexcept
-      : gss_detail::gss_iov_buffer_desc{static_cast<OM_uint32>(piece), {memory.size(), memory.data()}} {}
-  /// Without memory: for wrap_iov_length(), or where unwrap_iov() is to say what it found.
-  explicit IovBuffer(IovType piece, std::size_t size = 0) noexcept
-      : gss_detail::gss_iov_buffer_desc{static_cast<OM_uint32>(piece), {size, nullptr}} {}
+namespace gss_detail {
+struct RawPieces;
+}
 
-  [[nodiscard]] std::size_t size() const noexcept { return buffer.length; }
+/// One piece: memory of the caller's, which the calls write to.
+class IovBuffer {
+ public:
+  IovBuffer(IovType type, std::span<unsigned char> memory) noexcept
+      : raw_{static_cast<OM_uint32>(type), {memory.size(), memory.data()}} {}
+  /// Without memory: for wrap_iov_length(), or where unwrap_iov() is to say what it found.
+  explicit IovBuffer(IovType type, std::size_t size = 0) noexcept
+      : raw_{static_cast<OM_uint32>(type), {size, nullptr}} {}
+
+  [[nodiscard]] IovType type() const noexcept { return static_cast<IovType>(raw_.type); }
+  [[nodiscard]] std::size_t size() const noexcept { return raw_.buffer.length; }
   [[nodiscard]] std::span<unsigned char> memory() const noexcept {
-    return {static_cast<unsigned char*>(buffer.value), buffer.length};
+    return {static_cast<unsigned char*>(raw_.buffer.value), raw_.buffer.length};
   }
+
+ private:
+  friend struct gss_detail::RawPieces;
+
+  gss_detail::gss_iov_buffer_desc raw_;
 };
-static_assert(sizeof(IovBuffer) == sizeof(gss_detail::gss_iov_buffer_desc));
 
 namespace gss_detail {
+/// Pieces as C sees them.
+struct RawPieces {
+  static_assert(sizeof(IovBuffer) == sizeof(gss_iov_buffer_desc));
+
+  [[nodiscard]] static gss_iov_buffer_desc* of(std::span<IovBuffer> pieces) noexcept {
+    return pieces.empty() ? nullptr : &pieces.front().raw_;
+  }
+};
+
 /// What every call of the family has in common. `Call` gets the minor status, the context and the pieces.
 template <Mechanism M, class Call>
 [[nodiscard]] inline Result<void> call_iov(const char* operation, bool available, const SecurityContext<M>& context,
@@ -51,8 +69,7 @@ template <Mechanism M, class Call>
   if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
   if (!admits_all(limits.token, pieces)) return unexpected(too_long(operation, limits.token));
   OM_uint32 minor = 0;
-  const OM_uint32 major =
-      call(&minor, context.get(), static_cast<gss_iov_buffer_desc*>(pieces.data()), static_cast<int>(pieces.size()));
+  const OM_uint32 major = call(&minor, context.get(), RawPieces::of(pieces), static_cast<int>(pieces.size()));
   if (major != GSS_S_COMPLETE) return unexpected(failed_call_of<M>(operation, major, minor));
   return {};
 }
@@ -62,9 +79,9 @@ template <Mechanism M, class Call>
 [[nodiscard]] inline bool extra_count_exceeds(std::span<const IovBuffer> pieces) noexcept {
   bool exceeds = false;
   for (const IovBuffer& piece : pieces) {
-    if (piece.type == static_cast<OM_uint32>(IovType::trailer)) return false;
+    if (piece.type() == IovType::trailer) return false;
     rfc4121::Header header;
-    if (piece.type != static_cast<OM_uint32>(IovType::header) || !header.read(piece.memory(), true)) continue;
+    if (piece.type() != IovType::header || !header.read(piece.memory(), true)) continue;
     exceeds = exceeds || (header.extra_count != 0 && header.extra_count + std::size_t{60} > piece.size());
   }
   return exceeds;

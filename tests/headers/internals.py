@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""Users see nothing that is not theirs: no public declaration of a public header (function, base class, member, alias)
+names a type of a namespace `detail` or `..._detail`. It names public types, or says `auto`; concepts may constrain it.
+
+internals.py INCLUDE_DIR    prints every such name, and every exception that nothing needs; exits with 1 if there is one.
+
+This reads headers as clang-format leaves them; it is no C++ parser, and does not look behind a private alias.
+"""
+# SPDX-License-Identifier: MIT
+import re
+import sys
+from pathlib import Path
+
+from nodiscard import NOISE
+
+# What may be named all the same, and why.
+EXCEPTIONS = {
+    "detail::Dependent": "is its first argument, Result<T>, which only a call of the function instantiates",
+    "gss_detail::Handshake": "is the base of Initiator and Acceptor, and is documented where it stands",
+    "gss_detail::gss_buffer_set_t": "the C library's own type, if it has one",
+    "gss_detail::gss_krb5_lucid_context_v1_t": "the C library's own type, if it has one",
+}
+
+SCOPE = re.compile(r"(?:requires.* )?(?:inline )?(namespace|class|struct|union)\b[^()=]*(?:\([^)]*\))?[^()=]*$")
+LABEL = re.compile(r"(public|protected|private) ?: ?(?!:)")
+NOT_SEEN = re.compile(r"(?:friend|static_assert|concept)\b")
+VALUE = re.compile(r"(?!using\b)[^(]* = ")  # of a variable or member
+INITIALISER = re.compile(r"(?<=\))[^():]* : .*|^, .*")  # of a constructor
+PRIVATE_BASE = re.compile(r"\bprivate [\w:]+")
+MACRO = re.compile(r"\bGSSKEY_(?:BEGIN|END)_\w+ ?")  # opens or closes a namespace, without a brace
+INTERNAL_NAMESPACE = re.compile(r"\b(?:\w+_)?detail\b")
+# Types are written so, or as C does it; what else is in these namespaces are functions and values.
+INTERNAL_TYPE = re.compile(r"\b((?:\w+_)?detail::(?:[A-Z]\w*|\w+_(?:t|desc|struct)))\b")
+CONCEPT = re.compile(r"\bconcept (\w+)")
+
+
+def without_template(words):
+    """(what introduces a template, the rest)"""
+    at = 0
+    while re.match(r" ?template ?<", words[at:]):
+        depth = 0
+        for at in range(words.index("<", at), len(words)):
+            depth += (words[at] == "<") - (words[at] == ">" and words[at - 1] != "-")
+            if depth == 0:
+                break
+        at += 1
+    return words[:at], words[at:].lstrip()
+
+
+def declarations(text):
+    """(line, declaration) of all that users see, without bodies, values and initialisers."""
+    text = NOISE.sub(lambda noise: ('""' if noise[0][0] == '"' else "") + "\n" * noise[0].count("\n"), text)
+    scopes = [(True, True)]  # whether users see the scope, and what is declared in it from here on
+    chunk, line, start = "", 1, 1
+    skipped = parentheses = 0  # open braces of a body or an initialiser; open parentheses
+    for char in text:
+        line += char == "\n"
+        if skipped:
+            skipped += (char == "{") - (char == "}")
+            continue
+        parentheses += (char == "(") - (char == ")")
+        if parentheses != 0 or char not in "{};":
+            chunk = (chunk + char).lstrip()
+            if len(chunk) <= 1:
+                start = line
+            continue
+        words, chunk = MACRO.sub("", " ".join(chunk.split())), ""
+        while label := LABEL.match(words):
+            scopes[-1] = (scopes[-1][0], scopes[-1][0] and label[1] == "public")
+            words = words[label.end():]
+        template, rest = without_template(words)
+        scope = SCOPE.match(rest) if char == "{" else None
+        is_seen = scopes[-1][1] and not (scope and INTERNAL_NAMESPACE.search(rest.split(" : ")[0]))
+        if is_seen and rest and not NOT_SEEN.match(rest):
+            if scope:
+                rest = PRIVATE_BASE.sub("", rest)
+            else:
+                rest = rest.split(" = ")[0] if VALUE.match(rest) else INITIALISER.sub("", rest)
+            yield start, f"{template} {rest}".strip()
+        if scope:
+            scopes.append((is_seen, is_seen and scope[1] != "class"))
+        elif char == "{":
+            skipped = 1
+        elif char == "}":
+            scopes.pop()
+
+
+def violations(text, concepts):
+    for line, declaration in declarations(text):
+        for name in dict.fromkeys(INTERNAL_TYPE.findall(declaration)):
+            if name.rpartition("::")[2] not in concepts:
+                yield line, name
+
+
+def main(include):
+    headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp")) if "detail" not in path.parts}
+    concepts = {name for path in Path(include).rglob("*.hpp") for name in CONCEPT.findall(path.read_text())}
+    unneeded = set(EXCEPTIONS)
+    count = 0
+    for path, text in headers.items():
+        for line, name in violations(text, concepts):
+            unneeded.discard(name)
+            if name not in EXCEPTIONS:
+                print(f"{path}:{line}: {name} is shown to users")
+                count += 1
+    for name in sorted(unneeded):
+        print(f"{name} is not shown to users any more: it needs no exception")
+    print(f"{len(headers)} headers, {count + len(unneeded)} violations")
+    return 1 if count or unneeded or not headers else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
