@@ -52,9 +52,9 @@ Result<void> send_all(MessageContext auto& context, BlockingTransport auto& wire
   return {};
 }
 
-/// `what`: nothing, or what drive() is to establish.
-template <class... What>
-Result<void> run(const char* service, const char* host, std::size_t count, What... what) {
+/// `Context` is what drive() is to establish.
+template <MessageContext Context>
+Result<void> run(const char* service, const char* host, std::size_t count) {
   GSSKEY_TRY(auto listener, listen_on_loopback(0));
   GSSKEY_TRY(auto port, port_of(listener));
 
@@ -62,7 +62,7 @@ Result<void> run(const char* service, const char* host, std::size_t count, What.
     GSSKEY_TRY(auto socket, accept_from(listener));
     FdStream stream{socket.get()};
     FramedTransport wire{stream};
-    GSSKEY_TRY(auto context, drive(Acceptor<Krb5>{}, wire, what...));
+    GSSKEY_TRY(auto context, drive(establish_as<Context>(Acceptor<Krb5>{}), wire));
     return receive_all(context, wire);
   });
 
@@ -70,7 +70,7 @@ Result<void> run(const char* service, const char* host, std::size_t count, What.
   GSSKEY_TRY(auto target, Name::host_service(service, host));
   FdStream stream{socket.get()};
   FramedTransport wire{stream};
-  GSSKEY_TRY(auto context, drive(Initiator<Krb5>{std::move(target)}, wire, what...));
+  GSSKEY_TRY(auto context, drive(establish_as<Context>(Initiator<Krb5>{std::move(target)}), wire));
 
   const auto start = std::chrono::steady_clock::now();
   if (auto sent = send_all(context, wire, count); !sent) return sent;
@@ -102,8 +102,8 @@ int main(int argc, char** argv) try {
     return 2;
   }
   const std::size_t count = (mebibytes << 20) / message_size;
-  const auto done = with_openssl ? run(argv[at], argv[at + 1], count, establish_as<MessageProtector>)
-                                 : run(argv[at], argv[at + 1], count);
+  const auto done = with_openssl ? run<MessageProtector>(argv[at], argv[at + 1], count)
+                                 : run<SecurityContext<Krb5>>(argv[at], argv[at + 1], count);
   if (!done) {
     std::cerr << "bulk: " << in_words(done.error()) << '\n';
     return 1;

@@ -45,7 +45,7 @@ asio::awaitable<Result<void>> talk(char** arguments, long times, asio::thread_po
   auto target = Name::host_service(arguments[2], host);
   if (!target) co_return Result<void>{unexpected(target.error())};
   // The first step gets a ticket from the KDC, if there is none yet: on the pool it holds up nobody else.
-  HandshakeAs<Initiator<mech::Krb5>, Context> initiator{Initiator<mech::Krb5>{*std::move(target)}};
+  auto initiator = establish_as<Context>(Initiator<mech::Krb5>{*std::move(target)});
   auto context = co_await async_handshake(std::move(initiator), socket, offload_to(pool), asio::use_awaitable);
   if (!context) co_return Result<void>{unexpected(context.error())};
   example::print(*context);

@@ -45,8 +45,8 @@ asio::awaitable<void> session(tcp::socket socket, CredentialRef<mech::Krb5, Acce
   // Limits of time are the host's: whichever ends first cancels the other.
   asio::steady_timer deadline{socket.get_executor(), std::chrono::seconds{10}};
   AsioTransport wire{socket};
-  Acceptor<mech::Krb5> acceptor{credential};
-  auto first = co_await (drive<asio::awaitable>(std::move(acceptor), wire, establish_as<Context>, offload_to(pool)) ||
+  auto acceptor = establish_as<Context>(Acceptor<mech::Krb5>{credential});
+  auto first = co_await (drive<asio::awaitable>(std::move(acceptor), wire, offload_to(pool)) ||
                          deadline.async_wait(asio::use_awaitable));
   if (first.index() == 1) {
     std::cerr << "co_echo_server: a client was too slow\n";

@@ -61,11 +61,16 @@ asio::awaitable<Result<void>> fetch(Stream stream, const char* host, ChannelBind
   const auto offload = offload_to(pool);
   auto response = co_await ask(stream, example::request(host, {}));
   while (example::status_of(response.head) == "401") {  // all of a handshake goes over one connection
-    HttpAuthorizeJob<Spnego> job{std::move(initiator), example::field_in(response.head, "WWW-Authenticate")};
-    auto answered = co_await offload(std::move(job));  // it asks the KDC, so not on this thread
-    if (!answered.authorization) co_return Result<void>{unexpected(answered.authorization.error())};
-    initiator = std::move(answered.initiator);
-    response = co_await ask(stream, example::request(host, *answered.authorization));
+    // It asks the KDC, so not on this thread. It owns what it works on and gives it back; g++ 12 wants it named.
+    auto authorize = [owned = std::move(initiator),
+                      challenge = example::field_in(response.head, "WWW-Authenticate")]() mutable {
+      auto authorization = owned.authorize(challenge);
+      return std::pair{std::move(owned), std::move(authorization)};
+    };
+    auto authorized = co_await offload(std::move(authorize));
+    initiator = std::move(authorized.first);
+    if (!authorized.second) co_return Result<void>{unexpected(authorized.second.error())};
+    response = co_await ask(stream, example::request(host, *authorized.second));
   }
   // Before this, who answered may not be the server that the ticket is for: not a word of the page is to be used.
   const std::string proof = example::field_in(response.head, "WWW-Authenticate");

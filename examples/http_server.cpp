@@ -47,22 +47,27 @@ struct Service {
 
 template <class Stream>
 asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings bindings) {
-  HttpAcceptor<Spnego> acceptor{service.key, {.demand = service.demand, .bindings = bindings}};
+  HttpAcceptor<Spnego> acceptor{service.key, {.handshake = {.demand = service.demand, .bindings = bindings}}};
   const auto offload = offload_to(service.pool);
   std::string received;
   while (true) {  // the requests of one connection
     const std::size_t size = co_await asio::async_read_until(stream, asio::dynamic_buffer(received, 128 * 1024),
                                                              "\r\n\r\n", asio::use_awaitable);
     const std::string head = received.substr(0, size);
-    HttpStepJob<Spnego> job{std::move(acceptor), example::field_in(head, "Authorization")};
     received.erase(0, size);
-    auto judged = co_await offload(std::move(job));
-    acceptor = std::move(judged.acceptor);
+    // It owns what it works on and gives it back; g++ 12 wants it named.
+    auto judge = [owned = std::move(acceptor), authorization = example::field_in(head, "Authorization")]() mutable {
+      auto answer = owned.step(authorization);
+      return std::pair{std::move(owned), std::move(answer)};
+    };
+    auto judged = co_await offload(std::move(judge));
+    acceptor = std::move(judged.first);
+    const auto& answer = judged.second;
 
     std::string reply;
     bool goes_on = example::goes_on_after(head);
-    if (!judged.answer) {
-      const HttpRefusal& refusal = judged.answer.error();
+    if (!answer) {
+      const HttpRefusal& refusal = answer.error();
       if (!refusal.is_challenge) {
         std::cerr << "http_server: " << refusal.status << ' ' << example::in_words(refusal.error) << std::endl;
       }
@@ -70,13 +75,13 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
       goes_on = goes_on && is_understood;
       reply = example::response(is_understood ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
                                 goes_on, refusal.is_challenge ? "Who are you?\n" : "No.\n");
-    } else if (auto admitted = service.allowed.admit(judged.answer->context); !admitted) {
+    } else if (auto admitted = service.allowed.admit(answer->context); !admitted) {
       std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
-      reply = example::response("403 Forbidden", judged.answer->www_authenticate, goes_on, "Not you.\n");
+      reply = example::response("403 Forbidden", answer->www_authenticate, goes_on, "Not you.\n");
     } else {
-      const auto info = judged.answer->context.inquire();
+      const auto info = answer->context.inquire();
       const std::string name = info ? example::name_or(info->initiator, "whoever") : "whoever";
-      reply = example::response("200 OK", judged.answer->www_authenticate, goes_on, "Hello " + name + "\n");
+      reply = example::response("200 OK", answer->www_authenticate, goes_on, "Hello " + name + "\n");
     }
     const std::size_t sent = co_await asio::async_write(stream, asio::buffer(reply), asio::use_awaitable);
     static_cast<void>(sent);

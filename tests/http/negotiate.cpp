@@ -72,7 +72,7 @@ TEST_CASE("flags are demanded only where somebody says so") {
   auto theirs = server();
   CHECK(log_in(client({.demand = few}), theirs, true) == "alice@GSSKEY.TEST");
 
-  auto strict = server({.demand = ContextFlag::replay});
+  auto strict = server({.handshake = {.demand = ContextFlag::replay}});
   auto ours = client({.demand = few});
   const auto answer = strict.step(must(ours.authorize()));
   REQUIRE_FALSE(answer);
@@ -118,7 +118,7 @@ TEST_CASE("garbage, and a good login afterwards") {
 
 TEST_CASE("a slot never holds what somebody else has delegated") {
   Credential<Spnego, Initiate> slot;
-  auto theirs = server({.delegated = &slot});
+  auto theirs = server({.handshake = {.demand = {}, .delegated = &slot}});
   const std::string next = GENERATE("", "Basic YTpi", "Negotiate ???", "Negotiate Zm9v", "Negotiate YIIBAgYGKwYBBQUC");
   CHECK(log_in(client({.request = ContextFlag::delegate}), theirs, false) == "alice@GSSKEY.TEST");
   CHECK(slot);
@@ -160,12 +160,12 @@ TEST_CASE("a replayed header") {
 TEST_CASE("channel bindings: the same, others, none") {
   const ChannelBindings ours{"tls-server-end-point", "this certificate"};
   const ChannelBindings others{"tls-server-end-point", "another certificate"};
-  auto bound = server({.bindings = ours});
+  auto bound = server({.handshake = {.demand = {}, .bindings = ours}});
   CHECK(log_in(client({.bindings = ours}), bound, true) == "alice@GSSKEY.TEST");
   CHECK_FALSE(bound.step(must(client({.bindings = others}).authorize())));
   CHECK(log_in(client(), bound, true) == "alice@GSSKEY.TEST");
   if constexpr (capabilities.channel_bound_flag) {
-    auto strict = server({.demand = ContextFlag::channel_bound, .bindings = ours});
+    auto strict = server({.handshake = {.demand = ContextFlag::channel_bound, .bindings = ours}});
     CHECK_FALSE(strict.step(must(client().authorize())));
     CHECK(log_in(client({.bindings = ours}), strict, true) == "alice@GSSKEY.TEST");
   }
@@ -263,16 +263,20 @@ TEST_CASE("what a server may say to a client") {
 
 TEST_CASE("a client's step on another thread") {
   auto theirs = server();
-  HttpAuthorizeJob<Spnego> job{client(), "Basic realm=\"a\",Negotiate"};
-  auto asked = std::async(std::launch::async, std::move(job)).get();
-  const auto answer = theirs.step(must(std::move(asked.authorization)));
+  const auto authorize_elsewhere = [](std::string challenge) {
+    auto job = [ours = client(), challenge = std::move(challenge)]() mutable {
+      auto authorization = ours.authorize(challenge);
+      return std::pair{std::move(ours), std::move(authorization)};
+    };
+    return std::async(std::launch::async, std::move(job)).get();
+  };
+  auto [ours, authorization] = authorize_elsewhere("Basic realm=\"a\",Negotiate");
+  const auto answer = theirs.step(must(std::move(authorization)));
   REQUIRE(answer);
-  const auto context = must(std::move(asked.initiator).establish(answer->www_authenticate));
+  const auto context = must(std::move(ours).establish(answer->www_authenticate));
   CHECK(must(context.inquire()).flags.contains(ContextFlag::mutual));
 
-  HttpAuthorizeJob<Spnego> refused{client(), "Basic realm=\"a\""};
-  CHECK(std::async(std::launch::async, std::move(refused)).get().authorization.error().text() ==
-        "the server does not offer Negotiate");
+  CHECK(authorize_elsewhere("Basic realm=\"a\"").second.error().text() == "the server does not offer Negotiate");
 }
 
 TEST_CASE("a server that lies is not believed, and not asked for ever") {

@@ -526,11 +526,11 @@ TEST_CASE("drive() ends in a protector") {
   Result<MessageProtector> acceptor = unexpected(Error::usage("test", "not run"));
   std::thread other{[&] {
     FramedTransport wire{two};
-    acceptor = drive(Acceptor<mech::Spnego>{support::acceptor_credential<mech::Spnego>()}, wire,
-                     establish_as<MessageProtector>);
+    Acceptor<mech::Spnego> end{support::acceptor_credential<mech::Spnego>()};
+    acceptor = drive(establish_as<MessageProtector>(std::move(end)), wire);
   }};
   FramedTransport wire{one};
-  auto initiator = drive(support::initiator<mech::Spnego>(), wire, establish_as<MessageProtector>);
+  auto initiator = drive(establish_as<MessageProtector>(support::initiator<mech::Spnego>()), wire);
   other.join();
   REQUIRE(initiator);
   REQUIRE(acceptor);

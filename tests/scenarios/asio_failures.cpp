@@ -24,7 +24,10 @@
 #include <semaphore>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <type_traits>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -211,7 +214,6 @@ constexpr Way ways[] = {Way::handler, Way::bound, Way::future, Way::awaitable, W
 
 /// A job that says when it begins, and then waits to be let go.
 struct Gated {
-  using Outcome = int;
   std::binary_semaphore* begun;
   std::binary_semaphore* gate;
   std::shared_ptr<std::atomic<int>> runs;
@@ -230,8 +232,9 @@ struct Gates {
   [[nodiscard]] Gated job() { return {&begun, &gate, runs}; }
 };
 
+int four() { return 4; }
+
 struct Throws {
-  using Outcome = int;
   int operator()() const { throw std::runtime_error{"the job's own"}; }
 };
 
@@ -320,18 +323,18 @@ TEST_CASE("what stream, offload or step throws is an error for the one who waits
     CHECK(told_by(offload_to(pool), 99, Greeting{Fault::step_throws})->text() == "the step's own");
     CHECK(told_by(offload_to(pool), 99, Greeting{Fault::step_throws_no_exception})->domain() == Domain::transport);
 
-    const auto throws_at_once = [](auto job) -> asio::awaitable<typename decltype(job)::Outcome> {
+    const auto throws_at_once = [](auto job) -> asio::awaitable<std::invoke_result_t<decltype(job)>> {
       throw std::runtime_error{"the offload's own"};
     };
     CHECK(told_by(throws_at_once, 99)->text() == "the offload's own");
-    const auto throws_later = [](auto job) -> asio::awaitable<typename decltype(job)::Outcome> {
+    const auto throws_later = [](auto job) -> asio::awaitable<std::invoke_result_t<decltype(job)>> {
       const auto executor = co_await asio::this_coro::executor;
       co_await asio::post(executor, asio::use_awaitable);
       if (executor != nullptr) throw std::runtime_error{"the offload's own"};
       co_return job();
     };
     CHECK(told_by(throws_later, 99)->text() == "the offload's own");
-    const auto in_the_loop = [](auto job) -> asio::awaitable<typename decltype(job)::Outcome> { co_return job(); };
+    const auto in_the_loop = [](auto job) -> asio::awaitable<std::invoke_result_t<decltype(job)>> { co_return job(); };
     CHECK_FALSE(told_by(in_the_loop, 99));
   }
 }
@@ -390,6 +393,60 @@ TEST_CASE("what a job throws goes to the one who waits") {
     promise.set_value(outcome ? std::string{} : std::string{error.text()});
   });
   CHECK(promise.get_future().get() == "the job's own");
+}
+
+TEST_CASE("any callable is a job: what it owns and what it returns come back, once") {
+  struct Release {
+    void operator()(std::atomic<int>* released) const { ++*released; }
+  };
+  using Counted = std::unique_ptr<std::atomic<int>, Release>;
+  struct OnlyOnce {
+    std::unique_ptr<int> value;
+    std::unique_ptr<int> operator()() && { return std::move(value); }
+  };
+  std::atomic<int> released = 0;
+  std::atomic<int> calls = 0;
+  const std::string text = "not moved from";
+  asio::io_context io;
+  asio::thread_pool pool{1};
+  const auto offload = offload_to(pool);
+  const auto run = [&]() -> asio::awaitable<void> {
+    const auto here = std::this_thread::get_id();
+    auto counted = [owned = Counted{&released}, here]() mutable {
+      return std::pair{std::move(owned), std::this_thread::get_id() != here};
+    };
+    auto back = co_await offload(std::move(counted));
+    CHECK(back.second);
+    CHECK(back.first.get() == &released);
+    CHECK(released == 0);
+
+    OnlyOnce once{std::make_unique<int>(3)};
+    const auto three = co_await offload(std::move(once));
+    CHECK(*three == 3);
+
+    const int length = co_await offload(&four);
+    CHECK(length == 4);
+
+    auto refers = [&text]() -> const std::string& { return text; };
+    auto copy = co_await offload(refers);
+    static_assert(std::is_same_v<decltype(copy), std::string>);
+    CHECK(copy == text);
+
+    auto gives_nothing = [&calls] { ++calls; };
+    co_await offload(gives_nothing);
+    CHECK(calls == 1);
+  };
+  asio::co_spawn(io, run(), Rethrow{});
+  io.run();
+  CHECK(released == 1);
+
+  std::promise<bool> promise;
+  offload.start([&calls] { ++calls; },
+                [&](std::exception_ptr thrown, std::optional<std::monostate> done) {
+                  promise.set_value(thrown == nullptr && done.has_value());
+                });
+  CHECK(promise.get_future().get());
+  CHECK(calls == 2);
 }
 
 TEST_CASE("a pool that is stopped tells those whose jobs it drops") {

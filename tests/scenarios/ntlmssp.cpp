@@ -135,7 +135,7 @@ TEST_CASE("what is not the first choice is signed, over HTTP too, unless somebod
   };
   const auto log_in = [&](bool allows, bool strips) {
     HttpInitiator<Client> ours{Initiator<Client>{support::target(), client, {.demand = protection}}};
-    HttpAcceptor<Corporate> theirs{server, {.demand = protection, .allow_unsigned_negotiation = allows}};
+    HttpAcceptor<Corporate> theirs{server, {.handshake = {.demand = protection, .allow_unsigned_negotiation = allows}}};
     std::string authorization = must(ours.authorize());
     while (true) {
       const auto answer = theirs.step(authorization);

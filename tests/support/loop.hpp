@@ -127,7 +127,7 @@ class Threads {
   struct Running {
     struct Shared {
       Job job;
-      std::optional<typename Job::Outcome> outcome{};
+      std::optional<std::invoke_result_t<Job>> outcome{};
     };
     Threads& threads;
     std::shared_ptr<Shared> shared;
@@ -142,7 +142,7 @@ class Threads {
         loop->post(waiting);
       });
     }
-    typename Job::Outcome await_resume() const { return std::move(*shared->outcome); }
+    std::invoke_result_t<Job> await_resume() const { return std::move(*shared->outcome); }
   };
   template <class Job>
   Running<Job> run(Job job) {

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <concepts>
 #include <cstddef>
 #include <exception>  // Asio 1.22 uses it and does not include it
 #include <memory>
@@ -37,16 +38,22 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Tokens over an Asio stream that it borrows, each behind its length in four bytes, big-endian: an
-/// AwaitableTransport for asio::awaitable. Errors: transport; ECANCELED after a cancellation.
+/// Carries tokens over an Asio stream, each behind its length in four bytes, big-endian: an AwaitableTransport for
+/// asio::awaitable.
+/// Errors: transport; ECANCELED after a cancellation.
+/// Owner: `stream` is borrowed, and must outlive the transport and its tasks.
 template <class Stream>
 class AsioTransport {
  public:
   explicit AsioTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
+  /// Sends `token`, which is borrowed until the task has ended.
   [[nodiscard]] asio::awaitable<Result<void>> async_send(ByteView token) {
     return detail::send_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, token);
   }
+  /// Receives the next token. Its memory grows with what has come, not with what was announced.
+  /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes.
+  /// Units: bytes.
   [[nodiscard]] asio::awaitable<Result<SecretBytes>> async_receive(std::size_t max_size) {
     return detail::receive_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, max_size);
   }
@@ -55,12 +62,16 @@ class AsioTransport {
   Stream* stream_;
 };
 
-/// The offload of drive() to an executor whose threads may block, an asio::thread_pool's. For any job: callable once,
-/// move-only, with its result's type as Job::Outcome. What the job throws goes to the one who waits.
-///
-/// A cancelled task goes on at once with asio::error::operation_aborted: a job that the pool has not begun is dropped
-/// and will not begin, one that runs ends by itself, and its outcome is dropped. So it is, too, when the task's context
-/// is destroyed, before the pool or after it. A pool that is stopped with the job in its queue gives operation_aborted.
+/// Runs jobs on an executor whose threads may block, that of an asio::thread_pool, and gives back what they return. It
+/// is an `offload` for drive(), and for any callable of one's own: move-only or not, called once, as an rvalue. A job
+/// owns what it works on and returns it with the result, so that nothing dangles when nobody waits for it any more:
+///     auto job = [acceptor = std::move(acceptor), token = std::move(token)]() mutable {
+///       auto step = acceptor.step(token);
+///       return std::pair{std::move(acceptor), std::move(step)};
+///     };
+///     auto stepped = co_await offload(std::move(job));
+/// Name the lambda and then move it, as here: g++ 12 destroys twice what a lambda captures that is written inside of
+/// the co_await expression, and the members of an aggregate that is made there.
 ///
 /// Shutdown: a step that waits for a KDC which does not answer cannot be cut short. MIT krb5 1.20 gives up after some
 /// 27 s (from 1.22 on `request_timeout` of krb5.conf sets that), Heimdal after `kdc_timeout` and `max_retries`, and 7.8
@@ -72,18 +83,30 @@ class OffloadTo {
  public:
   explicit OffloadTo(Executor pool) noexcept : pool_{std::move(pool)} {}
 
-  template <class Job>
-  [[nodiscard]] asio::awaitable<typename Job::Outcome> operator()(Job job) const {
+  /// Runs `job` on the pool, and gives what it returns, or throws what it throws.
+  ///
+  /// A cancelled task goes on at once: a job that the pool has not begun is dropped and will not begin; one that runs
+  /// ends by itself, and what it returns is dropped. So it is, too, when the execution context of the task is
+  /// destroyed, before the pool or after it.
+  /// Errors: std::system_error with asio::error::operation_aborted for a cancelled task, and for a pool that was
+  ///   stopped with the job in its queue; std::bad_alloc.
+  /// Owner: of `job`, the pool, until it has ended or was dropped.
+  template <std::move_constructible Job>
+    requires std::invocable<Job>
+  [[nodiscard]] asio::awaitable<std::decay_t<std::invoke_result_t<Job>>> operator()(Job job) const {
     auto begin = [](auto once, Executor pool, Job owned) {
       detail::start_job(pool, std::move(owned), std::move(once));
     };
-    auto outcome = co_await detail::awaited<std::optional<typename Job::Outcome>>(begin, pool_, std::move(job));
-    co_return *std::move(outcome);
+    [[maybe_unused]] auto outcome =
+        co_await detail::awaited<std::optional<detail::JobOutcome<Job>>>(begin, pool_, std::move(job));
+    if constexpr (!std::is_void_v<std::invoke_result_t<Job>>) co_return *std::move(outcome);
   }
 
-  /// The same without a coroutine: `handler` is called once, on its associated executor, with (std::exception_ptr,
-  /// std::optional<Outcome>), one of which is there. Throws, and calls neither, if memory for that is short.
-  template <class Job, class Handler>
+  /// Runs `job` on the pool without a coroutine. `handler` is called once, on its associated executor, with
+  /// (std::exception_ptr, std::optional<R>), one of which is there; R is what `job` returns, std::monostate for void.
+  /// Errors: throws std::bad_alloc, and calls neither.
+  template <std::move_constructible Job, class Handler>
+    requires std::invocable<Job>
   void start(Job job, Handler handler) const {
     detail::start_job(pool_, std::move(job), std::move(handler));
   }
@@ -92,7 +115,8 @@ class OffloadTo {
   Executor pool_;
 };
 
-/// offload_to(pool), offload_to(pool.get_executor()).
+/// Makes the `offload` that runs jobs on `pool`, an asio::thread_pool.
+/// Owner: `pool` is borrowed, and must outlive the jobs.
 template <class Pool>
 [[nodiscard]] inline auto offload_to(Pool& pool) noexcept {
   return OffloadTo<typename Pool::executor_type>{pool.get_executor()};
@@ -117,9 +141,9 @@ struct FiberTransport {
 };
 
 template <class Offload, class Job>
-[[nodiscard]] inline asio::awaitable<std::optional<typename Job::Outcome>> offloaded(Offload offload, Job job) {
+[[nodiscard]] inline asio::awaitable<std::optional<std::invoke_result_t<Job>>> offloaded(Offload offload, Job job) {
   auto outcome = co_await offload(std::move(job));
-  co_return std::optional<typename Job::Outcome>{std::move(outcome)};
+  co_return std::optional<std::invoke_result_t<Job>>{std::move(outcome)};
 }
 
 template <class Offload, class Host>
@@ -136,7 +160,7 @@ struct FiberOffload {
         asio::co_spawn(at->executor, offloaded(std::move(to), std::move(owned)), std::move(resume));
       }
     };
-    return detail::awaiting<typename Job::Outcome>(*host, std::move(start));
+    return detail::awaiting<std::invoke_result_t<Job>>(*host, std::move(start));
   }
 };
 template <class Host>
@@ -228,16 +252,22 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
 
 }  // namespace gss_detail
 
-/// drive() for any completion token: void(Result<Context>) with a handler, use_future, use_awaitable, deferred.
-/// `stream` is borrowed until the completion, and its executor runs the loop; `offload` as for drive(),
-/// offload_to(pool) or Inline{}. A cancellation of the token's slot (terminal) ends it with ECANCELED (transport).
+/// Runs the handshake to its end for any completion token: drive() with a handler of void(Result<Context>), or with
+/// asio::use_future, use_awaitable, deferred. A cancellation of the token's slot (terminal) ends it.
 ///
-/// The handler is called exactly once, unless its execution context is destroyed before. What `stream`, `offload` or
-/// the handshake throws is an Error for it: transport with the exception's text, or system (ENOMEM). Where memory is so
-/// short that nothing can be posted to an executor, the handler is called in place: by the initiating function, or on
-/// the stream's executor. What the handler throws goes to whoever runs the loop. An offload of one's own that returns
-/// an asio::awaitable is run by asio::co_spawn, which ends the process if it finds no memory; one that has start(job,
-/// handler), as OffloadTo does, is not.
+/// The handler is called exactly once, on its associated executor, unless its execution context is destroyed before.
+/// Where memory is so short that nothing can be posted to an executor, it is called in place: by the initiating
+/// function, or on the executor of `stream`. What it throws goes to whoever runs the loop.
+///
+/// `offload` is offload_to(pool), Inline{}, or one's own as drive() takes it. Of one's own, one that returns an
+/// asio::awaitable is run by asio::co_spawn, which ends the process if it finds no memory; one that has
+/// start(job, handler), as OffloadTo does, is not.
+/// Errors: those of drive(); transport, ECANCELED, after a cancellation. What `stream`, `offload` or the handshake
+///   throws: transport, with the exception's text, or system (ENOMEM).
+/// Blocks: no; with Inline in step().
+/// Threads: the executor of `stream` runs the loop.
+/// Owner: of `handshake` and `offload`, the operation; `stream` is borrowed until the completion.
+/// See: RFC 7546 section 3.
 template <SteppedHandshake H, class Stream, class Offload, class Token>
 inline auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
   auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions caps) {

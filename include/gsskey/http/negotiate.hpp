@@ -13,41 +13,52 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
-#include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/handshake.hpp>
+#include <gsskey/gss/handshake_options.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/http/negotiate_header.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// What an HttpInitiator takes from the server.
+/// Limits what an HttpInitiator takes from the server. All else that it may say is in the InitiatorOptions of the
+/// Initiator that it is made of.
 struct HttpInitiatorOptions {
+  /// The longest token.
+  /// Units: bytes.
   std::size_t max_token_size = max_http_token_size;
+  /// The most tokens of one handshake.
   unsigned max_rounds = max_http_rounds;
 };
 
-/// The client, for one request and what must be repeated of it: authorize() for the first try or for each 401 (407,
-/// from a proxy), establish() with the response that is none. The target is that of `initiator`: service HTTP at the
-/// host of the URL. Requests of one handshake must go over one connection, and the bindings are those of its TLS. For
-/// want of memory authorize() may throw std::bad_alloc: the handshake is over.
+/// Logs a client in, for one request and what must be repeated of it: authorize() for the first try and for each 401
+/// (407, from a proxy), establish() with the first response of another status. Requests of one handshake must go over
+/// one connection, and the bindings of the Initiator are those of its TLS.
+/// Threads: one at a time, not always the same one.
+/// See: RFC 4559 section 4.
 template <Mechanism M>
 class HttpInitiator {
  public:
+  /// Takes the handshake to run: its target is service HTTP at the host of the URL.
   explicit HttpInitiator(Initiator<M> initiator, HttpInitiatorOptions options = {}) noexcept
       : initiator_{std::move(initiator)}, options_{options} {}
 
-  /// The value of the Authorization header to begin with, before the server has asked. May block as step() does.
-  /// Errors: usage, if the handshake has begun; those of Initiator::step().
+  /// Makes the value of the Authorization header to begin with, before the server has asked.
+  /// Errors: usage, if the handshake has begun; those of Initiator::step(). Throws std::bad_alloc: the handshake is
+  ///   over then.
+  /// Blocks: on KDC, DNS or disk, as Initiator::step() does.
   [[nodiscard]] Result<std::string> authorize() {
     if (rounds_ != 0) return unexpected(Error::usage("Authorization", "the handshake has begun"));
     return next({});
   }
-  /// The value of the Authorization header for the same request again, after a 401 with these WWW-Authenticate headers.
-  /// May block as step() does. Errors: policy, if the server does not offer Negotiate or has refused; transport
-  /// (EPROTO), for more rounds than are allowed; those of parse_www_authenticate() and Initiator::step(), which has the
-  /// reason where the server tells it.
+  /// Makes the value of the Authorization header to repeat the request with, after a 401 that had these
+  /// WWW-Authenticate headers.
+  /// Errors: policy, if the server does not offer Negotiate or has refused; transport (EPROTO), for more rounds than
+  /// are
+  ///   allowed; those of parse_www_authenticate() and Initiator::step(), which has the reason where the server tells
+  ///   it. Throws std::bad_alloc: the handshake is over then.
+  /// Blocks: on KDC, DNS or disk, as Initiator::step() does.
   [[nodiscard]] Result<std::string> authorize(std::span<const std::string_view> www_authenticate) {
     constexpr const char* operation = "WWW-Authenticate";
     auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
@@ -62,13 +73,15 @@ class HttpInitiator {
     if (rounds_ > options_.max_rounds) return detail::bad_header(operation, detail::too_many_rounds);
     return next(header->token);
   }
+  /// Makes that of a 401 with one WWW-Authenticate header, or with all of them joined by commas.
   [[nodiscard]] Result<std::string> authorize(std::string_view www_authenticate) {
     return authorize(std::span{&www_authenticate, 1});
   }
 
-  /// The context, once the server has answered with another status than 401; the headers are that response's, whose
-  /// token may prove who the server is. Errors: policy, if it does not and that was demanded; usage, if no request had
-  /// an Authorization header; those of parse_www_authenticate(), Initiator::step() and Initiator::establish().
+  /// Establishes the context, once the server has answered with another status than 401. The WWW-Authenticate headers
+  /// are those of that response: a token in them proves who the server is.
+  /// Errors: policy, if the server does not prove it and that was demanded; usage, if no request had an Authorization
+  ///   header; those of parse_www_authenticate(), Initiator::step() and Initiator::establish().
   [[nodiscard]] Result<SecurityContext<M>> establish(std::span<const std::string_view> www_authenticate) && {
     constexpr const char* operation = "WWW-Authenticate";
     auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
@@ -86,6 +99,7 @@ class HttpInitiator {
     }
     return std::move(initiator_).establish();
   }
+  /// Establishes it with one WWW-Authenticate header, or with all of them joined by commas; empty: there was none.
   [[nodiscard]] Result<SecurityContext<M>> establish(std::string_view www_authenticate) && {
     return std::move(*this).establish(std::span{&www_authenticate, 1});
   }
@@ -105,54 +119,65 @@ class HttpInitiator {
   unsigned rounds_ = 0;  // requests with an Authorization header
 };
 
-/// As AcceptorOptions. Browsers and curl ask for neither sequence nor, always, replay detection, and HTTP protects no
-/// messages with the context: nothing is demanded.
+/// Says what an HttpAcceptor demands and takes.
 template <Mechanism M>
 struct HttpAcceptorOptions {
-  ContextDemand demand{};
-  Credential<M, Initiate>* delegated = nullptr;  ///< every step empties it first
-  ChannelBindings bindings{};  ///< of the TLS connection that the requests come over: tls-server-end-point, mostly
-  bool allow_anonymous = false;
-  bool allow_unsigned_negotiation = false;
+  /// What each handshake demands, and what else it may say. Nothing is demanded here: HTTP protects no messages with
+  /// the context, and browsers and curl ask for neither sequence nor, always, replay detection. Where you set other
+  /// members, say `.demand = {}` beside them, or the demand is that of an Acceptor, which most clients do not meet.
+  /// `bindings` are those of the TLS connection that the requests come over, tls-server-end-point mostly; every
+  /// HttpAcceptor::step() empties `delegated` first.
+  AcceptorOptions<M> handshake{.demand = {}};
+  /// The longest token.
+  /// Units: bytes.
   std::size_t max_token_size = max_http_token_size;
+  /// The most tokens of one handshake.
   unsigned max_rounds = max_http_rounds;
 };
 
-/// It is known who sent the request: serve it, if they may.
+/// Says who sent a request, which is to be served if they may.
 template <Mechanism M>
 struct HttpAnswer {
-  SecurityContext<M> context;  ///< who that is
-  /// The value of a WWW-Authenticate header, on the answer of whatever status; empty: no such header.
+  /// What tells who it is: inquire().
+  SecurityContext<M> context;
+  /// The value of a WWW-Authenticate header on the response, of whatever status; empty: no such header.
   std::string www_authenticate;
 };
 
-/// It is not: how to answer the request.
+/// Says how to answer a request whose sender is not known.
 struct HttpRefusal {
-  Error error;                   ///< for the log
-  int status = 401;              ///< 400, if the header is malformed, its token too long, or the handshake
-  std::string www_authenticate;  ///< as HttpAnswer has it
-  /// Nothing is wrong: the request said nothing of who sends it, or the handshake takes another one.
+  /// Why, for the log.
+  Error error;
+  /// The status of the response: 401, or 400 if the header is malformed, its token or the handshake too long.
+  int status = 401;
+  /// The value of a WWW-Authenticate header on the response; empty: no such header.
+  std::string www_authenticate;
+  /// Whether nothing is wrong: the request said nothing of who sends it, or the handshake takes one more.
   bool is_challenge = false;
 };
 
-/// The server's side of one connection, which its requests come over one after the other: a handshake may take several.
-/// Where connections are shared between users, as by some proxies, each request needs one of its own. Move-only; one
-/// thread at a time, not always the same one. For want of memory step() may throw std::bad_alloc: a request without the
-/// header begins anew.
+/// Authenticates the requests of one connection, which come one after the other: a handshake may take several. Where
+/// connections are shared between users, as by some proxies, each request needs an HttpAcceptor of its own. Move-only.
+/// Threads: one at a time, not always the same one.
+/// Owner: the credential is borrowed, and must outlive the HttpAcceptor.
+/// See: RFC 4559 section 4.
 template <Mechanism M>
 class HttpAcceptor {
  public:
-  /// `credential` is borrowed: of service HTTP, or of several.
+  /// Takes the credential of service HTTP, or of several services.
   explicit HttpAcceptor(CredentialRef<M, Accept> credential GSSKEY_LIFETIMEBOUND,
                         HttpAcceptorOptions<M> options = {}) noexcept
       : credential_{credential}, options_{options} {}
 
-  /// What the next request's Authorization header means; empty if it has none. May block as Acceptor::step() does.
-  /// Every header begins a handshake, unless one is under way; a request without one ends that, and so does one more
-  /// than HttpAcceptorOptions::max_rounds. Success says who sent the request; everything else is a refusal, the
-  /// questions that a login consists of too.
+  /// Judges the next request by its Authorization header; empty: it has none. Every header begins a handshake, unless
+  /// one is under way; a request without a header ends that, and so does one more than
+  /// HttpAcceptorOptions::max_rounds.
+  /// Errors: an HttpRefusal unless it is known who sent the request, for the challenges of a login too. Throws
+  ///   std::bad_alloc; a request without the header then begins anew.
+  /// Blocks: on KDC, DNS or disk, as Acceptor::step() does. An offload takes a lambda that owns the HttpAcceptor and
+  ///   the header and returns both: asio/handshake.hpp shows it.
   [[nodiscard]] expected<HttpAnswer<M>, HttpRefusal> step(std::string_view authorization) {
-    if (options_.delegated != nullptr) *options_.delegated = {};
+    if (options_.handshake.delegated != nullptr) *options_.handshake.delegated = {};
     auto header = parse_authorization(authorization, options_.max_token_size);
     if (!header) return malformed(header.error());
     if (!header->is_present) {
@@ -161,8 +186,7 @@ class HttpAcceptor {
     }
     if (!acceptor_) {
       rounds_ = 0;
-      acceptor_.emplace(credential_, AcceptorOptions<M>{options_.demand, options_.delegated, options_.bindings,
-                                                        options_.allow_anonymous, options_.allow_unsigned_negotiation});
+      acceptor_.emplace(credential_, options_.handshake);
     }
     if (rounds_++ == options_.max_rounds) {
       return malformed(Error::transport("Authorization", EPROTO, detail::too_many_rounds));
@@ -193,53 +217,6 @@ class HttpAcceptor {
   HttpAcceptorOptions<M> options_;
   std::optional<Acceptor<M>> acceptor_;
   unsigned rounds_ = 0;  // of the handshake under way
-};
-
-/// HttpAcceptor::step() that waits to be called, once, on any thread, for the offload of an event loop: offload_to() of
-/// asio/handshake.hpp. It owns the acceptor and the header and gives the acceptor back, so that nothing dangles when
-/// nobody waits for it any more.
-template <Mechanism M>
-class HttpStepJob {
- public:
-  struct Outcome {
-    HttpAcceptor<M> acceptor;
-    expected<HttpAnswer<M>, HttpRefusal> answer;
-  };
-
-  HttpStepJob(HttpAcceptor<M> acceptor, std::string authorization) noexcept
-      : acceptor_{std::move(acceptor)}, authorization_{std::move(authorization)} {}
-
-  [[nodiscard]] Outcome operator()() {
-    auto answer = acceptor_.step(authorization_);
-    return {std::move(acceptor_), std::move(answer)};
-  }
-
- private:
-  HttpAcceptor<M> acceptor_;
-  std::string authorization_;
-};
-
-/// HttpInitiator::authorize() likewise, after a 401; `www_authenticate` is the value of that header, or of all there
-/// are with commas between them. The first call asks the KDC for a ticket.
-template <Mechanism M>
-class HttpAuthorizeJob {
- public:
-  struct Outcome {
-    HttpInitiator<M> initiator;
-    Result<std::string> authorization;
-  };
-
-  HttpAuthorizeJob(HttpInitiator<M> initiator, std::string www_authenticate) noexcept
-      : initiator_{std::move(initiator)}, www_authenticate_{std::move(www_authenticate)} {}
-
-  [[nodiscard]] Outcome operator()() {
-    auto authorization = initiator_.authorize(www_authenticate_);
-    return {std::move(initiator_), std::move(authorization)};
-  }
-
- private:
-  HttpInitiator<M> initiator_;
-  std::string www_authenticate_;
 };
 
 GSSKEY_END_GSS_ABI

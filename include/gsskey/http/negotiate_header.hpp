@@ -16,15 +16,19 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What a header says of the Negotiate scheme.
+/// Says what a header has of the Negotiate scheme.
 struct NegotiateHeader {
+  /// Whether the header names the scheme.
   bool is_present = false;
-  SecretBytes token;  ///< empty: none came with it
+  /// What came with the scheme's name; empty: nothing.
+  SecretBytes token;
 };
 
-/// The longest token that is taken, in bytes. Tickets of Active Directory reach 64 KiB.
+/// Limits a token, unless asked otherwise. Tickets of Active Directory reach 64 KiB.
+/// Units: bytes.
 inline constexpr std::size_t max_http_token_size = 65536;
-/// How many tokens are taken from the peer for one handshake. Real ones need one to three.
+/// Limits how many tokens are taken from the peer for one handshake, unless asked otherwise. Real ones need one to
+/// three.
 inline constexpr unsigned max_http_rounds = 16;
 
 namespace detail {
@@ -73,11 +77,10 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
 
 [[nodiscard]] inline Result<SecretBytes> decode_token(const char* operation, std::string_view text,
                                                       std::size_t max_size) noexcept {
-  if (text.size() > base64_size(max_size)) {
-    return unexpected(Error::transport(operation, EMSGSIZE, "the peer sent a longer token than is allowed"));
-  }
-  auto token = base64_decode(text);
-  if (token && token->size() > max_size) {
+  Result<SecretBytes> token;
+  const bool fits = text.size() <= base64_size(max_size);  // as text, before it is decoded
+  if (fits) token = base64_decode(text);
+  if (!fits || (token && token->size() > max_size)) {
     return unexpected(Error::transport(operation, EMSGSIZE, "the peer sent a longer token than is allowed"));
   }
   return token;
@@ -85,16 +88,18 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
 
 }  // namespace detail
 
-/// The value of a WWW-Authenticate, Authorization, Proxy-Authenticate or Proxy-Authorization header. Throws
-/// std::bad_alloc.
+/// Makes the value of a WWW-Authenticate, Authorization, Proxy-Authenticate or Proxy-Authorization header: with
+/// `token`, or without if it is empty. Errors: throws std::bad_alloc. See: RFC 4559 section 4.
 [[nodiscard]] inline std::string negotiate_header(ByteView token) {
   return token.empty() ? std::string{"Negotiate"} : "Negotiate " + base64_encode(token);
 }
 
-/// The Negotiate challenge of a response, among those of other schemes, whose text is skipped by the grammar and not
-/// searched. `values`: those of all its WWW-Authenticate (or Proxy-Authenticate) headers; each may hold several.
-/// Errors: transport, EPROTO for what the grammar does not allow and for two Negotiate challenges that differ,
-/// EMSGSIZE; system (ENOMEM).
+/// Finds the Negotiate challenge of a response among those of other schemes, whose text is skipped by the grammar and
+/// not searched. `values` are those of all WWW-Authenticate (or Proxy-Authenticate) headers of the response; each may
+/// hold several challenges.
+/// Errors: transport, EPROTO, for what the grammar does not allow and for two Negotiate challenges that differ;
+///   transport, EMSGSIZE, for a token of more than `max_token_size` bytes; system (ENOMEM).
+/// See: RFC 9110 section 11.6.1, RFC 4559 section 4.1.
 [[nodiscard]] inline Result<NegotiateHeader> parse_www_authenticate(
     std::span<const std::string_view> values, std::size_t max_token_size = max_http_token_size) noexcept {
   constexpr const char* operation = "WWW-Authenticate";
@@ -143,14 +148,17 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
   if (!token) return unexpected(token.error());
   return NegotiateHeader{is_present, *std::move(token)};
 }
+/// Finds it in one header, or in all of them joined by commas.
 [[nodiscard]] inline Result<NegotiateHeader> parse_www_authenticate(
     std::string_view value, std::size_t max_token_size = max_http_token_size) noexcept {
   return parse_www_authenticate(std::span{&value, 1}, max_token_size);
 }
 
-/// The Negotiate credentials of a request; credentials of another scheme are as good as none. `value`: that of its
-/// Authorization (or Proxy-Authorization) header. Errors: transport, EPROTO for anything but one token behind the
-/// scheme, EMSGSIZE; system (ENOMEM).
+/// Finds the Negotiate credentials of a request in `value`, that of its Authorization (or Proxy-Authorization) header.
+/// Credentials of another scheme are as good as none.
+/// Errors: transport, EPROTO, for anything but one token behind the scheme; transport, EMSGSIZE, for a token of more
+///   than `max_token_size` bytes; system (ENOMEM).
+/// See: RFC 9110 section 11.6.2, RFC 4559 section 4.2.
 [[nodiscard]] inline Result<NegotiateHeader> parse_authorization(
     std::string_view value, std::size_t max_token_size = max_http_token_size) noexcept {
   constexpr const char* operation = "Authorization";

@@ -2,7 +2,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <utility>
@@ -18,79 +17,64 @@ GSSKEY_BEGIN_GSS_ABI
 /// Carries tokens whole and in order, empty ones too; both calls return what the task may await.
 ///   async_send(token)        gives Result<void> when all of it is on its way; `token` lives until then
 ///   async_receive(max_size)  gives Result<SecretBytes>, the next token, in memory of its own because a step on another
-///                            thread takes it along. A token of more than max_size bytes is an Error (transport,
-///                            EMSGSIZE) before memory is taken for it; so is the end of the stream (transport).
+///                            thread takes it along.
+/// Errors: of async_receive(): transport, EMSGSIZE, before memory is taken for a token of more than `max_size` bytes;
+///   transport for the end of the stream.
 template <class T>
 concept AwaitableTransport = requires(T& transport, ByteView token, std::size_t max_size) {
   transport.async_send(token);
   transport.async_receive(max_size);
 };
 
-/// A handshake after a step, and the step's outcome.
+/// Offloads nothing: steps run where the task runs, and block it.
+struct Inline {};
+
+namespace gss_detail {
+
+/// A handshake after a step, and what the step gave.
 template <SteppedHandshake H>
 struct Stepped {
   H handshake;
   expected<Step, StepFailure> step;
 };
 
-/// One step that waits to be called, once, on any thread. It owns the handshake and the peer's token, so that nothing
-/// dangles when the task that waits for it is destroyed: the step is not cancelled then, only abandoned. What the
-/// handshake borrows, its credential and the slot for a delegated one, must outlive the call.
-template <SteppedHandshake H>
-class StepJob {
- public:
-  /// What operator() returns.
-  using Outcome = Stepped<H>;
-
-  StepJob(H handshake, SecretBytes input) noexcept : handshake_{std::move(handshake)}, input_{std::move(input)} {}
-
-  /// Blocks on KDC, DNS or disk, as Initiator::step() and Acceptor::step() do.
-  [[nodiscard]] Outcome operator()() {
-    auto step = handshake_.step(input_);
-    return {std::move(handshake_), std::move(step)};
-  }
-
- private:
-  H handshake_;
-  SecretBytes input_;
-};
-
-/// The offload that does nothing of the kind: steps run where the task runs and block it.
-struct Inline {};
+}  // namespace gss_detail
 
 // g++ 12 at -O2 takes a coroutine's frame that Asio allocates for one that it must not free.
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 
-/// drive() for an event loop. `Task` is the coroutine type: asio::awaitable, our Task of io/task.hpp, any template
-/// whose first parameter is the result. `wire` is borrowed until the task has ended; limits of time are the host's, and
-/// so is cancellation: a destroyed or cancelled task leaves no context and no credential behind.
+/// Runs the handshake to its end in a coroutine of the type `Task`, and establishes its context: drive() of drive.hpp
+/// for an event loop. `Task` is asio::awaitable, Task of io/task.hpp, or any template whose first parameter is the
+/// result.
 ///
-/// `offload(StepJob&&)` returns what the task may await and what then gives StepJob::Outcome: it calls the job on a
-/// thread that may block. Wrapping and unwrapping need none, they do not block. Errors: as drive(). What `wire` and
-/// `offload` throw passes through.
+/// `offload(job)` gets each step as a callable that is move-only, called once, on any thread, and owns the handshake
+/// and the peer's token: nothing dangles when the task that waits for it is destroyed, and the step is abandoned, not
+/// cancelled. It returns what the task may await, and what then gives std::invoke_result_t of the job. What the
+/// handshake borrows, its credential and the slot for a delegated one, must outlive the job. Wrapping and unwrapping
+/// need no offload: they do not block.
+/// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow. What
+///   `wire` and `offload` throw passes through.
+/// Blocks: no; with Inline in step(). Limits of time are the host's: a task that is cancelled or destroyed leaves no
+///   context and no credential behind.
+/// Owner: of `handshake` and `offload`, the task; `wire` is borrowed until the task has ended.
+/// See: RFC 7546 section 3.
 template <template <class...> class Task, SteppedHandshake H, AwaitableTransport T, class Offload = Inline>
 [[nodiscard]] inline Task<Result<typename H::Context>> drive(H handshake, T& wire, Offload offload = {},
                                                              DriveOptions options = {}) {
   // g++ 12 wants every awaited value bound to a name, and no conditional expression around co_await.
   using Established = Result<typename H::Context>;
+  gss_detail::DriveCaps caps{options};
   bool receives = !H::starts;
   bool complete = false;
-  unsigned round = 0;
   while (!complete) {
     SecretBytes input;
     if (receives) {
-      if (round++ == options.max_rounds) {
-        co_return Established{
-            unexpected(Error::transport("drive", EPROTO, "the handshake takes more rounds than are allowed"))};
-      }
-      auto received = co_await wire.async_receive(options.max_token_size);
+      if (auto more = caps.begin_round(); !more) co_return Established{unexpected(std::move(more).error())};
+      auto received = co_await wire.async_receive(caps.max_token_size());
       if (!received) co_return Established{unexpected(Error{received.error()})};
       input = *std::move(received);
-      if (input.size() > options.max_token_size) {
-        co_return Established{
-            unexpected(Error::transport("drive", EMSGSIZE, "the peer sent a longer token than is allowed"))};
-      }
+      if (auto fits = caps.check(input); !fits) co_return Established{unexpected(std::move(fits).error())};
     }
     receives = true;
 
@@ -98,7 +82,10 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     if constexpr (std::same_as<Offload, Inline>) {
       step = handshake.step(input);
     } else {
-      StepJob<H> job{std::move(handshake), std::move(input)};
+      auto job = [owned = std::move(handshake), token = std::move(input)]() mutable {
+        auto outcome = owned.step(token);
+        return gss_detail::Stepped<H>{std::move(owned), std::move(outcome)};
+      };
       auto stepped = co_await offload(std::move(job));
       handshake = std::move(stepped.handshake);
       step = std::move(stepped.step);

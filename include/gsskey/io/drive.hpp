@@ -24,19 +24,50 @@ concept SteppedHandshake = std::move_constructible<H> && requires(H& handshake, 
   { std::move(handshake).establish() } -> std::same_as<Result<typename H::Context>>;
 };
 
+/// Limits what each drive() takes from the peer.
 struct DriveOptions {
-  /// The longest token that is taken from the peer, in bytes. Tickets of Active Directory reach 64 KiB.
+  /// The longest token. Tickets of Active Directory reach 64 KiB.
+  /// Units: bytes.
   std::size_t max_token_size = 65536;
-  /// How many tokens may be taken from the peer. Real handshakes need one or two.
+  /// The most tokens. Real handshakes need one or two.
   unsigned max_rounds = 16;
 };
 
-/// Runs the handshake to its end and establishes the context. Every token is sent, also those that come with an error
-/// (the peer learns why) and empty ones where the handshake goes on. Blocks in `wire` and in step(); limits of time are
-/// the transport's. Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for the caps.
+namespace gss_detail {
+
+/// Holds what the peer sends in one handshake against DriveOptions.
+class DriveCaps {
+ public:
+  explicit DriveCaps(DriveOptions options) noexcept : options_{options} {}
+
+  [[nodiscard]] std::size_t max_token_size() const noexcept { return options_.max_token_size; }
+  /// Before a token is taken from the peer.
+  [[nodiscard]] Result<void> begin_round() noexcept {
+    if (round_++ != options_.max_rounds) return {};
+    return unexpected(Error::transport("drive", EPROTO, "the handshake takes more rounds than are allowed"));
+  }
+  /// Not all transports look at what they were asked for.
+  [[nodiscard]] Result<void> check(ByteView token) const noexcept {
+    if (token.size() <= options_.max_token_size) return {};
+    return unexpected(Error::transport("drive", EMSGSIZE, "the peer sent a longer token than is allowed"));
+  }
+
+ private:
+  DriveOptions options_;
+  unsigned round_ = 0;
+};
+
+}  // namespace gss_detail
+
+/// Runs the handshake to its end over `wire` and establishes its context. Every token is sent, also one that comes with
+/// an error, so that the peer learns why, and an empty one where the handshake goes on.
+/// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow.
+/// Blocks: in `wire`, whose time limits are the only ones, and in step().
+/// Owner: of `handshake`, drive(); `wire` is borrowed for the call.
+/// See: RFC 7546 section 3.
 template <SteppedHandshake H, BlockingTransport T>
 [[nodiscard]] inline Result<typename H::Context> drive(H handshake, T&& wire, DriveOptions options = {}) {
-  // Feeds one token; afterwards `complete` tells whether that was the last one.
+  gss_detail::DriveCaps caps{options};
   bool complete = false;
   const auto advance = [&](ByteView token) -> Result<void> {
     auto step = handshake.step(token);
@@ -53,16 +84,12 @@ template <SteppedHandshake H, BlockingTransport T>
   if constexpr (H::starts) {
     if (auto first = advance({}); !first) return unexpected(std::move(first).error());
   }
-  for (unsigned round = 0; !complete; ++round) {
-    if (round == options.max_rounds) {
-      return unexpected(Error::transport("drive", EPROTO, "the handshake takes more rounds than are allowed"));
-    }
-    auto token = wire.receive(options.max_token_size);
+  while (!complete) {
+    if (auto more = caps.begin_round(); !more) return unexpected(std::move(more).error());
+    auto token = wire.receive(caps.max_token_size());
     if (!token) return unexpected(Error{token.error()});
     const ByteView view{*token};
-    if (view.size() > options.max_token_size) {
-      return unexpected(Error::transport("drive", EMSGSIZE, "the peer sent a longer token than is allowed"));
-    }
+    if (auto fits = caps.check(view); !fits) return unexpected(std::move(fits).error());
     if (auto next = advance(view); !next) return unexpected(std::move(next).error());
   }
   return std::move(handshake).establish();

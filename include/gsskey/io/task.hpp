@@ -14,10 +14,13 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// A coroutine that starts when it is awaited and gives a T. Owns its frame: move-only; destroying it destroys what the
-/// coroutine holds, wherever it is suspended, if nobody else is about to resume it. It may await any awaitable. Resumes
-/// whoever waits for it on the thread where it ended. Exceptions pass through. Who awaits one that was moved from gets
-/// Error::usage where T is a Result, and else std::terminate().
+/// Runs a coroutine that starts when it is awaited, once, and gives a T. The coroutine may await any awaitable.
+/// Move-only.
+/// Errors: what the coroutine throws, for the one who awaits the task. Awaiting a task that was moved from: usage,
+/// where
+///   T is a Result; else std::terminate().
+/// Threads: whoever awaits the task is resumed on the thread where the coroutine ended.
+/// Owner: of the coroutine's frame, the task. Destroy it only while nobody is about to resume the coroutine.
 template <class T>
 class [[nodiscard]] Task {
  public:
@@ -131,7 +134,9 @@ template <class T>
 
 }  // namespace detail
 
-/// Starts `task` on this thread, blocks until it has ended, here or elsewhere, and returns its result.
+/// Starts `task` on this thread and returns its result.
+/// Errors: throws what the coroutine throws.
+/// Blocks: until the coroutine has ended, here or on another thread.
 template <class T>
 [[nodiscard]] inline T sync_wait(Task<T> task) {
   const auto waiter = detail::await_for_sync(task);

@@ -63,7 +63,7 @@ struct TakeOverFailure {
 };
 
 /// Protects the messages of a Kerberos context with keys that were taken from it: AES with SHA-1 or SHA-2, or Camellia.
-/// The peer notices no difference. Made by take_over(), take_over_after() and drive() with establish_as<>
+/// The peer notices no difference. Made by take_over(), take_over_after() and drive() with establish_as<>()
 /// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move: then calls answer
 /// Domain::usage.
 ///

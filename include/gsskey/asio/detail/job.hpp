@@ -8,7 +8,9 @@
 #include <mutex>
 #include <optional>
 #include <system_error>
+#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
@@ -50,12 +52,17 @@ class GSSKEY_HIDDEN HomeDoor : public asio::execution_context::service {
   std::shared_ptr<State> state_;
 };
 
+/// What a job gives, as it is handed over.
+template <class Job>
+using JobOutcome = std::conditional_t<std::is_void_v<std::invoke_result_t<Job>>, std::monostate,
+                                      std::decay_t<std::invoke_result_t<Job>>>;
+
 /// A job that is under way, and the one who waits for it. The handler hangs at a timer of its own executor that never
 /// expires: there it can be cancelled, goes when its context goes, and is woken, without memory, by the job's end.
 template <class Executor, class Job, class Handler>
 class PooledJob {
  public:
-  using Outcome = typename Job::Outcome;
+  using Outcome = JobOutcome<Job>;
 
   PooledJob(const Executor& home, Job&& job, Handler&& handler)
       : waiting_{std::in_place, home, std::chrono::steady_clock::time_point::max()},
@@ -141,7 +148,12 @@ class PooledJob {
     std::optional<Outcome> outcome;
     std::exception_ptr thrown;
     try {
-      outcome.emplace((*job_)());
+      if constexpr (std::is_void_v<std::invoke_result_t<Job>>) {
+        (*std::move(job_))();
+        outcome.emplace();
+      } else {
+        outcome.emplace((*std::move(job_))());
+      }
     } catch (...) {
       thrown = std::current_exception();
     }
