@@ -16,6 +16,7 @@ from nodiscard import NOISE
 # What may be named all the same, and why.
 EXCEPTIONS = {
     "detail::Dependent": "is its first argument, Result<T>, which only a call of the function instantiates",
+    "gss_detail::ProtectorState": "of MessageProtector::adopt(), which take_over_after() calls and users cannot",
     "gss_detail::Handshake": "is the base of Initiator and Acceptor, and is documented where it stands",
     "gss_detail::gss_buffer_set_t": "the C library's own type, if it has one",
     "gss_detail::gss_krb5_lucid_context_v1_t": "the C library's own type, if it has one",
