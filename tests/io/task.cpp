@@ -21,7 +21,6 @@ TEST_CASE("sync_wait runs a task to its end, here or on another thread") {
   support::Loop loop;
   support::Threads threads{loop};
   struct Doubling {
-    using Outcome = int;
     int value;
     int operator()() const { return 2 * value; }
   };
