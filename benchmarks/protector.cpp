@@ -160,7 +160,7 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size) {
 
   compare(
       "wrap" + suffix, turns,
-      {{nothing, [&](std::size_t) { static_cast<void>(value(ends.our_acceptor.wrap_into(message, memory))); }},
+      {{nothing, [&](std::size_t) { static_cast<void>(value(wrap_into(ends.our_acceptor, message, memory))); }},
        {nothing,
         [&](std::size_t) {
           gss_buffer_desc out{0, nullptr};
@@ -178,7 +178,7 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size) {
           {{[&] {
               for (Bytes& token : ours) token = copy(value(ends.our_initiator.wrap(message)));
             },
-            [&](std::size_t turn) { static_cast<void>(value(ends.our_acceptor.unwrap_into(ours[turn], memory))); }},
+            [&](std::size_t turn) { static_cast<void>(value(unwrap_into(ends.our_acceptor, ours[turn], memory))); }},
            {[&] {
               for (Bytes& token : theirs) token = copy(value(ends.their_initiator.wrap(message)));
             },

@@ -45,17 +45,13 @@ class AllowList {
         gsskey::Error::policy("--allow", 0, "not allowed").with_text(name_or(peer, "somebody"), " is not allowed"));
   }
   /// The peer of an acceptor's context.
-  template <gsskey::Mechanism M>
-  [[nodiscard]] gsskey::Result<void> admit(const gsskey::SecurityContext<M>& context) const {
+  template <class Context>
+    requires requires(const Context& context) { context.inquire(); }
+  [[nodiscard]] gsskey::Result<void> admit(const Context& context) const {
     if (names_.empty()) return {};  // GNU GSS cannot say who it is
     auto info = context.inquire();
     if (!info) return gsskey::unexpected(info.error());
     return admit(info->initiator);
-  }
-  template <class Context>
-    requires requires(const Context& context) { context.info(); }
-  [[nodiscard]] gsskey::Result<void> admit(const Context& context) const {
-    return admit(context.info().initiator);
   }
 
  private:

@@ -83,18 +83,17 @@ inline void print(const gsskey::ContextInfo& info, bool negotiated = false) {
     std::cout << info.lifetime.count() << " s\n";
   }
 }
-template <gsskey::Mechanism M>
-void print(const gsskey::SecurityContext<M>& context) {
+/// A SecurityContext, or what else protects messages.
+template <class Context>
+  requires requires(const Context& context) { context.inquire(); }
+void print(const Context& context) {
   const auto info = context.inquire();
-  if (info) return print(*info, M::negotiates);
+  if constexpr (requires { Context::Mechanism::negotiates; }) {
+    if (info) return print(*info, Context::Mechanism::negotiates);
+  }
+  if (info) return print(*info);
   // GNU GSS cannot say
   std::cout << "authenticated; more is not known: " << in_words(info.error()) << '\n';
-}
-/// Of a MessageProtector.
-template <class Context>
-  requires requires(const Context& context) { context.info(); }
-void print(const Context& context) {
-  print(context.info());
 }
 
 }  // namespace example

@@ -51,14 +51,14 @@ void messages() {
     again([&] { return theirs.verify_mic("message", mic); });
     const auto ordered = again([&] { return theirs.wrap("in order"); });
     check(again([&] { return ours.unwrap_with_ordering(ordered); }).plaintext.text() == "in order", "with its order");
-    const auto room = ours.room();
+    const auto room = need(ours.room());
     const std::string message = "in its place";
     std::vector<unsigned char> memory(room.header + message.size() + room.trailer);
-    const auto sealed = again([&] { return ours.wrap_into(message, memory); });
+    const auto sealed = again([&] { return wrap_into(ours, message, memory); });
     std::vector<unsigned char> place;
     const auto plain = again([&] {  // what fails in the middle has changed the memory
       place.assign(sealed.begin(), sealed.end());
-      return theirs.unwrap_in_place(place);
+      return unwrap_in_place(theirs, place);
     });
     check(ByteView{plain}.text() == message, "in place");
   }
@@ -68,7 +68,7 @@ void batch() {
   auto [ours, theirs] = protectors();
   auto many = again([&] { return MessageBatch::from_protector(ours, 3); });
   const std::string message(2000, 'm');
-  const auto room = ours.room();
+  const auto room = need(ours.room());
   std::vector<std::vector<unsigned char>> memory(
       20, std::vector<unsigned char>(room.header + message.size() + room.trailer));
   std::vector<BatchMessage> messages;

@@ -182,7 +182,7 @@ void deliver(fuzz::Input& input, Sent sent, MessageProtector& receiver, Order& o
   const unsigned how = input.byte() % 4u;
   if (how != 0) rotate(sent.token, input.number());
   if (how == 1) {
-    const auto plain = receiver.unwrap_in_place(sent.token);
+    const auto plain = unwrap_in_place(receiver, sent.token);
     const bool is_in_order = order.accept(sent.number) == Ordering::in_order;
     expect(plain.has_value() == is_in_order, "a message in order");
     if (plain) expect(ByteView{*plain} == ByteView{sent.message}, "what was sent comes");

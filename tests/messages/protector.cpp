@@ -52,23 +52,23 @@ void exchange_sizes(From& from, To& to) {
 /// Every call that takes memory of the caller's.
 template <Mechanism M>
 void check_memory(MessageProtector& ours, SecurityContext<M>& theirs) {
-  const MessageRoom room = ours.room();
+  const MessageRoom room = must(ours.room());
   for (const std::size_t size : {0u, 1u, 15u, 16u, 17u, 100u, 455u, 464u, 465u, 5000u, 70000u}) {
     CAPTURE(size);
     const Bytes message = message_of(size);
     Bytes memory(room.header + size + room.trailer + 3, 0xee);
-    auto token = must(ours.wrap_into(message, memory));
+    auto token = must(wrap_into(ours, message, memory));
     REQUIRE(token.data() == memory.data());
     REQUIRE(memory[token.size()] == 0xee);
     REQUIRE(bytes_of(must(theirs.unwrap(token))) == message);
 
     const ByteView pieces[] = {ByteView{message}.subview(0, size / 3), {}, ByteView{message}.subview(size / 3)};
-    token = must(ours.wrap_into(pieces, memory));
+    token = must(wrap_into(ours, pieces, memory));
     REQUIRE(bytes_of(must(theirs.unwrap(token))) == message);
 
     Bytes block(8 + room.header + size + room.trailer + 8, 0xee);
     std::copy(message.begin(), message.end(), block.begin() + 8 + static_cast<std::ptrdiff_t>(room.header));
-    token = must(ours.wrap_in_place({block, 8 + room.header, size}));
+    token = must(wrap_in_place(ours, {block, 8 + room.header, size}));
     REQUIRE(token.data() == block.data() + 8);
     REQUIRE(std::count(block.begin(), block.begin() + 8, 0xee) == 8);
     REQUIRE(std::count(block.end() - 8, block.end(), 0xee) == 8);
@@ -76,24 +76,24 @@ void check_memory(MessageProtector& ours, SecurityContext<M>& theirs) {
 
     const auto from_peer = must(theirs.wrap(message));
     Bytes plain(from_peer.size(), 0xee);
-    const auto copied = must(ours.unwrap_into(from_peer, plain));
+    const auto copied = must(unwrap_into(ours, from_peer, plain));
     REQUIRE(ByteView{copied} == ByteView{message});
     Bytes in_place = bytes_of(must(theirs.wrap(message)));
-    const auto inside = must(ours.unwrap_in_place(in_place));
+    const auto inside = must(unwrap_in_place(ours, in_place));
     REQUIRE(ByteView{inside} == ByteView{message});
     REQUIRE(inside.data() >= in_place.data());
     REQUIRE(inside.data() + inside.size() <= in_place.data() + in_place.size());
   }
   const Bytes message = message_of(100);
   Bytes small(room.header + 100 + room.trailer - 1, 0xee);
-  CHECK(ours.wrap_into(message, small).error().domain() == Domain::usage);
-  CHECK(ours.wrap_into(message, std::span<unsigned char>{small}.first(3)).error().domain() == Domain::usage);
-  CHECK(ours.wrap_in_place({small, room.header, 100}).error().domain() == Domain::usage);
-  CHECK(ours.wrap_in_place({small, room.header - 1, 1}).error().domain() == Domain::usage);
-  CHECK(ours.wrap_in_place({small, small.size() + 1, 0}).error().domain() == Domain::usage);
+  CHECK(wrap_into(ours, message, small).error().domain() == Domain::usage);
+  CHECK(wrap_into(ours, message, std::span<unsigned char>{small}.first(3)).error().domain() == Domain::usage);
+  CHECK(wrap_in_place(ours, {small, room.header, 100}).error().domain() == Domain::usage);
+  CHECK(wrap_in_place(ours, {small, room.header - 1, 1}).error().domain() == Domain::usage);
+  CHECK(wrap_in_place(ours, {small, small.size() + 1, 0}).error().domain() == Domain::usage);
   CHECK(std::count(small.begin(), small.end(), 0xee) == static_cast<long>(small.size()));
   const auto token = must(theirs.wrap(message));
-  CHECK(ours.unwrap_into(token, std::span<unsigned char>{small}.first(99)).error().domain() == Domain::usage);
+  CHECK(unwrap_into(ours, token, std::span<unsigned char>{small}.first(99)).error().domain() == Domain::usage);
   CHECK(bytes_of(must(ours.unwrap(token))) == message);  // nothing was used up
 }
 
@@ -139,11 +139,11 @@ void check_forgeries(MessageProtector& ours, SecurityContext<M>& theirs) {
     const Bytes original = bytes_of(must(theirs.wrap(message_of(size))));
     Bytes token = original;
     token[16] ^= 1;
-    CHECK(routine_error(ours.unwrap_in_place(token).error()) == RoutineError::bad_mic);
+    CHECK(routine_error(unwrap_in_place(ours, token).error()) == RoutineError::bad_mic);
     const Bytes plain = message_of(size);
     CHECK(std::search(token.begin(), token.end(), plain.begin() + 1, plain.begin() + 33) == token.end());
     token = original;
-    must(ours.unwrap_in_place(token));
+    must(unwrap_in_place(ours, token));
   }
   // What one sent is not what the other sent.
   CHECK(routine_error(ours.unwrap(must(ours.wrap(message))).error()) == RoutineError::bad_mic);
@@ -164,8 +164,8 @@ TEMPLATE_TEST_CASE("every operation and encryption type, with a context at the o
       auto ours = taken(both.initiator);
       auto theirs = must(std::move(both.acceptor).establish());
       CHECK(std::string{ours.encryption_type()} == row.name);
-      CHECK(ours.room().header == 32);
-      CHECK(ours.room().trailer == 16 + row.mac_size);
+      CHECK(must(ours.room()).header == 32);
+      CHECK(must(ours.room()).trailer == 16 + row.mac_size);
       exchange_sizes(ours, theirs);
       exchange_sizes(theirs, ours);
       check_memory(ours, theirs);
@@ -278,12 +278,12 @@ TEST_CASE("messages of every size, in place, from protector to protector") {
     for (const std::size_t size : large_sizes(row.name)) {
       CAPTURE(row.name, size);
       CHECK(support::in_child(hour, [&] {
-              LargeMessage large{ours.room(), size};
-              const auto token = must(ours.wrap_in_place(large.block()));
-              return LargeMessage::is_in(must(theirs.unwrap_in_place(token)), size) ? 0 : 1;
+              LargeMessage large{must(ours.room()), size};
+              const auto token = must(wrap_in_place(ours, large.block()));
+              return LargeMessage::is_in(must(unwrap_in_place(theirs, token)), size) ? 0 : 1;
             }) == 0);
       CHECK(support::in_child(hour, [&] {
-              LargeMessage large{ours.room(), size};
+              LargeMessage large{must(ours.room()), size};
               const ByteView message{large.message().data(), size};
               must(theirs.verify_mic(message, must(ours.get_mic(message))));
               const auto mic = must(ours.get_mic(message));
@@ -305,20 +305,20 @@ TEST_CASE("the longest messages of a SecurityContext and a protector are the sam
     auto ours = taken(std::move(both.initiator));
     auto theirs = must(std::move(both.acceptor).establish());
     CHECK(support::in_child(120, [&] {
-            LargeMessage large{ours.room(), size};
-            const auto token = must(ours.wrap_in_place(large.block()));
+            LargeMessage large{must(ours.room()), size};
+            const auto token = must(wrap_in_place(ours, large.block()));
             auto plain = must(theirs.unwrap({token.data(), token.size()}));
             return LargeMessage::is_in({plain.data(), plain.size()}, size) ? 0 : 1;
           }) == 0);
     CHECK(support::in_child(120, [&] {
-            LargeMessage large{ours.room(), size};
+            LargeMessage large{must(ours.room()), size};
             auto token = must(theirs.wrap({large.message().data(), size}));
             const auto raw = token.release();
-            const auto plain = must(ours.unwrap_in_place({static_cast<unsigned char*>(raw.value), raw.length}));
+            const auto plain = must(unwrap_in_place(ours, {static_cast<unsigned char*>(raw.value), raw.length}));
             return LargeMessage::is_in(plain, size) ? 0 : 1;
           }) == 0);
     CHECK(support::in_child(120, [&] {
-            LargeMessage large{ours.room(), size};
+            LargeMessage large{must(ours.room()), size};
             const ByteView message{large.message().data(), size};
             must(ours.verify_mic(message, must(theirs.get_mic(message))));
             must(theirs.verify_mic(message, must(ours.get_mic(message))));

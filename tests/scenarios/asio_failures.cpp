@@ -590,7 +590,7 @@ struct Plain {
   Result<void> verify_mic(ByteView, ByteView) { return {}; }
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t size) const { return size; }
 };
-static_assert(MessageContext<Plain>);
+static_assert(WrapsMessages<Plain>);
 
 /// Takes what it is given once it is open.
 struct Shut {

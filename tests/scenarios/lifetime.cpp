@@ -140,9 +140,9 @@ TEMPLATE_TEST_CASE("credential and contexts end with the ticket", "", mech::Krb5
   REQUIRE(login.end_of(service) == login.end());
   are_told(ends, login.end());
   end.is_told_by("ExpiringContext, initiator",
-                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.initiator))).remaining()));
+                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.initiator))).lifetime()));
   end.is_told_by("ExpiringContext, acceptor",
-                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.acceptor))).remaining()));
+                 must(must(ExpiringContext<TestType>::from_context(std::move(ends.acceptor))).lifetime()));
 }
 
 TEST_CASE("the C calls that tell it on the way tell the same") {

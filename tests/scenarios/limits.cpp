@@ -93,7 +93,7 @@ std::vector<Call> calls_of_messages(support::Ends<M>& ends) {
   auto& context = ends.initiator;
   const Limit& message = limits.message;
   const Limit& token = limits.token;
-  static const MessageRoom room = must(message_room(context));
+  static const MessageRoom room = must(context.room());
   std::vector<Call> calls{
       {"wrap", message, [&](ByteView bytes) { return answer(context.wrap(bytes), message); }},
       {"wrap_unencrypted", message, [&](ByteView bytes) { return answer(context.wrap_unencrypted(bytes), message); }},
@@ -103,7 +103,7 @@ std::vector<Call> calls_of_messages(support::Ends<M>& ends) {
       {"unwrap", token, [&](ByteView bytes) { return answer(context.unwrap(bytes), token); }},
       {"unwrap_unencrypted", token, [&](ByteView bytes) { return answer(context.unwrap_unencrypted(bytes), token); }},
       {"unwrap_with_ordering", token,
-       [&](ByteView bytes) { return answer(unwrap_with_ordering(context, bytes), token); }},
+       [&](ByteView bytes) { return answer(context.unwrap_with_ordering(bytes), token); }},
       {"pseudo_random", limits.pseudo_random,
        [&](ByteView bytes) { return answer(pseudo_random(context, bytes, 16), limits.pseudo_random); }},
       {"pseudo_random, output", limits.pseudo_random,
@@ -113,16 +113,15 @@ std::vector<Call> calls_of_messages(support::Ends<M>& ends) {
       {"wrap_in_place", token,
        [&](ByteView bytes) {
          return answer(
-             wrap_in_place(context, room, {writable(bytes), room.header, bytes.size() - room.header - room.trailer}),
-             token);
+             wrap_in_place(context, {writable(bytes), room.header, bytes.size() - room.header - room.trailer}), token);
        }},
       {"wrap_into", message,
        [&](ByteView bytes) {
          std::span<unsigned char> memory = writable(bytes);
-         return answer(wrap_into(context, room, bytes, {memory.data(), bytes.size() + 100}), message);
+         return answer(wrap_into(context, bytes, {memory.data(), bytes.size() + 100}), message);
        }},
       {"unwrap_in_place", token,
-       [&](ByteView bytes) { return answer(unwrap_in_place(context, room, writable(bytes)), token); }},
+       [&](ByteView bytes) { return answer(unwrap_in_place(context, writable(bytes)), token); }},
       {"wrap_iov", token,
        [&](ByteView bytes) {
          unsigned char around[100];
@@ -337,10 +336,9 @@ TEST_CASE("the longest message reaches the peer") {
           return 0;
         }) == 0);
   CHECK(in_child(120, [&] {
-          const auto room = must(message_room(ends.initiator));
+          const auto room = must(ends.initiator.room());
           const Mapping block{room.header + size + room.trailer, PROT_READ | PROT_WRITE};
-          const auto token =
-              must(wrap_in_place(ends.initiator, room, {{block.data(), block.size()}, room.header, size}));
-          return is_sent(must(unwrap_in_place(ends.acceptor, room, token))) ? 0 : 1;
+          const auto token = must(wrap_in_place(ends.initiator, {{block.data(), block.size()}, room.header, size}));
+          return is_sent(must(unwrap_in_place(ends.acceptor, token))) ? 0 : 1;
         }) == 0);
 }

@@ -252,9 +252,10 @@ TEST_CASE("gss: Credential, Initiator, Acceptor, SecurityContext, ExpiringContex
 
   auto ends = support::pair<Krb5>();
   auto& peer = ends.acceptor;
+  support::Bytes memory(200);
   move_about(
       std::move(ends.initiator),
-      [](SecurityContext<Krb5>& context) {
+      [&](SecurityContext<Krb5>& context) {
         CHECK_FALSE(context);
         CHECK(is_usage(context.wrap("x")));
         CHECK(is_usage(context.wrap_unencrypted("x")));
@@ -269,17 +270,36 @@ TEST_CASE("gss: Credential, Initiator, Acceptor, SecurityContext, ExpiringContex
         CHECK(is_usage(std::move(context).export_context()));
         CHECK(is_usage(ExpiringContext<Krb5>::from_context(std::move(context))));
         CHECK(is_usage(take_over_after(std::move(context), {0})));
-        CHECK(is_usage(message_room(context)));
+        CHECK(is_usage(context.room()));
+        CHECK(is_usage(context.sasl_ssf()));
+        CHECK(is_usage(context.wrap_unencrypted_size_limit(100)));
+        CHECK(is_usage(context.unwrap_with_ordering("x")));
+        CHECK(is_usage(wrap_into(context, "x", memory)));
+        CHECK(is_usage(wrap_in_place(context, {memory, 40, 1})));
+        CHECK(is_usage(unwrap_into(context, "x", memory)));
+        CHECK(is_usage(unwrap_in_place(context, memory)));
       },
       [&](SecurityContext<Krb5>& context) { CHECK(must(peer.unwrap(must(context.wrap("moved")))).text() == "moved"); });
 
   auto others = support::pair<Krb5>();
   move_about(
       must(ExpiringContext<Krb5>::from_context(std::move(others.initiator))),
-      [](ExpiringContext<Krb5>& context) {
-        CHECK(is_usage(context.remaining()));
+      [&](ExpiringContext<Krb5>& context) {
+        CHECK(is_usage(context.lifetime()));
+        CHECK(is_usage(context.inquire()));
+        CHECK(is_usage(context.room()));
+        CHECK(is_usage(context.sasl_ssf()));
+        CHECK(is_usage(context.wrap_size_limit(100)));
+        CHECK(is_usage(context.wrap_unencrypted_size_limit(100)));
         CHECK(is_usage(context.wrap("x")));
+        CHECK(is_usage(context.wrap_unencrypted("x")));
+        CHECK(is_usage(wrap_into(context, "x", memory)));
+        CHECK(is_usage(wrap_in_place(context, {memory, 40, 1})));
         CHECK(is_usage(context.unwrap("x")));
+        CHECK(is_usage(context.unwrap_unencrypted("x")));
+        CHECK(is_usage(context.unwrap_with_ordering("x")));
+        CHECK(is_usage(unwrap_into(context, "x", memory)));
+        CHECK(is_usage(unwrap_in_place(context, memory)));
         CHECK(is_usage(context.get_mic("x")));
         CHECK(is_usage(context.verify_mic("x", "y")));
         CHECK_FALSE(context.context());
@@ -392,24 +412,24 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
       support::taken(std::move(both.initiator)),
       [&](MessageProtector& protector) {
         CHECK_FALSE(protector);
-        CHECK_FALSE(protector.info().initiator);
-        CHECK(protector.info().mechanism.empty());
+        CHECK(is_usage(protector.inquire()));
         CHECK(std::string_view{protector.encryption_type()}.empty());
-        CHECK(protector.lifetime() == Seconds{});
-        CHECK(protector.room().header == 0);
+        CHECK(is_usage(protector.lifetime()));
+        CHECK(is_usage(protector.sasl_ssf()));
         CHECK(is_usage(protector.wrap_size_limit(100)));
+        CHECK(is_usage(protector.wrap_unencrypted_size_limit(100)));
         CHECK(is_usage(protector.wrap("x")));
         CHECK(is_usage(protector.wrap_unencrypted("x")));
-        CHECK(is_usage(protector.wrap_into("x", memory)));
-        CHECK(is_usage(protector.wrap_in_place({memory, 40, 1})));
+        CHECK(is_usage(wrap_into(protector, "x", memory)));
+        CHECK(is_usage(wrap_in_place(protector, {memory, 40, 1})));
         CHECK(is_usage(protector.unwrap("x")));
         CHECK(is_usage(protector.unwrap_unencrypted("x")));
         CHECK(is_usage(protector.unwrap_with_ordering("x")));
-        CHECK(is_usage(protector.unwrap_into("x", memory)));
-        CHECK(is_usage(protector.unwrap_in_place(memory)));
+        CHECK(is_usage(unwrap_into(protector, "x", memory)));
+        CHECK(is_usage(unwrap_in_place(protector, memory)));
         CHECK(is_usage(protector.get_mic("x")));
         CHECK(is_usage(protector.verify_mic("x", "y")));
-        CHECK(is_usage(message_room(protector)));
+        CHECK(is_usage(protector.room()));
         CHECK(is_usage(MessageBatch::from_protector(protector, 2)));
       },
       [&](MessageProtector& protector) {
@@ -420,8 +440,8 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
             [&](MessageBatch& batch) { CHECK(is_usage(batch.wrap(messages))); },
             [&](MessageBatch& batch) {
               must(batch.wrap(messages));
-              CHECK(must(peer.unwrap({memory.data(), 1 + protector.room().header + protector.room().trailer})).size() ==
-                    1);
+              const auto room = must(protector.room());
+              CHECK(must(peer.unwrap({memory.data(), 1 + room.header + room.trailer})).size() == 1);
             });
       });
 }

@@ -1,4 +1,4 @@
-// tests/support/marked_context: a MessageContext that needs no GSS library: two octets, a mark and a sequence number,
+// tests/support/marked_context: WrapsMessages without a GSS library: two octets, a mark and a sequence number,
 // before the message, whose bits are turned over where it is "encrypted". SPDX-License-Identifier: MIT
 #pragma once
 
@@ -69,6 +69,6 @@ class MarkedContext {
   unsigned char sent_ = 0;
   unsigned char received_ = 0;
 };
-static_assert(gsskey::MessageContext<MarkedContext>);
+static_assert(gsskey::WrapsMessages<MarkedContext>);
 
 }  // namespace support

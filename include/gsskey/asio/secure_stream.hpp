@@ -85,7 +85,7 @@ template <class Buffers>
 /// and in words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not
 /// met of refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these
 /// from a read nothing more can be read. The end of the stream between packets is asio::error::eof.
-template <class NextLayer, MessageContext C>
+template <class NextLayer, WrapsMessages C>
 class SecureStream {
  public:
   using next_layer_type = NextLayer;

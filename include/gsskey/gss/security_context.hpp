@@ -36,6 +36,14 @@ struct ContextTraits {
 };
 using ContextHandle = UniqueHandle<ContextTraits>;
 
+// Members of SecurityContext that few programs call, in headers of their own: see MessageContext. If the compiler says
+// that one of these is incomplete, the header beside it was not included.
+template <Mechanism M>
+struct InPlace;  // gsskey/gss/context/in_place.hpp
+template <Mechanism M>
+struct WithOrdering;  // gsskey/gss/context/ordering.hpp
+template <Mechanism M>
+struct Strength;  // gsskey/gss/context/options.hpp
 }  // namespace gss_detail
 
 /// What gss_inquire_context says of an established context.
@@ -54,7 +62,30 @@ struct Unwrapped {
   bool confidential = false;
 };
 
-/// Owns an established gss_ctx_id_t of mechanism M: Initiator<M> and Acceptor<M> make it, import_context() too.
+/// Where a message stands among those that came before it (RFC 2743 section 1.2.3). Which of it is noticed depends on
+/// the context: with ContextFlag::replay duplicate and old, with ContextFlag::sequence gap and unsequenced too.
+enum class Ordering : unsigned char {
+  in_order,     ///< the one that was expected
+  gap,          ///< messages before it are missing, yet
+  unsequenced,  ///< later ones were there before
+  duplicate,    ///< it was there before
+  old,          ///< too far back to say whether it was there before
+};
+
+/// What unwrap_with_ordering() found.
+struct OrderedMessage {
+  SecretBytes plaintext;
+  Ordering ordering = Ordering::in_order;
+};
+
+/// How many bytes a token has before and after its encrypted message: the same for all messages of a context.
+struct MessageRoom {
+  std::size_t header = 0;
+  std::size_t trailer = 0;
+};
+
+/// Owns an established gss_ctx_id_t of mechanism M: Initiator<M> and Acceptor<M> make it, import_context() too. A
+/// MessageContext.
 /// Move-only, as large as the handle; after a move its calls answer Domain::usage. The destructor calls
 /// gss_delete_sec_context.
 ///
@@ -168,14 +199,33 @@ class SecurityContext {
   /// The longest message, in bytes, whose wrap() token has at most `token_size` bytes; limits.message at most.
   /// gss_wrap_size_limit. A limit of 0 is an Error (policy): who cuts messages by it would never end.
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
-    if (!handle_) return unexpected(empty("gss_wrap_size_limit"));
-    OM_uint32 minor = 0;
-    OM_uint32 size = 0;
-    const OM_uint32 major = gss_wrap_size_limit(&minor, handle_.get(), 1, GSS_C_QOP_DEFAULT, token_size, &size);
-    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_wrap_size_limit", major, minor));
-    if (size == 0)
-      return unexpected(Error::policy("gss_wrap_size_limit", 0, "no message fits into a token that small"));
-    return limits.message.admits(size) ? size : static_cast<std::uint32_t>(limits.message.size);
+    return size_limit(true, token_size);
+  }
+  /// The longest message whose wrap_unencrypted() token has at most `token_size` bytes.
+  [[nodiscard]] Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t token_size) const noexcept {
+    return size_limit(false, token_size);
+  }
+
+  /// What a token of wrap() has before and after the message. gss_wrap_iov_length. Errors: usage; gss; unavailable,
+  /// also for keys whose messages are padded (none of AES and Camellia). Include gss/context/in_place.hpp.
+  [[nodiscard]] Result<MessageRoom> room() const noexcept {
+    return gss_detail::InPlace<M>::room(*this);  // gss/context/in_place.hpp
+  }
+  /// unwrap() that hands out the plaintext though the message is a duplicate, old, out of order or behind a gap, and
+  /// says so; it was encrypted and is the peer's in each case. The caller decides what each is worth: a duplicate that
+  /// is acted upon twice is a replay. gss_unwrap. Include gss/context/ordering.hpp.
+  ///
+  /// With KnownFaults::order_before_integrity only in_order is ever told: there the rest is an Error, with the bit that
+  /// Supplementary names, because the token was not looked at any further and may be anybody's. Errors: usage, policy
+  /// (not encrypted), gss.
+  [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
+    return gss_detail::WithOrdering<M>::unwrap(*this, token);  // gss/context/ordering.hpp
+  }
+  /// How strong the protection is, as SASL counts it: the bits of the key, 1 for integrity only.
+  /// GSS_C_SEC_CONTEXT_SASL_SSF. Errors: usage; gss; unavailable, without Capabilities::sasl_ssf; policy, if the
+  /// implementation's answer is no number. Include gss/context/options.hpp.
+  [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
+    return gss_detail::Strength<M>::sasl_ssf(*this);  // gss/context/options.hpp
   }
 
   /// gss_inquire_context.
@@ -318,6 +368,18 @@ class SecurityContext {
       return unexpected(Error::policy("gss_wrap", not_confidential, "the message was not encrypted"));
     }
     return token;
+  }
+
+  [[nodiscard]] Result<std::uint32_t> size_limit(bool confidential, std::uint32_t token_size) const noexcept {
+    if (!handle_) return unexpected(empty("gss_wrap_size_limit"));
+    OM_uint32 minor = 0;
+    OM_uint32 size = 0;
+    const OM_uint32 major =
+        gss_wrap_size_limit(&minor, handle_.get(), confidential ? 1 : 0, GSS_C_QOP_DEFAULT, token_size, &size);
+    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_wrap_size_limit", major, minor));
+    if (size == 0)
+      return unexpected(Error::policy("gss_wrap_size_limit", 0, "no message fits into a token that small"));
+    return limits.message.admits(size) ? size : static_cast<std::uint32_t>(limits.message.size);
   }
 
   gss_detail::ContextHandle handle_;

@@ -65,7 +65,7 @@ struct MovedOut {
 /// that the stream has ended, and where, says ended(); whether the peer meant it is for the protocol above to know.
 /// A hostile peer costs no more memory than it has sent, and is refused for more than 32 packets without a byte in a
 /// row: none is of use, and each costs an unwrap().
-template <MessageContext C>
+template <WrapsMessages C>
 class RecordLayer {
  public:
   static constexpr unsigned max_empty_packets = 32;  ///< in a row; OpenSSL's bound for empty TLS records

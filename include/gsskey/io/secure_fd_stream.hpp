@@ -22,7 +22,7 @@ GSSKEY_BEGIN_ABI
 /// A BlockingStream whose bytes go as packets of RecordLayer, over a connected stream socket in blocking mode that it
 /// borrows, with an established context that it owns. One thread at a time. The other end may be any RecordLayer: an
 /// asio::SecureStream, PostgreSQL's GSSENC, a SASL layer.
-template <MessageContext C>
+template <WrapsMessages C>
 class SecureFdStream {
  public:
   SecureFdStream(int descriptor, C context,

@@ -16,36 +16,18 @@
 #include <utility>
 
 #include <gsskey/gss/context/in_place.hpp>
-#include <gsskey/gss/context/ordering.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/krb5/lucid.hpp>
 #include <gsskey/messages/detail/keys.hpp>
-#include <gsskey/messages/detail/window.hpp>
+#include <gsskey/messages/detail/protector_state.hpp>
 #include <gsskey/messages/token.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-namespace gss_detail {
-
-/// What a MessageProtector is made of. What is sent and what is received share nothing that changes.
-struct ProtectorState {
-  ContextInfo info;
-  const rfc3961::EncryptionType* type;
-  std::int64_t end;  // of the context's life, in seconds since 1970; 0: none. A time_t of 32 bits ends in 2038
-  bool ends_with_ticket;
-  alignas(64) rfc4121::Sender sender;
-  alignas(64) rfc4121::Receiver receiver;
-  SequenceWindow window;
-  std::optional<LucidContext> lucid;                // for the key that there was before the acceptor's subkey,
-  std::optional<rfc4121::Receiver> other_receiver;  // which is made when a message under it comes
-};
-
-}  // namespace gss_detail
-
 struct ProtectorOptions {
-  /// Messages are refused with RoutineError::context_expired once the ticket has ended. By default they go on, as those
-  /// of SecurityContext do.
+  /// Every call but lifetime() is refused with RoutineError::context_expired once the ticket has ended, as by
+  /// ExpiringContext. By default they go on, as those of SecurityContext do.
   bool ends_with_ticket = false;
 };
 
@@ -74,46 +56,53 @@ struct TakeOverFailure {
 /// that it fails for another reason, as without random numbers: no sequence number was used.
 class MessageProtector {
  public:
-  /// Internal to take_over_after().
-  [[nodiscard]] static MessageProtector adopt(std::unique_ptr<gss_detail::ProtectorState> state) noexcept {
-    return MessageProtector{std::move(state)};
-  }
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
 
-  /// Names, flags and mechanism of the context; its lifetime is as of the take-over. Empty after a move.
-  GSSKEY_HIDDEN [[nodiscard]] const ContextInfo& info() const noexcept GSSKEY_LIFETIMEBOUND {
-    static const ContextInfo none{};
-    return state_ ? state_->info : none;
-  }
   /// IANA's name of the encryption type; "" after a move.
   [[nodiscard]] const char* encryption_type() const noexcept { return state_ ? state_->type->name : ""; }
-  /// How long the context is meant to be used, 0 when that is over, or after a move.
-  [[nodiscard]] Seconds lifetime() const noexcept {
-    if (!state_) return Seconds{};
+  /// Names, flags and mechanism of the context. gss_duplicate_name.
+  [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
+    if (auto usable = is_usable("MessageProtector::inquire"); !usable) return unexpected(std::move(usable).error());
+    auto initiator = copy_of(state_->info.initiator);
+    if (!initiator) return unexpected(std::move(initiator).error());
+    auto acceptor = copy_of(state_->info.acceptor);
+    if (!acceptor) return unexpected(std::move(acceptor).error());
+    return ContextInfo{*std::move(initiator),  *std::move(acceptor), *lifetime(),
+                       state_->info.mechanism, state_->info.flags,   state_->info.is_initiator};
+  }
+  /// How long the context is meant to be used, 0 when that is over.
+  [[nodiscard]] Result<Seconds> lifetime() const noexcept {
+    if (!state_) return unexpected(empty("MessageProtector::lifetime"));
     if (state_->end == 0) return Seconds::indefinite();
     const std::int64_t now = std::time(nullptr);
     return now < state_->end ? Seconds{static_cast<std::uint32_t>(state_->end - now)} : Seconds{};
   }
+  /// How strong the protection is, as SASL counts it: the bits of the key.
+  [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
+    if (auto usable = is_usable("MessageProtector::sasl_ssf"); !usable) return unexpected(std::move(usable).error());
+    return static_cast<std::uint32_t>(8 * state_->type->key_size);
+  }
 
-  /// What a token has before and after an encrypted message; nothing after a move, when there is none.
-  [[nodiscard]] MessageRoom room() const noexcept {
-    if (!state_) return {};
-    return {rfc4121::header_size + rfc3961::block_size, rfc4121::header_size + state_->type->mac_size};
+  /// What a token of wrap() has before and after the message.
+  [[nodiscard]] Result<MessageRoom> room() const noexcept {
+    if (auto usable = is_usable("MessageProtector::room"); !usable) return unexpected(std::move(usable).error());
+    return around();
   }
   /// The longest message whose wrap() token has at most `token_size` bytes. Errors: policy, if there is none.
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
-    constexpr const char* operation = "MessageProtector::wrap_size_limit";
-    if (!state_) return unexpected(empty(operation));
-    const auto around = static_cast<std::uint32_t>(room().header + room().trailer);
-    if (token_size > around) return token_size - around;
-    return unexpected(Error::policy(operation, 0, "no message fits into a token that small"));
+    return size_limit("MessageProtector::wrap_size_limit", token_size, rfc3961::block_size + rfc4121::header_size);
+  }
+  /// The longest message whose wrap_unencrypted() token has at most `token_size` bytes. Errors: policy, if there is
+  /// none.
+  [[nodiscard]] Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t token_size) const noexcept {
+    return size_limit("MessageProtector::wrap_unencrypted_size_limit", token_size, 0);
   }
 
   /// Encrypts and authenticates.
   [[nodiscard]] Result<MessageToken> wrap(ByteView message) noexcept {
     constexpr const char* operation = "MessageProtector::wrap";
     if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
-    auto token = MessageToken::with_size(room().header + message.size() + room().trailer);
+    auto token = MessageToken::with_size(around().header + message.size() + around().trailer);
     if (!token) return token;
     if (!state_->sender.wrap(message, token->data())) return unexpected(failed(operation));
     return token;
@@ -129,11 +118,13 @@ class MessageProtector {
   }
   /// wrap() of several pieces, one after the other, into memory that does not overlap with them. Returns the token
   /// inside it. Errors: usage, if it is too small.
-  [[nodiscard]] Result<std::span<unsigned char>> wrap_into(std::span<const ByteView> pieces,
-                                                           std::span<unsigned char> memory) noexcept {
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(MessageProtector& self,
+                                                                  std::span<const ByteView> pieces,
+                                                                  std::span<unsigned char> memory) noexcept {
     constexpr const char* operation = "MessageProtector::wrap_into";
-    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
-    const std::size_t around = room().header + room().trailer;
+    if (auto usable = self.is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    const MessageRoom room = self.around();
+    const std::size_t around = room.header + room.trailer;
     std::size_t size = 0;
     bool fits = memory.size() >= around;
     for (const ByteView piece : pieces) {  // the sum of their sizes may be more than a size can say
@@ -145,32 +136,35 @@ class MessageProtector {
     if (pieces.size() == 1) {
       message = pieces[0];
     } else {
-      unsigned char* to = memory.data() + room().header;
+      unsigned char* to = memory.data() + room.header;
       message = {to, size};
       for (const ByteView piece : pieces) {
         if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
         to += piece.size();
       }
     }
-    if (!state_->sender.wrap(message, memory.data())) return unexpected(failed(operation));
+    if (!self.state_->sender.wrap(message, memory.data())) return unexpected(failed(operation));
     return memory.first(around + size);
   }
-  [[nodiscard]] Result<std::span<unsigned char>> wrap_into(ByteView message, std::span<unsigned char> memory) noexcept {
-    return wrap_into(std::span<const ByteView>{&message, 1}, memory);
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(MessageProtector& self, ByteView message,
+                                                                  std::span<unsigned char> memory) noexcept {
+    return wrap_into(self, std::span<const ByteView>{&message, 1}, memory);
   }
   /// Encrypts the message where it is, and returns the token around it, inside the block. Errors: usage, if the block
   /// lacks the room.
-  [[nodiscard]] Result<std::span<unsigned char>> wrap_in_place(MessageBlock message) noexcept {
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_in_place(MessageProtector& self,
+                                                                      MessageBlock message) noexcept {
     constexpr const char* operation = "MessageProtector::wrap_in_place";
-    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    if (auto usable = self.is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    const MessageRoom room = self.around();
     const std::size_t size = message.block.size();
-    if (message.offset > size || message.size > size - message.offset || message.offset < room().header ||
-        size - message.offset - message.size < room().trailer) {
+    if (message.offset > size || message.size > size - message.offset || message.offset < room.header ||
+        size - message.offset - message.size < room.trailer) {
       return unexpected(Error::usage(operation, "the block has no room for the token around the message"));
     }
     const std::span<unsigned char> token =
-        message.block.subspan(message.offset - room().header, room().header + message.size + room().trailer);
-    if (!state_->sender.wrap({token.data() + room().header, message.size}, token.data())) {
+        message.block.subspan(message.offset - room.header, room.header + message.size + room.trailer);
+    if (!self.state_->sender.wrap({token.data() + room.header, message.size}, token.data())) {
       return unexpected(failed(operation));
     }
     return token;
@@ -196,23 +190,25 @@ class MessageProtector {
   }
   /// unwrap() into memory that does not overlap with the token; token.size() is always enough. Returns the plaintext
   /// inside it. Errors: usage, if it is too small.
-  [[nodiscard]] Result<std::span<unsigned char>> unwrap_into(ByteView token, std::span<unsigned char> memory) noexcept {
+  [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_into(MessageProtector& self, ByteView token,
+                                                                    std::span<unsigned char> memory) noexcept {
     constexpr const char* operation = "MessageProtector::unwrap_into";
-    auto found = read(operation, token);
+    auto found = self.read(operation, token);
     if (!found) return unexpected(std::move(found).error());
     if (memory.size() < found->wrap.body_size) {
       return unexpected(Error::usage(operation, "the memory has no room for the message"));
     }
-    if (auto taken = take(operation, *found, token, memory.data(), Demand::both); !taken) {
+    if (auto taken = self.take(operation, *found, token, memory.data(), Demand::both); !taken) {
       return unexpected(std::move(taken).error());
     }
     return memory.first(found->wrap.message_size);
   }
   /// unwrap() where the token is: returns the plaintext inside it. What else is in `token` is undefined then. After an
   /// Error nothing is left of a plaintext.
-  [[nodiscard]] Result<std::span<unsigned char>> unwrap_in_place(std::span<unsigned char> token) noexcept {
+  [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_in_place(MessageProtector& self,
+                                                                        std::span<unsigned char> token) noexcept {
     constexpr const char* operation = "MessageProtector::unwrap_in_place";
-    auto found = read(operation, {token.data(), token.size()});
+    auto found = self.read(operation, {token.data(), token.size()});
     if (!found) return unexpected(std::move(found).error());
     rfc4121::WrapToken& wrap = found->wrap;
     const std::span<unsigned char> rest = token.subspan(rfc4121::header_size);
@@ -224,7 +220,7 @@ class MessageProtector {
       wrap.rest = {{rest.data(), rest.size()}, 0};
     }
     place = (place + turn) % rest.size();
-    auto taken = take(operation, *found, {token.data(), token.size()}, rest.data() + place, Demand::both);
+    auto taken = self.take(operation, *found, {token.data(), token.size()}, rest.data() + place, Demand::both);
     if (!taken) return unexpected(std::move(taken).error());
     return rest.subspan(place, wrap.message_size);
   }
@@ -254,6 +250,7 @@ class MessageProtector {
 
  private:
   friend class MessageBatch;
+  friend struct gss_detail::ProtectorMaker;
   enum class Demand : unsigned char { order = 1, confidentiality = 2, both = 3 };
 
   explicit MessageProtector(std::unique_ptr<gss_detail::ProtectorState> state) noexcept : state_{std::move(state)} {}
@@ -283,6 +280,19 @@ class MessageProtector {
     }
     return {};
   }
+
+  /// Of a protector that is not empty.
+  [[nodiscard]] MessageRoom around() const noexcept {
+    return {rfc4121::header_size + rfc3961::block_size, rfc4121::header_size + state_->type->mac_size};
+  }
+  [[nodiscard]] Result<std::uint32_t> size_limit(const char* operation, std::uint32_t token_size,
+                                                 std::size_t of_encryption) const noexcept {
+    if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
+    const auto taken = static_cast<std::uint32_t>(rfc4121::header_size + state_->type->mac_size + of_encryption);
+    if (token_size > taken) return token_size - taken;
+    return unexpected(Error::policy(operation, 0, "no message fits into a token that small"));
+  }
+  [[nodiscard]] static Result<Name> copy_of(const Name& name) noexcept { return name ? name.duplicate() : Name{}; }
 
   [[nodiscard]] static Result<void> is_whole(const char* operation, rfc3961::Opened opened) noexcept {
     if (opened == rfc3961::Opened::whole) return {};
@@ -376,25 +386,6 @@ class MessageProtector {
 
   std::unique_ptr<gss_detail::ProtectorState> state_;
 };
-
-/// As those of gss/context/in_place.hpp, for code that takes either kind of context.
-[[nodiscard]] inline Result<MessageRoom> message_room(const MessageProtector& context) noexcept {
-  if (!context) return unexpected(Error::usage("message_room", "the protector is empty: moved from"));
-  return context.room();
-}
-[[nodiscard]] inline Result<std::span<unsigned char>> wrap_in_place(MessageProtector& context, MessageRoom,
-                                                                    MessageBlock message) noexcept {
-  return context.wrap_in_place(message);
-}
-[[nodiscard]] inline Result<std::span<unsigned char>> wrap_into(MessageProtector& context, MessageRoom,
-                                                                ByteView message,
-                                                                std::span<unsigned char> memory) noexcept {
-  return context.wrap_into(message, memory);
-}
-[[nodiscard]] inline Result<std::span<unsigned char>> unwrap_in_place(MessageProtector& context, MessageRoom,
-                                                                      std::span<unsigned char> token) noexcept {
-  return context.unwrap_in_place(token);
-}
 
 GSSKEY_END_GSS_ABI
 }  // namespace gsskey

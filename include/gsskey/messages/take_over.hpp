@@ -43,6 +43,12 @@ GSSKEY_HIDDEN [[nodiscard]] inline std::int32_t enctype_of(const Oid& type) noex
   return octets[prefix.size()];
 }
 
+struct ProtectorMaker {
+  [[nodiscard]] static MessageProtector make(std::unique_ptr<ProtectorState> state) noexcept {
+    return MessageProtector{std::move(state)};
+  }
+};
+
 }  // namespace gss_detail
 
 /// Takes over a context that has received messages: so many, one after the other, none missing. If the count is too
@@ -116,7 +122,7 @@ template <Mechanism M>
       state->end = std::int64_t{std::time(nullptr)} + lifetime.count();
     }
     state->lucid = std::move(lucid);
-    return MessageProtector::adopt(std::move(state));
+    return gss_detail::ProtectorMaker::make(std::move(state));
   }
 }
 

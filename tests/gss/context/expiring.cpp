@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/message_calls.hpp"
 #include "support/realm.hpp"
 #include "support/wait_until.hpp"
 
@@ -49,19 +50,24 @@ TEST_CASE("messages pass until the ticket has ended, and none after that") {
   auto ends = short_lived_pair();
   auto client = expiring(ends.initiator);
   auto server = expiring(ends.acceptor);
-  CHECK(must(client.remaining()) <= Seconds{4});
-  CHECK(must(server.remaining()) <= Seconds{4});
+  CHECK(must(client.lifetime()) <= Seconds{4});
+  CHECK(must(server.lifetime()) <= Seconds{4});
   CHECK(must(server.unwrap(must(client.wrap("in time")))).text() == "in time");
   must(client.verify_mic("in time", must(server.get_mic("in time"))));
 
   const Buffer late = must(client.context().wrap("late"));
   const Buffer late_mic = must(client.context().get_mic("late"));
-  wait_until([&] { return must(client.remaining()) == Seconds{}; });
-  wait_until([&] { return must(server.remaining()) == Seconds{}; });
+  wait_until([&] { return must(client.lifetime()) == Seconds{}; });
+  wait_until([&] { return must(server.lifetime()) == Seconds{}; });
   has_expired(client.wrap("too late"), "gss_wrap");
   has_expired(client.get_mic("too late"), "gss_get_mic");
   has_expired(server.unwrap(late), "gss_unwrap");
   has_expired(server.verify_mic("late", late_mic), "gss_verify_mic");
+  for (const auto& [name, outcome] : support::message_calls(server)) {
+    CAPTURE(name);
+    REQUIRE_FALSE(outcome);
+    CHECK(routine_error(outcome.error()) == RoutineError::context_expired);
+  }
 
   // The library itself goes on, and nothing was used up.
   CHECK(must(server.context().unwrap(late)).text() == "late");
@@ -75,9 +81,9 @@ TEST_CASE("both ends agree on the end, however the library counts for an accepto
   CHECK((counted > Seconds{200}) == known_faults.acceptors_outlive_tickets);
   const auto client = expiring(ends.initiator);
   const auto server = expiring(ends.acceptor);
-  const auto before = must(client.remaining());
-  const auto acceptor = must(server.remaining());
-  const auto after = must(client.remaining());
+  const auto before = must(client.lifetime());
+  const auto acceptor = must(server.lifetime());
+  const auto after = must(client.lifetime());
   CHECK(before >= acceptor);
   CHECK(acceptor >= after);
 }
@@ -87,7 +93,7 @@ TEST_CASE("an acceptor that is told of another skew counts with that") {
   auto ends = short_lived_pair();
   const auto server =
       must(ExpiringContext<mech::Krb5>::from_context(std::move(ends.acceptor), {.acceptor_skew = Seconds{}}));
-  CHECK(must(server.remaining()) > Seconds{200});
+  CHECK(must(server.lifetime()) > Seconds{200});
 }
 
 TEMPLATE_TEST_CASE("with long tickets it is as the context is", "", mech::Krb5, mech::Spnego) {
@@ -95,9 +101,9 @@ TEMPLATE_TEST_CASE("with long tickets it is as the context is", "", mech::Krb5, 
   auto client = expiring(ends.initiator);
   auto server = expiring(ends.acceptor);
   CHECK_FALSE(ends.initiator);
-  CHECK(must(client.remaining()) > Seconds{3600});
-  CHECK(must(server.remaining()) > Seconds{3600});
-  CHECK(must(server.remaining()) <= Seconds{10 * 3600});
+  CHECK(must(client.lifetime()) > Seconds{3600});
+  CHECK(must(server.lifetime()) > Seconds{3600});
+  CHECK(must(server.lifetime()) <= Seconds{10 * 3600});
   CHECK(must(client.unwrap(must(server.wrap("message")))).text() == "message");
   must(server.verify_mic("message", must(client.get_mic("message"))));
   const auto refused = server.unwrap("no token");

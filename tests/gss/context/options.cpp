@@ -55,14 +55,14 @@ TEMPLATE_TEST_CASE("both ends have the same session key; MIT krb5 tells its type
 #if defined(GSSKEY_GSS_MIT)
 TEMPLATE_TEST_CASE("AES with 256 bits counts as 256", "", mech::Krb5, mech::Spnego) {
   const auto ends = support::pair<TestType>();
-  CHECK(must(sasl_ssf(ends.initiator)) == 256);
-  CHECK(must(sasl_ssf(ends.acceptor)) == 256);
+  CHECK(must(ends.initiator.sasl_ssf()) == 256);
+  CHECK(must(ends.acceptor.sasl_ssf()) == 256);
 }
 
 TEST_CASE("a strength that is no number of 32 bits is an error") {
   const auto ends = support::pair<mech::Krb5>();
   bytes_left = 3;
-  const auto ssf = sasl_ssf(ends.initiator);
+  const auto ssf = ends.initiator.sasl_ssf();
   bytes_left = -1;
   REQUIRE_FALSE(ssf);
   CHECK(ssf.error().domain() == Domain::policy);
@@ -70,7 +70,7 @@ TEST_CASE("a strength that is no number of 32 bits is an error") {
 #else
 TEST_CASE("Heimdal 7.8 does not know how strong a context is, and says so") {
   const auto ends = support::pair<mech::Krb5>();
-  const auto ssf = sasl_ssf(ends.initiator);
+  const auto ssf = ends.initiator.sasl_ssf();
   REQUIRE_FALSE(ssf);
   CHECK(ssf.error().domain() == Domain::unavailable);
   CHECK_FALSE(inquire_context_object<context_object::sasl_ssf>(ends.initiator));
@@ -107,7 +107,7 @@ TEMPLATE_TEST_CASE("an object or an option that nobody knows is an error, and th
 TEST_CASE("an empty context answers") {
   auto ends = support::pair<mech::Krb5>();
   const auto moved = std::move(ends.initiator);
-  for (const Error& error : {session_key(ends.initiator).error(), sasl_ssf(ends.initiator).error(),
+  for (const Error& error : {session_key(ends.initiator).error(), ends.initiator.sasl_ssf().error(),
                              inquire_context_object<unknown>(ends.initiator).error(),
                              set_context_option<unknown>(ends.initiator, "x").error()}) {
     CHECK(error.domain() == Domain::usage);

@@ -28,7 +28,7 @@ std::vector<std::string> wrapped_up_to(Context& context, int count) {
 /// Message `number` comes with its plaintext as `ordering`; or, where the order is judged first, it is refused.
 void comes_as(Ordering ordering, Context& context, const std::string& token, int number) {
   CAPTURE(number);
-  const auto message = unwrap_with_ordering(context, token);
+  const auto message = context.unwrap_with_ordering(token);
   if (known_faults.order_before_integrity && ordering != Ordering::in_order) {
     REQUIRE_FALSE(message);
     CHECK(message.error().domain() == Domain::gss);
@@ -93,10 +93,10 @@ TEST_CASE("what errors are there where the order is judged first, the library's 
   auto ends = support::pair<mech::Krb5>();
   const auto tokens = wrapped_up_to(ends.initiator, 4);
   comes_as(Ordering::in_order, ends.acceptor, tokens[0], 0);
-  CHECK(has(unwrap_with_ordering(ends.acceptor, tokens[0]).error(), Supplementary::duplicate_token));
-  CHECK(has(unwrap_with_ordering(ends.acceptor, tokens[2]).error(), Supplementary::gap_token));
+  CHECK(has(ends.acceptor.unwrap_with_ordering(tokens[0]).error(), Supplementary::duplicate_token));
+  CHECK(has(ends.acceptor.unwrap_with_ordering(tokens[2]).error(), Supplementary::gap_token));
   // Heimdal's window is off by one: it has no word for what came late.
-  CHECK(routine_error(unwrap_with_ordering(ends.acceptor, tokens[1]).error()) == RoutineError::failure);
+  CHECK(routine_error(ends.acceptor.unwrap_with_ordering(tokens[1]).error()) == RoutineError::failure);
   comes_as(Ordering::in_order, ends.acceptor, tokens[3], 3);
 }
 
@@ -119,22 +119,22 @@ TEST_CASE("a forged token is an error, whatever order its number claims") {
     for (const std::size_t at : {16u, 30u, 50u}) {
       std::string forged = tokens[index];
       forged[at] = static_cast<char>(forged[at] ^ 1);
-      CHECK_FALSE(unwrap_with_ordering(ends.acceptor, forged));
+      CHECK_FALSE(ends.acceptor.unwrap_with_ordering(forged));
     }
     std::string renumbered = tokens[index];
     renumbered[15] = static_cast<char>(renumbered[15] + 7);  // SND_SEQ
-    CHECK_FALSE(unwrap_with_ordering(ends.acceptor, renumbered));
+    CHECK_FALSE(ends.acceptor.unwrap_with_ordering(renumbered));
   }
 }
 
 TEST_CASE("what was not encrypted is refused in any order") {
   auto ends = support::pair<mech::Krb5>();
   const std::string open{must(ends.initiator.wrap_unencrypted("open")).text()};
-  const auto refused = unwrap_with_ordering(ends.acceptor, open);
+  const auto refused = ends.acceptor.unwrap_with_ordering(open);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().domain() == Domain::policy);
   CHECK(refused.error().minor_status() == ContextFlags{ContextFlag::confidentiality}.bits());
-  CHECK_FALSE(unwrap_with_ordering(ends.acceptor, open));
+  CHECK_FALSE(ends.acceptor.unwrap_with_ordering(open));
 }
 
 TEST_CASE("a rotated token in memory that cannot be written is unwrapped, and unchanged") {
@@ -144,7 +144,7 @@ TEST_CASE("a rotated token in memory that cannot be written is unwrapped, and un
   std::rotate(token.begin() + 16, token.end() - 5, token.end());
   token[7] = static_cast<char>(count + 5);
   const support::ReadOnly memory{token};
-  const auto message = must(unwrap_with_ordering(ends.acceptor, memory.view()));
+  const auto message = must(ends.acceptor.unwrap_with_ordering(memory.view()));
   CHECK(message.plaintext.text() == "message 0");
   CHECK(message.ordering == Ordering::in_order);
 }
@@ -153,8 +153,7 @@ TEST_CASE("nothing is left behind, whatever came of it") {
   auto ends = support::pair<mech::Krb5>();
   const auto tokens = wrapped_up_to(ends.initiator, 3);
   const support::Handles handles;
-  for (const std::size_t index : {0u, 0u, 2u, 1u})
-    static_cast<void>(unwrap_with_ordering(ends.acceptor, tokens[index]));
+  for (const std::size_t index : {0u, 0u, 2u, 1u}) static_cast<void>(ends.acceptor.unwrap_with_ordering(tokens[index]));
   CHECK(handles.leaked() == 0);
 }
 
@@ -163,5 +162,5 @@ TEST_CASE("an empty context refuses") {
   const std::string token = wrapped(ends.initiator, 0);
   const auto elsewhere = std::move(ends.acceptor);
   CHECK(elsewhere);
-  CHECK(unwrap_with_ordering(ends.acceptor, token).error().domain() == Domain::usage);
+  CHECK(ends.acceptor.unwrap_with_ordering(token).error().domain() == Domain::usage);
 }

@@ -72,7 +72,7 @@ TEST_CASE("what is in private headers is unavailable") {
   const auto info = must(ends.acceptor.inquire());
   check_unavailable(local_name<mech::Krb5>(info.initiator));
   check_unavailable(inquire_name(info.initiator));
-  check_unavailable(message_room(ends.initiator));
+  check_unavailable(ends.initiator.room());
   check_unavailable(ticket_flags(ends.initiator));
   check_unavailable(export_lucid(std::move(ends.initiator)));
   check_unavailable(set_thread_cache("MEMORY:mine"));

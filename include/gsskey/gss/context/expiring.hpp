@@ -2,12 +2,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/buffer.hpp>
+#include <gsskey/gss/context/in_place.hpp>
+#include <gsskey/gss/context/options.hpp>
+#include <gsskey/gss/context/ordering.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/security_context.hpp>
 
@@ -20,8 +25,8 @@ struct ExpiryOptions {
 };
 
 /// Implementations go on protecting messages when the ticket that a context was made with has ended. For those who want
-/// to have the peer authenticate anew then, this asks before each message, and refuses with RoutineError::
-/// context_expired. Made of an established context; move-only; one thread at a time.
+/// to have the peer authenticate anew then, this asks before each call, and refuses all but lifetime() with
+/// RoutineError::context_expired. A MessageContext, made of an established context; move-only; one thread at a time.
 template <Mechanism M>
 class ExpiringContext {
  public:
@@ -38,8 +43,10 @@ class ExpiringContext {
     return ExpiringContext{std::move(context), adds_skew ? options.acceptor_skew : Seconds{}};
   }
 
+  [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(context_); }
+
   /// How long it is still of use; 0: it has ended. gss_context_time.
-  [[nodiscard]] Result<Seconds> remaining() const noexcept {
+  [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     const auto lifetime = context_.lifetime();
     if (!lifetime || lifetime->is_indefinite()) return lifetime;
     return *lifetime > skew_ ? Seconds{lifetime->count() - skew_.count()} : Seconds{};
@@ -47,33 +54,77 @@ class ExpiringContext {
 
   /// As those of SecurityContext. Errors: theirs, and gss with RoutineError::context_expired.
   [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept {
-    if (auto alive = is_alive("gss_wrap"); !alive) return unexpected(std::move(alive).error());
-    return context_.wrap(message);
+    return while_alive("gss_wrap", [&] { return context_.wrap(message); });
+  }
+  [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept {
+    return while_alive("gss_wrap", [&] { return context_.wrap_unencrypted(message); });
   }
   [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
-    if (auto alive = is_alive("gss_unwrap"); !alive) return unexpected(std::move(alive).error());
-    return context_.unwrap(token);
+    return while_alive("gss_unwrap", [&] { return context_.unwrap(token); });
+  }
+  [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
+    return while_alive("gss_unwrap", [&] { return context_.unwrap_unencrypted(token); });
+  }
+  [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
+    return while_alive("gss_unwrap", [&] { return context_.unwrap_with_ordering(token); });
   }
   [[nodiscard]] Result<Buffer> get_mic(ByteView message) noexcept {
-    if (auto alive = is_alive("gss_get_mic"); !alive) return unexpected(std::move(alive).error());
-    return context_.get_mic(message);
+    return while_alive("gss_get_mic", [&] { return context_.get_mic(message); });
   }
   [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
-    if (auto alive = is_alive("gss_verify_mic"); !alive) return unexpected(std::move(alive).error());
-    return context_.verify_mic(message, mic);
+    return while_alive("gss_verify_mic", [&] { return context_.verify_mic(message, mic); });
+  }
+  [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
+    return while_alive("gss_wrap_size_limit", [&] { return context_.wrap_size_limit(token_size); });
+  }
+  [[nodiscard]] Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t token_size) const noexcept {
+    return while_alive("gss_wrap_size_limit", [&] { return context_.wrap_unencrypted_size_limit(token_size); });
+  }
+  [[nodiscard]] Result<MessageRoom> room() const noexcept {
+    return while_alive("gss_wrap_iov_length", [&] { return context_.room(); });
+  }
+  [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
+    return while_alive("gss_inquire_context", [&] { return context_.inquire(); });
+  }
+  [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
+    return while_alive("gss_inquire_sec_context_by_oid", [&] { return context_.sasl_ssf(); });
   }
 
-  /// The context itself, without the policy: for inquiry, and for calls that only it has.
+  /// As those of gss/context/in_place.hpp.
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_in_place(ExpiringContext& self,
+                                                                      MessageBlock message) noexcept {
+    return self.while_alive("gss_wrap_iov", [&] { return wrap_in_place(self.context_, message); });
+  }
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(ExpiringContext& self,
+                                                                  std::span<const ByteView> pieces,
+                                                                  std::span<unsigned char> memory) noexcept {
+    return self.while_alive("gss_wrap_iov", [&] { return wrap_into(self.context_, pieces, memory); });
+  }
+  [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(ExpiringContext& self, ByteView message,
+                                                                  std::span<unsigned char> memory) noexcept {
+    return self.while_alive("gss_wrap_iov", [&] { return wrap_into(self.context_, message, memory); });
+  }
+  [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_in_place(ExpiringContext& self,
+                                                                        std::span<unsigned char> token) noexcept {
+    return self.while_alive("gss_unwrap_iov", [&] { return unwrap_in_place(self.context_, token); });
+  }
+  [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_into(ExpiringContext& self, ByteView token,
+                                                                    std::span<unsigned char> memory) noexcept {
+    return self.while_alive("gss_unwrap", [&] { return unwrap_into(self.context_, token, memory); });
+  }
+
+  /// The context itself, without the policy, and for calls that only it has.
   [[nodiscard]] SecurityContext<M>& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
   [[nodiscard]] const SecurityContext<M>& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
 
  private:
   ExpiringContext(SecurityContext<M>&& context, Seconds skew) noexcept : context_{std::move(context)}, skew_{skew} {}
 
-  [[nodiscard]] Result<void> is_alive(const char* operation) const noexcept {
-    const auto left = remaining();
+  template <class Call>
+  [[nodiscard]] auto while_alive(const char* operation, Call call) const noexcept -> decltype(call()) {
+    const auto left = lifetime();
     if (!left) return unexpected(left.error());
-    if (*left != Seconds{}) return {};
+    if (*left != Seconds{}) return call();
     return unexpected(Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
                           .with_text("the context has expired; its ticket has ended: authenticate anew"));
   }

@@ -1,4 +1,5 @@
-// gsskey/gss/context/options: what an established context answers beyond gss_inquire_context: its key, its strength.
+// gsskey/gss/context/options: what an established context answers beyond gss_inquire_context: its key, and its strength
+// (SecurityContext::sasl_ssf).
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -86,25 +87,28 @@ template <Mechanism M>
   return found;
 }
 
-/// How strong the protection is, as SASL counts it: the bits of the key, 1 for
-/// integrity only. GSS_C_SEC_CONTEXT_SASL_SSF. Errors as of inquire_context_object(); unavailable, without
-/// Capabilities::sasl_ssf; policy, if the implementation's answer is no number.
-template <Mechanism M>
-[[nodiscard]] inline Result<std::uint32_t> sasl_ssf(const SecurityContext<M>& context) noexcept {
-  constexpr const char* operation = "gss_inquire_sec_context_by_oid";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
-  if constexpr (!capabilities.sasl_ssf) {
-    return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no GSS_C_SEC_CONTEXT_SASL_SSF"));
-  }
-  const auto answers = inquire_context_object<context_object::sasl_ssf>(context);
-  if (!answers) return unexpected(answers.error());
-  detail::Reader answer{answers->size() == 0 ? ByteView{} : (*answers)[0]};
-  std::uint32_t ssf = 0;
-  if (!answer.take_big_endian(ssf) || !answer.at_end()) {
-    return unexpected(Error::policy(operation, 0, "the answer is not a number of 32 bits"));
-  }
-  return ssf;
-}
+namespace gss_detail {
 
+/// What SecurityContext::sasl_ssf() does.
+template <Mechanism M>
+struct Strength {
+  [[nodiscard]] static Result<std::uint32_t> sasl_ssf(const SecurityContext<M>& context) noexcept {
+    constexpr const char* operation = "gss_inquire_sec_context_by_oid";
+    if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+    if constexpr (!capabilities.sasl_ssf) {
+      return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no GSS_C_SEC_CONTEXT_SASL_SSF"));
+    }
+    const auto answers = inquire_context_object<context_object::sasl_ssf>(context);
+    if (!answers) return unexpected(answers.error());
+    detail::Reader answer{answers->size() == 0 ? ByteView{} : (*answers)[0]};
+    std::uint32_t ssf = 0;
+    if (!answer.take_big_endian(ssf) || !answer.at_end()) {
+      return unexpected(Error::policy(operation, 0, "the answer is not a number of 32 bits"));
+    }
+    return ssf;
+  }
+};
+
+}  // namespace gss_detail
 GSSKEY_END_GSS_ABI
 }  // namespace gsskey

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include <gsskey/gss/context/ordering.hpp>
+#include <gsskey/gss/security_context.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI

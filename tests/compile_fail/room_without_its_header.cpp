@@ -1,0 +1,10 @@
+// A member whose body is in a header of its own: the compiler shows which. The twin includes it.
+// expect: gss/context/in_place\.hpp
+#include <gsskey/gss.hpp>
+#ifndef MUST_FAIL
+#include <gsskey/gss/context/in_place.hpp>
+#endif
+
+using namespace gsskey;
+
+bool has_room(const SecurityContext<mech::Krb5>& context) { return context.room().has_value(); }
