@@ -208,14 +208,12 @@ TEMPLATE_TEST_CASE("what comes twice is refused", "", ALL_CONTEXTS) {
   const Bytes token = wrapped(peer.get(), "once");
   const Bytes mic = bytes_of(must(peer.get_mic("once")));
   CHECK(must(ours.unwrap(token)).text() == "once");
-  must(ours.verify_mic("once", mic));
   each_unwrap(ours, token, [](const char* name, const auto& result) {
     CAPTURE(name);
     REQUIRE_FALSE(result);
     CHECK(says_duplicate(result.error()));
   });
   CHECK(says_duplicate(ours.unwrap_unencrypted(token).error()));
-  CHECK(says_duplicate(ours.verify_mic("once", mic).error()));
   auto ordered = ours.unwrap_with_ordering(token);
   if (is_protector<TestType> || !known_faults.order_before_integrity) {
     CHECK(must(std::move(ordered)).ordering == Ordering::duplicate);
@@ -223,6 +221,8 @@ TEMPLATE_TEST_CASE("what comes twice is refused", "", ALL_CONTEXTS) {
     REQUIRE_FALSE(ordered);
     CHECK(says_duplicate(ordered.error()));
   }
+  must(ours.verify_mic("once", mic));
+  CHECK(says_duplicate(ours.verify_mic("once", mic).error()));
 }
 
 TEMPLATE_TEST_CASE("a message that was not encrypted is refused where that is demanded", "", ALL_CONTEXTS) {
