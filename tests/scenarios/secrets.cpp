@@ -843,9 +843,9 @@ TEST_CASE("gss: messages") {
                      const auto first = ours.wrap(message);
                      const auto second = ours.wrap(message);
                      if (!first || !second) return;
-                     static_cast<void>(unwrap_with_ordering(theirs, *second));
-                     static_cast<void>(unwrap_with_ordering(theirs, *first));
-                     static_cast<void>(unwrap_with_ordering(theirs, *first));
+                     static_cast<void>(theirs.unwrap_with_ordering(*second));
+                     static_cast<void>(theirs.unwrap_with_ordering(*first));
+                     static_cast<void>(theirs.unwrap_with_ordering(*first));
                      auto expiring = ExpiringContext<Krb5>::from_context(std::move(theirs));
                      if (!expiring) return;
                      static_cast<void>(expiring->unwrap(*second));
@@ -876,16 +876,16 @@ TEST_CASE("gss: messages") {
 #endif
     leaves_no_more("unwrap_in_place, wrap_in_place, wrap_into, unwrap_iov, wrap_iov",
                    with_pair([size](Context& ours, Context& theirs, Secrets& secrets) {
-                     const auto room = message_room(ours);
+                     const auto room = ours.room();
                      if (!room) return;
                      const auto message = secrets.bytes(size);
                      auto memory = must(SecretBytes::with_size(room->header + size + room->trailer));
                      const std::span<unsigned char> all{memory.data(), memory.size()};
                      for (int turn = 0; turn < 3; ++turn) {
-                       const auto token = wrap_into(ours, *room, message, all);
+                       const auto token = wrap_into(ours, message, all);
                        if (!token) continue;
                        if (turn == 1) token->back() ^= 1;
-                       static_cast<void>(unwrap_in_place(theirs, *room, *token));
+                       static_cast<void>(unwrap_in_place(theirs, *token));
                      }
                    }),
                    &handshake_in_c);
@@ -951,12 +951,12 @@ TEST_CASE("openssl: contexts") {
         }),
         false);
     leaves_nothing(
-        "MessageProtector::unwrap_in_place, MessageProtector::unwrap_into, MessageBatch, MessageToken, "
+        "unwrap_in_place and unwrap_into of MessageProtector, MessageBatch, MessageToken, "
         "MessageToken::to_secret",
         with_protectors([size](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
           auto batch = MessageBatch::from_protector(ours, 2);
           if (!batch) return;
-          const auto room = ours.room();
+          const auto room = must(ours.room());
           support::Bytes tokens[3];
           std::vector<BatchMessage> all;
           for (auto& token : tokens) {
@@ -969,12 +969,12 @@ TEST_CASE("openssl: contexts") {
           for (auto& token : tokens) {
             for (const auto& bytes : altered(token)) {
               std::memcpy(memory.data(), bytes.data(), bytes.size());
-              static_cast<void>(theirs.unwrap_in_place(place));
-              static_cast<void>(theirs.unwrap_into(bytes, place));
+              static_cast<void>(unwrap_in_place(theirs, place));
+              static_cast<void>(unwrap_into(theirs, bytes, place));
             }
-            static_cast<void>(theirs.unwrap_into(token, place));
+            static_cast<void>(unwrap_into(theirs, token, place));
             std::memcpy(memory.data(), token.data(), token.size());
-            static_cast<void>(theirs.unwrap_in_place(place));
+            static_cast<void>(unwrap_in_place(theirs, place));
           }
         }),
         false);
