@@ -22,7 +22,7 @@ TEST_CASE("a batch on several threads: consecutive sequence numbers, and receivi
   auto ours = taken(std::move(both.initiator));
   auto theirs = must(std::move(both.acceptor).establish());
   auto batch = must(MessageBatch::from_protector(ours, threads));
-  const std::size_t around = ours.room().header + ours.room().trailer;
+  const std::size_t around = must(ours.room()).header + must(ours.room()).trailer;
   must(theirs.unwrap(must(ours.wrap("before"))));
   const auto incoming = must(theirs.wrap("meanwhile"));
   for (int round = 0; round < 3; ++round) {
