@@ -122,7 +122,7 @@ static_assert(stay<RenewingCredential<Acquire>>);
 // There is no object of this one.
 static_assert(!std::is_default_constructible_v<Keyring>);
 // Bases of Key and KeyRef: KeyOperations, RingOperations. Only a program that the kernel started has one, and
-// tests/keyring/upcall.cpp moves it there: Authority.
+// tests/keyring/handler/upcall.cpp moves it there: Authority.
 
 TEST_CASE("core: SecretBytes, UniqueHandle") {
   const auto empty = [](SecretBytes& bytes) {

@@ -1,4 +1,4 @@
-// The handler of tests/keyring/upcall.cpp: a real one, started by the kernel. The first word of the callout info says
+// The handler of tests/keyring/handler/upcall.cpp: a real one, started by the kernel. The first word of the callout info says
 // what it shall do; what it has to tell goes to the pipe /run/PREFIX/said, where PREFIX: begins the description.
 #include <fcntl.h>
 #include <signal.h>

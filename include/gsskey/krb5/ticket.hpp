@@ -90,7 +90,7 @@ template <Mechanism M>
 /// The first authorization data of `type` (RFC 4120 section 7.5.4), on the acceptor's side. It proves nothing: MIT krb5
 /// also looks through what the initiator itself put beside the ticket's, and at the outermost level only, where 1 is
 /// the container of what may be ignored; Heimdal finds the PAC, 128, within it. For the PAC, and whether it was
-/// verified, see name_attributes.hpp. gsskrb5_extract_authz_data_from_sec_context.
+/// verified, see gss/name/attributes.hpp. gsskrb5_extract_authz_data_from_sec_context.
 ///
 /// Errors as of authentication_time(); usage, for a type that is not positive; gss, RoutineError::failure, without such
 /// data.

@@ -1,5 +1,5 @@
 // gsskey/gss/context/iov: messages in pieces, in the caller's memory (gss_wrap_iov and its family; MS-KILE, krb5's
-// gssapi_ext.h). message_in_place.hpp is the simple way to the common case.
+// gssapi_ext.h). in_place.hpp is the simple way to the common case.
 // SPDX-License-Identifier: MIT
 #pragma once
 

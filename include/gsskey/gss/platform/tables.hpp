@@ -36,19 +36,19 @@ struct Capabilities {
   bool impersonation = false;          ///< gss_acquire_cred_impersonate_name: gss/credential/impersonation.hpp
   bool credential_options = false;     ///< gss_inquire_cred_by_oid, gss_set_cred_option: gss/credential/options.hpp
   bool aes_messages = false;           ///< wrap and get_mic with the AES keys that every realm uses
-  bool iov = false;                    ///< gss_wrap_iov and its family, gss_wrap_aead: iov.hpp, message_in_place.hpp
-  bool mic_iov = false;                ///< gss_get_mic_iov and its family
-  bool replay_cache = false;           ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
-  bool channel_bound_flag = false;     ///< acceptors learn whether the bindings were compared: channel_bound
-  bool pseudo_random = false;          ///< gss_pseudo_random: pseudo_random() of gss/context/prf.hpp
-  bool local_names = false;            ///< gss_localname and its kin: gss/name/local.hpp
-  bool name_attributes = false;        ///< RFC 6680: gss/name/attributes.hpp
-  bool mechanism_attributes = false;   ///< RFC 5587: gss/mechanism_inquiry.hpp
-  bool context_options = false;        ///< gss_inquire_sec_context_by_oid: gss/context/options.hpp
-  bool sasl_ssf = false;               ///< GSS_C_SEC_CONTEXT_SASL_SSF: sasl_ssf() of gss/context/options.hpp
-  bool krb5_extensions = false;  ///< the functions of gssapi_krb5.h: krb5/lucid.hpp, krb5.hpp, ticket.hpp and others
-  bool keyring_caches = false;   ///< credential caches of type KEYRING: handoff/credential_cache.hpp
-  bool name_not_mn = false;      ///< gss_export_name refuses other names; MechName<M> makes it so everywhere
+  bool iov = false;                   ///< gss_wrap_iov and its family, gss_wrap_aead: gss/context/iov.hpp, in_place.hpp
+  bool mic_iov = false;               ///< gss_get_mic_iov and its family
+  bool replay_cache = false;          ///< an acceptor notices a token that it has seen (RFC 4120 section 10)
+  bool channel_bound_flag = false;    ///< acceptors learn whether the bindings were compared: channel_bound
+  bool pseudo_random = false;         ///< gss_pseudo_random: pseudo_random() of gss/context/prf.hpp
+  bool local_names = false;           ///< gss_localname and its kin: gss/name/local.hpp
+  bool name_attributes = false;       ///< RFC 6680: gss/name/attributes.hpp
+  bool mechanism_attributes = false;  ///< RFC 5587: gss/mechanism_inquiry.hpp
+  bool context_options = false;       ///< gss_inquire_sec_context_by_oid: gss/context/options.hpp
+  bool sasl_ssf = false;              ///< GSS_C_SEC_CONTEXT_SASL_SSF: sasl_ssf() of gss/context/options.hpp
+  bool krb5_extensions = false;       ///< the functions of gssapi_krb5.h: krb5/lucid.hpp, ticket.hpp and others
+  bool keyring_caches = false;        ///< credential caches of type KEYRING: handoff/credential_cache.hpp
+  bool name_not_mn = false;           ///< gss_export_name refuses other names; MechName<M> makes it so everywhere
 };
 
 /// Faults of released versions, each with the guard that this library has against it.
@@ -114,7 +114,7 @@ struct KnownFaults {
   /// add_credential() is unavailable.
   bool add_cred_is_unusable = false;
   /// A keytab file that is cut off, or is none, crashes whoever reads it: acquiring, accepting. Guard: it is looked at
-  /// before (not where krb5_credential.hpp's keytab changes after it was imported).
+  /// before (not where krb5/credential.hpp's keytab changes after it was imported).
   bool keytabs_crash = false;
   /// One KRB-ERROR with KDC_ERR_SVC_UNAVAILABLE, which anybody on the way can send, and whatever asks a KDC never comes
   /// back and keeps its processor busy (https://github.com/heimdal/heimdal/issues/346). No guard: let no thread that

@@ -34,7 +34,7 @@ struct Instantiation {
 class KeyRequest {
  public:
   /// The arguments "create <key> <uid> <gid> <thread ring> <process ring> <session ring>", which the kernel gives to
-  /// /sbin/request-key, and request_key_line() (request_key_conf.hpp) to a handler. Ids of 2^31 and more come as
+  /// /sbin/request-key, and request_key_line() (rule.hpp) to a handler. Ids of 2^31 and more come as
   /// negative numbers, to a handler that is /sbin/request-key itself: that of keyutils 1.6.3 takes them for options and
   /// starts nothing, so that such a requester gets ENOKEY. Errors: usage; for the id -1, which is nobody's, too.
   [[nodiscard]] static Result<KeyRequest> parse(int argc, const char* const* argv) noexcept {
