@@ -1,4 +1,5 @@
-// What may be negotiated is the credential to say: there is none by default.
+// What may be negotiated is the credential to say: there is none by default. (Without
+// any argument the acceptor is empty.)
 // expect: (no matching|constraints not satisfied)
 #include <gsskey/gss.hpp>
 
@@ -11,7 +12,7 @@ using Corporate = mech::Negotiate<mech::Krb5, mech::Ntlmssp>;
 Acceptor<Corporate> anybody(const Credential<Corporate, Accept>& credential) {
 #ifdef MUST_FAIL
   static_cast<void>(credential);
-  return Acceptor<Corporate>{};
+  return Acceptor<Corporate>{AcceptorOptions<Corporate>{}};
 #else
   return Acceptor<Corporate>{credential};
 #endif

@@ -77,12 +77,12 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
 
 [[nodiscard]] inline Result<SecretBytes> decode_token(const char* operation, std::string_view text,
                                                       std::size_t max_size) noexcept {
-  Result<SecretBytes> token;
-  const bool fits = text.size() <= base64_size(max_size);  // as text, before it is decoded
-  if (fits) token = base64_decode(text);
-  if (!fits || (token && token->size() > max_size)) {
+  const auto too_long = [operation] {
     return unexpected(Error::transport(operation, EMSGSIZE, "the peer sent a longer token than is allowed"));
-  }
+  };
+  if (text.size() > base64_size(max_size)) return too_long();  // as text, before it is decoded
+  auto token = base64_decode(text);
+  if (token && token->size() > max_size) return too_long();
   return token;
 }
 
