@@ -240,7 +240,7 @@ void log(const KeyRequest&, const Error& error) noexcept {
 }
 
 void log_late(const KeyRequest&, const Error& error) noexcept {
-  check(error.domain() == Domain::usage, "the log is told of the deadline");
+  check(error.domain() == Domain::usage || failed(), "the log is told of the deadline");
 }
 
 template <class Handler>
@@ -252,6 +252,8 @@ void upcall(Handler handler, bool must_answer) {
         std::to_string(session.serial())};
     const char* const arguments[] = {"handler",        "create",         words[0].c_str(), words[1].c_str(),
                                      words[2].c_str(), words[3].c_str(), words[4].c_str(), words[5].c_str()};
+    // A handler is a process of its own, in which none before has left a ring.
+    if (const auto own = Keyring::thread()) static_cast<void>(own->clear());
     const Played played;
     const int status = handle_upcall<User>(8, arguments, handler, {.deadline = Seconds{20}, .log = &log});
     check(status == 0 || failed(), "the handler is done");
@@ -311,7 +313,7 @@ void upcall_late() {
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     check(failed() || (WIFEXITED(status) && WEXITSTATUS(status) == 1), "a handler that is late ends");
-    check(!failed("keyctl_reject") || (WIFEXITED(status) && WEXITSTATUS(status) == 1), "a handler that is late ends");
+    check(WIFEXITED(status), "a handler that is late ends by itself");
   });
 }
 
