@@ -1,5 +1,6 @@
-// The handler of tests/keyring/handler/upcall.cpp: a real one, started by the kernel. The first word of the callout info says
-// what it shall do; what it has to tell goes to the pipe /run/PREFIX/said, where PREFIX: begins the description.
+// The handler of tests/keyring/handler/upcall.cpp: a real one, started by the kernel. The first word of the callout
+// info says what it shall do; what it has to tell goes to the pipe /run/PREFIX/said, where PREFIX: begins the
+// description.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>

@@ -1,5 +1,5 @@
-// tests/gss/platform/GSS/GSS.h: for the umbrella header of Apple's GSS.framework: Heimdal's gssapi.h, without what is in a
-// private header of the framework, or not there at all (lib/gssapi/gssapi of Heimdal-710).
+// tests/gss/platform/GSS/GSS.h: for the umbrella header of Apple's GSS.framework: Heimdal's gssapi.h, without what is
+// in a private header of the framework, or not there at all (lib/gssapi/gssapi of Heimdal-710).
 // SPDX-License-Identifier: MIT
 #pragma once
 
