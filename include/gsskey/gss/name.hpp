@@ -248,9 +248,10 @@ namespace gss_detail {
 /// The same error, with the name that it is about, unless its words have it already.
 [[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
   const auto shown = name.display();
-  if (!shown) return error;
-  const std::string_view words = error.text();
-  if (::memmem(words.data(), words.size(), shown->text().data(), shown->text().size()) != nullptr) return error;
+  if (!shown || shown->empty()) return error;
+  const std::string_view words = error.text();  // none, where memory was short
+  if (!words.empty() && ::memmem(words.data(), words.size(), shown->text().data(), shown->text().size()) != nullptr)
+    return error;
   const Error bare = error;
   return std::move(error).with_text(bare.text(), " (", shown->text(), ")");
 }
