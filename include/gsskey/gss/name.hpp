@@ -248,7 +248,7 @@ namespace gss_detail {
 /// The same error, with the name that it is about, unless its words have it already.
 [[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
   const auto shown = name.display();
-  if (!shown || shown->empty()) return error;
+  if (!shown || shown->text().empty()) return error;
   const std::string_view words = error.text();  // none, where memory was short
   if (!words.empty() && ::memmem(words.data(), words.size(), shown->text().data(), shown->text().size()) != nullptr)
     return error;
