@@ -401,7 +401,7 @@ TEST_CASE("the errno of a short rejection reaches its requester", "[waits]") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  for (int number = 0; number < 8; ++number) {
+  for (int number = 0; number < 4; ++number) {
     const std::string order = "reject " + std::to_string(EKEYREJECTED) + (number % 2 == 0 ? " 0" : " 1");
     CHECK(error_of(request_key<User>(handler.named(order + std::to_string(number)), order)) == EKEYREJECTED);
   }
