@@ -13,12 +13,6 @@
 #define GSSKEY_GSS_NAME "a fifth GSS"
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
-inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {}
-GSSKEY_END_ABI
-}  // namespace gsskey
-
-namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 inline constexpr Capabilities capabilities{

@@ -16,12 +16,6 @@
 #endif
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
-inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {}
-GSSKEY_END_ABI
-}  // namespace gsskey
-
-namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 GSSKEY_HIDDEN inline constexpr Capabilities capabilities{

@@ -6,11 +6,11 @@
 #include <gsskey/core/config.hpp>
 
 /// Opens, within `namespace gsskey {`, the namespace of the implementation: what names a GSS type lives there, so that
-/// the handles of two implementations never meet, at compile nor at link time. platform/NAME.hpp defines
-/// GSSKEY_GSS_ABI.
+/// the handles of two implementations never meet, at compile nor at link time; abi_tag as for GSSKEY_ABI.
+/// platform/NAME.hpp defines GSSKEY_GSS_ABI.
 #define GSSKEY_BEGIN_GSS_ABI    \
   inline namespace GSSKEY_ABI { \
-  inline namespace GSSKEY_GSS_ABI {
+  inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {
 #define GSSKEY_END_GSS_ABI \
   }                        \
   }
