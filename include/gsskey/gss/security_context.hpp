@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/core/unique_handle.hpp>
@@ -132,7 +133,7 @@ class SecurityContext {
   /// The same without the demand that the message was encrypted; `confidential` says whether it was.
   [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
     if (!handle_) [[unlikely]] {
-      return unexpected(empty("gss_unwrap"));
+      return unexpected(detail::empty_context("gss_unwrap"));
     }
     if (!limits.token.admits(token.size())) [[unlikely]] {
       return unexpected(gss_detail::too_long("gss_unwrap", limits.token));
@@ -159,7 +160,7 @@ class SecurityContext {
   /// A checksum over `message`, to be sent beside it. gss_get_mic.
   [[nodiscard]] Result<Buffer> get_mic(ByteView message) noexcept {
     if (!handle_) [[unlikely]] {
-      return unexpected(empty("gss_get_mic"));
+      return unexpected(detail::empty_context("gss_get_mic"));
     }
     if (!limits.message.admits(message.size())) [[unlikely]] {
       return unexpected(gss_detail::too_long("gss_get_mic", limits.message));
@@ -178,7 +179,7 @@ class SecurityContext {
   /// gss_verify_mic.
   [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
     if (!handle_) [[unlikely]] {
-      return unexpected(empty("gss_verify_mic"));
+      return unexpected(detail::empty_context("gss_verify_mic"));
     }
     if (!limits.message.admits(message.size())) [[unlikely]] {
       return unexpected(gss_detail::too_long("gss_verify_mic", limits.message));
@@ -230,7 +231,7 @@ class SecurityContext {
 
   /// gss_inquire_context.
   [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
-    if (!handle_) return unexpected(empty("gss_inquire_context"));
+    if (!handle_) return unexpected(detail::empty_context("gss_inquire_context"));
     if constexpr (!capabilities.context_inquiry) {
       return unexpected(Error::unavailable("gss_inquire_context", GSSKEY_GSS_NAME " has no gss_inquire_context"));
     }
@@ -260,7 +261,7 @@ class SecurityContext {
   }
   /// The mechanism that was negotiated: ContextInfo::mechanism, in a fraction of the time, because no names are made.
   [[nodiscard]] Result<Oid> mechanism() const noexcept {
-    if (!handle_) return unexpected(empty("gss_inquire_context"));
+    if (!handle_) return unexpected(detail::empty_context("gss_inquire_context"));
     if constexpr (!capabilities.context_inquiry) {
       return unexpected(Error::unavailable("gss_inquire_context", GSSKEY_GSS_NAME " has no gss_inquire_context"));
     }
@@ -273,7 +274,7 @@ class SecurityContext {
   }
   /// How long the context is meant to be used, 0 when that is over; see ContextInfo::lifetime. gss_context_time.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
-    if (!handle_) return unexpected(empty("gss_context_time"));
+    if (!handle_) return unexpected(detail::empty_context("gss_context_time"));
     OM_uint32 minor = 0;
     OM_uint32 lifetime = 0;
     const OM_uint32 major = gss_context_time(&minor, handle_.get(), &lifetime);
@@ -289,7 +290,7 @@ class SecurityContext {
   /// before the implementation's bytes. Errors: gss; policy, where gssproxy's plugin would crash.
   /// gss_export_sec_context.
   [[nodiscard]] Result<SecretBytes> export_context() && noexcept {
-    if (!handle_) return unexpected(empty("gss_export_sec_context"));
+    if (!handle_) return unexpected(detail::empty_context("gss_export_sec_context"));
     if (gss_detail::is_proxied()) {
       return unexpected(Error::policy("gss_export_sec_context", 0, "GSS_USE_PROXY: gssproxy crashes there"));
     }
@@ -333,9 +334,6 @@ class SecurityContext {
  private:
   static constexpr auto not_confidential = static_cast<std::uint32_t>(ContextFlag::confidentiality);
 
-  [[nodiscard]] static Error empty(const char* operation) noexcept {
-    return Error::usage(operation, "the context is empty: moved from or exported");
-  }
   [[nodiscard, gnu::cold, gnu::noinline]] static Error failed(const char* operation, OM_uint32 major,
                                                               OM_uint32 minor) noexcept {
     return gss_detail::failed_call_of<M>(operation, major, minor);
@@ -350,7 +348,7 @@ class SecurityContext {
   }
   [[nodiscard]] Result<Buffer> wrap_raw(bool confidential, ByteView message) noexcept {
     if (!handle_) [[unlikely]] {
-      return unexpected(empty("gss_wrap"));
+      return unexpected(detail::empty_context("gss_wrap"));
     }
     if (!limits.message.admits(message.size())) [[unlikely]] {
       return unexpected(gss_detail::too_long("gss_wrap", limits.message));
@@ -371,7 +369,7 @@ class SecurityContext {
   }
 
   [[nodiscard]] Result<std::uint32_t> size_limit(bool confidential, std::uint32_t token_size) const noexcept {
-    if (!handle_) return unexpected(empty("gss_wrap_size_limit"));
+    if (!handle_) return unexpected(detail::empty_context("gss_wrap_size_limit"));
     OM_uint32 minor = 0;
     OM_uint32 size = 0;
     const OM_uint32 major =

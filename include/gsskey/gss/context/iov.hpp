@@ -6,6 +6,7 @@
 #include <span>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/rfc4121_header.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/limits.hpp>
@@ -66,7 +67,7 @@ template <Mechanism M, class Call>
 [[nodiscard]] inline Result<void> call_iov(const char* operation, bool available, const SecurityContext<M>& context,
                                            std::span<IovBuffer> pieces, Call call) noexcept {
   if (!available) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   if (!admits_all(limits.token, pieces)) return unexpected(too_long(operation, limits.token));
   OM_uint32 minor = 0;
   const OM_uint32 major = call(&minor, context.get(), RawPieces::of(pieces), static_cast<int>(pieces.size()));
@@ -172,7 +173,7 @@ template <Mechanism M>
                                               ByteView message) noexcept {
   constexpr const char* operation = "gss_wrap_aead";
   if (!capabilities.iov) return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " lacks this call"));
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   const ByteView pieces[] = {associated, message};
   if (!gss_detail::admits_all(limits.message, pieces)) {
     return unexpected(gss_detail::too_long(operation, limits.message));
@@ -202,7 +203,7 @@ template <Mechanism M>
     return unexpected(
         Error::unavailable(operation, "that of " GSSKEY_GSS_NAME " refuses every token; see unwrap_iov()"));
   }
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   const ByteView pieces[] = {associated, token};
   if (!gss_detail::admits_all(limits.token, pieces)) return unexpected(gss_detail::too_long(operation, limits.token));
   // Implementations turn a token with a rotation count back in the caller's memory.

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer_set.hpp>
@@ -29,7 +30,7 @@ inline constexpr Oid sasl_ssf{"1.2.840.113554.1.2.2.5.15"};    ///< GSS_C_SEC_CO
 template <const Oid& Object, Mechanism M>
 [[nodiscard]] inline Result<BufferSet> inquire_context_object(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_sec_context_by_oid";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   if constexpr (!capabilities.context_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_inquire_sec_context_by_oid"));
   } else {
@@ -47,7 +48,7 @@ template <const Oid& Object, Mechanism M>
 template <const Oid& Option, Mechanism M>
 [[nodiscard]] inline Result<void> set_context_option(SecurityContext<M>& context, ByteView value) noexcept {
   constexpr const char* operation = "gss_set_sec_context_option";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   if constexpr (!capabilities.context_options) {
     return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no gss_set_sec_context_option"));
   } else {
@@ -94,7 +95,7 @@ template <Mechanism M>
 struct Strength {
   [[nodiscard]] static Result<std::uint32_t> sasl_ssf(const SecurityContext<M>& context) noexcept {
     constexpr const char* operation = "gss_inquire_sec_context_by_oid";
-    if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+    if (!context) return unexpected(detail::empty_context(operation));
     if constexpr (!capabilities.sasl_ssf) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no GSS_C_SEC_CONTEXT_SASL_SSF"));
     }

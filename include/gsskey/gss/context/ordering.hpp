@@ -6,6 +6,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/context_flags.hpp>
@@ -24,7 +25,7 @@ template <Mechanism M>
 struct WithOrdering {
   [[nodiscard]] static Result<OrderedMessage> unwrap(SecurityContext<M>& context, ByteView token) noexcept {
     constexpr const char* operation = "gss_unwrap";
-    if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+    if (!context) return unexpected(detail::empty_context(operation));
     if (!limits.token.admits(token.size())) return unexpected(too_long(operation, limits.token));
     SecretBytes copy;
     if (is_rewritten(token)) {

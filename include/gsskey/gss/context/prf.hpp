@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/limits.hpp>
@@ -30,7 +31,7 @@ template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> pseudo_random(const SecurityContext<M>& context, ByteView input,
                                                        std::size_t size, PrfKey key = PrfKey::full) noexcept {
   constexpr const char* operation = "gss_pseudo_random";
-  if (!context) return unexpected(Error::usage(operation, "the context is empty: moved from or exported"));
+  if (!context) return unexpected(detail::empty_context(operation));
   if (size == 0) return unexpected(Error::usage(operation, "no bytes are asked for"));
   if (!limits.pseudo_random.admits(size) || !limits.pseudo_random.admits(input.size())) {
     return unexpected(gss_detail::too_long(operation, limits.pseudo_random));
