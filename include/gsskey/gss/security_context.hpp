@@ -45,6 +45,17 @@ template <Mechanism M>
 struct WithOrdering;  // gsskey/gss/context/ordering.hpp
 template <Mechanism M>
 struct Strength;  // gsskey/gss/context/options.hpp
+
+/// Of a wrap that grants less than it was asked for.
+[[nodiscard, gnu::cold]] inline Error not_encrypted(const char* operation) noexcept {
+  return Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
+                       "the message was not encrypted");
+}
+/// Of an unwrap that demands more than the peer did.
+[[nodiscard, gnu::cold]] inline Error peer_did_not_encrypt(const char* operation) noexcept {
+  return Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
+                       "the peer did not encrypt the message");
+}
 }  // namespace gss_detail
 
 /// What gss_inquire_context says of an established context.
@@ -126,7 +137,7 @@ class SecurityContext {
     auto unwrapped = unwrap_unencrypted(token);
     if (!unwrapped) return unexpected(std::move(unwrapped).error());
     if (!unwrapped->confidential) [[unlikely]] {
-      return unexpected(Error::policy("gss_unwrap", not_confidential, "the peer did not encrypt the message"));
+      return unexpected(gss_detail::peer_did_not_encrypt("gss_unwrap"));
     }
     return std::move(unwrapped->message);
   }
@@ -332,8 +343,6 @@ class SecurityContext {
   }
 
  private:
-  static constexpr auto not_confidential = static_cast<std::uint32_t>(ContextFlag::confidentiality);
-
   [[nodiscard, gnu::cold, gnu::noinline]] static Error failed(const char* operation, OM_uint32 major,
                                                               OM_uint32 minor) noexcept {
     return gss_detail::failed_call_of<M>(operation, major, minor);
@@ -363,7 +372,7 @@ class SecurityContext {
       return unexpected(failed_message("gss_wrap", major, minor));
     }
     if (confidential && encrypted == 0) [[unlikely]] {
-      return unexpected(Error::policy("gss_wrap", not_confidential, "the message was not encrypted"));
+      return unexpected(gss_detail::not_encrypted("gss_wrap"));
     }
     return token;
   }

@@ -362,8 +362,7 @@ class MessageProtector {
     const Ordering ordering = state_->window.accept(wrap.header.sequence);
     if (demands(demand, Demand::order)) verdict = in_order(operation, ordering);
     if (verdict && demands(demand, Demand::confidentiality) && !wrap.is_sealed()) {
-      verdict = unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                         "the peer did not encrypt the message"));
+      verdict = unexpected(gss_detail::peer_did_not_encrypt(operation));
     }
     if (verdict) return ordering;
     if (wrap.body_size != 0) OPENSSL_cleanse(body, wrap.body_size);

@@ -102,8 +102,7 @@ template <Mechanism M>
                                                                      first, count);
                                    });
   if (done && encrypted == 0) {
-    return unexpected(Error::policy("gss_wrap_iov", static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                    "the message was not encrypted"));
+    return unexpected(gss_detail::not_encrypted("gss_wrap_iov"));
   }
   return done;
 }
@@ -133,8 +132,7 @@ template <Mechanism M>
                                      return gss_detail::gss_unwrap_iov(minor, raw, &encrypted, nullptr, first, count);
                                    });
   if (done && encrypted == 0) {
-    return unexpected(Error::policy("gss_unwrap_iov", static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                    "the peer did not encrypt the message"));
+    return unexpected(gss_detail::peer_did_not_encrypt("gss_unwrap_iov"));
   }
   return done;
 }
@@ -187,8 +185,7 @@ template <Mechanism M>
       gss_detail::gss_wrap_aead(&minor, context.get(), 1, GSS_C_QOP_DEFAULT, &beside, &inside, &encrypted, token.put());
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
   if (encrypted == 0) {
-    return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                    "the message was not encrypted"));
+    return unexpected(gss_detail::not_encrypted(operation));
   }
   return token;
 }
@@ -218,8 +215,7 @@ template <Mechanism M>
   SecretBytes message = gss_detail::adopt_secret(out);
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
   if (encrypted == 0) {
-    return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                    "the peer did not encrypt the message"));
+    return unexpected(gss_detail::peer_did_not_encrypt(operation));
   }
   return message;
 }

@@ -9,7 +9,6 @@
 #include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/buffer.hpp>
-#include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/detail/token_rewriting.hpp>
 #include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -55,8 +54,7 @@ struct WithOrdering {
       return unexpected(failed_call_of<M>(operation, major, minor));
     }
     if (encrypted == 0 || known_faults.unwrap_misreports_confidentiality) {
-      return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::confidentiality),
-                                      "the peer did not encrypt the message"));
+      return unexpected(peer_did_not_encrypt(operation));
     }
     return message;
   }
