@@ -157,14 +157,9 @@ class MessageProtector {
     constexpr const char* operation = "MessageProtector::wrap_in_place";
     if (auto usable = self.is_usable(operation); !usable) return unexpected(std::move(usable).error());
     const MessageRoom room = self.around();
-    const std::size_t size = message.block.size();
-    if (message.offset > size || message.size > size - message.offset || message.offset < room.header ||
-        size - message.offset - message.size < room.trailer) {
-      return unexpected(Error::usage(operation, "the block has no room for the token around the message"));
-    }
-    const std::span<unsigned char> token =
-        message.block.subspan(message.offset - room.header, room.header + message.size + room.trailer);
-    if (!self.state_->sender.wrap({token.data() + room.header, message.size}, token.data())) {
+    auto token = gss_detail::token_around(operation, message, room);
+    if (!token) return token;
+    if (!self.state_->sender.wrap({token->data() + room.header, message.size}, token->data())) {
       return unexpected(failed(operation));
     }
     return token;

@@ -22,6 +22,20 @@ struct MessageBlock {
 
 namespace gss_detail {
 
+[[nodiscard, gnu::cold]] inline Error no_room(const char* operation) noexcept {
+  return Error::usage(operation, "the block has no room for the token around the message");
+}
+/// Where the token of this message will be. Errors: usage, if the block lacks the room.
+[[nodiscard]] inline Result<std::span<unsigned char>> token_around(const char* operation, MessageBlock message,
+                                                                   MessageRoom room) noexcept {
+  const std::size_t size = message.block.size();
+  if (message.offset > size || message.size > size - message.offset || message.offset < room.header ||
+      size - message.offset - message.size < room.trailer) {
+    return unexpected(no_room(operation));
+  }
+  return message.block.subspan(message.offset - room.header, room.header + message.size + room.trailer);
+}
+
 /// What SecurityContext::room() does, and what the calls below have in common.
 template <Mechanism M>
 struct InPlace {
@@ -39,9 +53,6 @@ struct InPlace {
     return MessageRoom{pieces[0].size(), pieces[3].size()};
   }
 
-  [[nodiscard]] static Error no_room() noexcept {
-    return Error::usage("gss_wrap_iov", "the block has no room for the token around the message");
-  }
   [[nodiscard]] static Result<Memory> copied(const SecretBytes& plain, Memory memory) noexcept {
     if (plain.size() > memory.size()) return unexpected(Error::usage("gss_unwrap", "the plaintext exceeds the memory"));
     if (!plain.empty()) std::memcpy(memory.data(), plain.data(), plain.size());
@@ -49,15 +60,12 @@ struct InPlace {
   }
 
   [[nodiscard]] static Result<Memory> wrap(Context& context, MessageRoom room, MessageBlock message) noexcept {
-    const std::size_t size = message.block.size();
-    if (message.offset > size || message.size > size - message.offset || message.offset < room.header ||
-        size - message.offset - message.size < room.trailer) {
-      return unexpected(no_room());
-    }
-    const Memory token = message.block.subspan(message.offset - room.header, room.header + message.size + room.trailer);
-    IovBuffer pieces[] = {IovBuffer{IovType::header, token.first(room.header)},
-                          IovBuffer{IovType::data, token.subspan(room.header, message.size)},
-                          IovBuffer{IovType::padding, Memory{}}, IovBuffer{IovType::trailer, token.last(room.trailer)}};
+    auto token = token_around("gss_wrap_iov", message, room);
+    if (!token) return token;
+    IovBuffer pieces[] = {IovBuffer{IovType::header, token->first(room.header)},
+                          IovBuffer{IovType::data, token->subspan(room.header, message.size)},
+                          IovBuffer{IovType::padding, Memory{}},
+                          IovBuffer{IovType::trailer, token->last(room.trailer)}};
     if (auto wrapped = wrap_iov(context, pieces); !wrapped) return unexpected(wrapped.error());
     return token;
   }
@@ -117,7 +125,7 @@ template <Mechanism M>
   std::size_t size = 0;
   for (const ByteView piece : pieces) size += piece.size();
   if (memory.size() < room->header || memory.size() - room->header < size) {
-    return unexpected(gss_detail::InPlace<M>::no_room());
+    return unexpected(gss_detail::no_room("gss_wrap_iov"));
   }
   unsigned char* to = memory.data() + room->header;
   for (const ByteView piece : pieces) {
