@@ -6,6 +6,7 @@
 #include <GSS/GSS.h>
 
 #include <gsskey/core/config.hpp>
+#include <gsskey/gss/platform/heimdal_faults.hpp>
 #include <gsskey/gss/platform/tables.hpp>
 #include <gsskey/gss/platform/unavailable.hpp>
 
@@ -29,28 +30,7 @@ GSSKEY_HIDDEN inline constexpr Capabilities capabilities{
     .context_options = true,
 };
 
-GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
-    .order_before_integrity = true,
-    .negotiated_names_crash = true,
-    .crashes_on_foreign_reply = true,
-    .spnego_refuses_derived_credentials = true,
-    .unwrap_rewrites_input = true,
-    .unwrap_iov_refuses_streams = true,
-    .unwrap_iov_trusts_extra_count = true,
-    .acceptor_names_crash = true,
-    .names_crash_in_directories = true,
-    .store_destroys_credential = true,
-    .lucid_export_keeps_context = true,
-    .completes_before_mechanism = true,
-    .forgery_moves_window = true,
-    .accepts_own_dce_reply = true,
-    .add_cred_is_unusable = true,
-    .keytabs_crash = true,
-    .spins_on_unavailable_kdc = true,
-    .acquire_drops_reason = true,
-    .ticket_flags_are_reversed = true,
-    .default_names_crash = true,
-};
+GSSKEY_HIDDEN inline constexpr KnownFaults known_faults = heimdal_faults;
 
 /// What is beyond RFC 2744, as this library has it; for what it lacks, a call that says GSS_S_UNAVAILABLE.
 namespace gss_detail {
