@@ -12,6 +12,7 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
@@ -110,13 +111,10 @@ class [[nodiscard]] CredentialCache {
     unsigned char random[random_size];
     if (::getrandom(random, sizeof random, 0) != sizeof random) return unexpected(Error::system("getrandom", errno));
     RingName ring_name;
-    char* out = detail::append(detail::append(ring_name.text, ring_prefix), own_prefix);
-    for (const unsigned char byte : random) {
-      *out++ = "0123456789abcdef"[byte >> 4];
-      *out++ = "0123456789abcdef"[byte & 15];
-    }
+    detail::to_hex(random, detail::append(detail::append(ring_name.text, ring_prefix), own_prefix));
     CredentialCache cache;
-    out = detail::append(detail::append(cache.name_, type), detail::view_of(ring_name.text + ring_prefix.size()));
+    static_cast<void>(
+        detail::append(detail::append(cache.name_, type), detail::view_of(ring_name.text + ring_prefix.size())));
     const auto session = Keyring::session();
     if (!session) return unexpected(session.error());
     if (auto good = check_ring(*session, {.of_another_user = options.in_session_of_another_user}); !good) {

@@ -14,6 +14,7 @@
 #include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/reader.hpp>
+#include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
@@ -37,14 +38,7 @@ struct Parked;  // makes a ParkedContext
 /// The description of the key that opens a parked context. Nothing in it is secret.
 class KeyName {
  public:
-  explicit KeyName(const SealKeyId& id) noexcept {
-    char* out = text_ + prefix.size();
-    std::memcpy(text_, prefix.data(), prefix.size());
-    for (const unsigned char byte : id.bytes) {
-      *out++ = "0123456789abcdef"[byte >> 4];
-      *out++ = "0123456789abcdef"[byte & 15];
-    }
-  }
+  explicit KeyName(const SealKeyId& id) noexcept { detail::to_hex(id.bytes, detail::append(text_, prefix)); }
   [[nodiscard]] const char* c_str() const noexcept GSSKEY_LIFETIMEBOUND { return text_; }
   [[nodiscard]] std::size_t size() const noexcept { return sizeof text_ - 1; }
 

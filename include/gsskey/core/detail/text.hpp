@@ -23,6 +23,15 @@ namespace detail {
   return out + part.size();
 }
 
+/// Writes two digits for each byte, small letters.
+template <std::size_t N>
+inline void to_hex(const unsigned char (&bytes)[N], char* out) noexcept {
+  for (const unsigned char byte : bytes) {
+    *out++ = "0123456789abcdef"[byte >> 4];
+    *out++ = "0123456789abcdef"[byte & 15];
+  }
+}
+
 }  // namespace detail
 GSSKEY_END_ABI
 }  // namespace gsskey

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 
+#include <gsskey/core/detail/text.hpp>
 #include <gsskey/keyring/detail/link.hpp>
 #include <gsskey/keyring/key_list.hpp>
 
@@ -40,11 +41,7 @@ struct Scratch {
       return;
     }
     char name[] = "gsskey-scratch-0123456789abcdef";
-    char* out = name + sizeof name - 17;
-    for (const unsigned char byte : random) {
-      *out++ = "0123456789abcdef"[byte >> 4];
-      *out++ = "0123456789abcdef"[byte & 15];
-    }
+    detail::to_hex(random, name + sizeof name - 1 - 2 * sizeof random);
     serial = ::add_key("keyring", name, nullptr, 0, ring);
   }
   Scratch(const Scratch&) = delete;
