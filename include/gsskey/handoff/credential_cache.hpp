@@ -144,10 +144,7 @@ class [[nodiscard]] CredentialCache {
   /// A gss call that failed with EDQUOT, as what it is.
   [[nodiscard]] Error explained(const Error& error) const noexcept {
     if (error.domain() != Domain::gss || error.minor_status() != static_cast<std::uint32_t>(EDQUOT)) return error;
-    return wait_for_quota(
-               Seconds{},
-               [&]() -> Result<void> { return unexpected(Error::keyring(error.operation(), EDQUOT, ring_.serial())); })
-        .error();
+    return keyring_detail::with_figures(Error::keyring(error.operation(), EDQUOT, ring_.serial()));
   }
 
   Key<key_type::Keyring> ring_;

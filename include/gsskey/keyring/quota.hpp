@@ -61,6 +61,20 @@ struct KeyQuota {
   return parse_key_quota(text->text(), user);
 }
 
+namespace keyring_detail {
+
+/// EDQUOT with the figures of this user, if they can be read.
+[[nodiscard, gnu::cold]] inline Error with_figures(const Error& error) noexcept {
+  const auto quota = key_quota(::geteuid());
+  if (!quota) return error;
+  char text[128];
+  const int size = std::snprintf(text, sizeof text, ": %u of %u keys, %u of %u bytes", quota->keys, quota->max_keys,
+                                 quota->bytes, quota->max_bytes);
+  return Error{error}.with_text(error.text(), detail::view_of(text, static_cast<std::size_t>(size)));
+}
+
+}  // namespace keyring_detail
+
 /// `call()`, a Result, again and again while it says EDQUOT, for at most `limit`: what was unlinked counts until the
 /// kernel's collector has come by, within some tenths of a second. Blocks; EDQUOT at the end comes with the figures.
 template <class Call>
@@ -77,15 +91,7 @@ template <class Call>
         result.error().minor_status() != static_cast<std::uint32_t>(EDQUOT)) {
       return result;
     }
-    if (now() >= end) {
-      const auto quota = key_quota(::geteuid());
-      if (!quota) return result;
-      char text[128];
-      const int size = std::snprintf(text, sizeof text, ": %u of %u keys, %u of %u bytes", quota->keys, quota->max_keys,
-                                     quota->bytes, quota->max_bytes);
-      const Error error = result.error();
-      return unexpected(Error{error}.with_text(error.text(), detail::view_of(text, static_cast<std::size_t>(size))));
-    }
+    if (now() >= end) return unexpected(keyring_detail::with_figures(result.error()));
     const ::timespec pause{0, 10'000'000};
     ::nanosleep(&pause, nullptr);
   }
