@@ -304,9 +304,9 @@ template <Mechanism M>
 /// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked, or a ring that leads there.
 /// Of all that call this, in whatever processes and through whatever rings, one gets the key, and whatever comes of it
 /// then, nobody else will. Take `ring` from your own process and not from who sends the bytes: who can put a key there
-/// can have any context claimed. Errors: keyring (claimed
-/// already, over, ring not possessed); seal, of which seal_fault() tells what is wrong; policy (GSS_USE_PROXY,
-/// OpenSSL); system (ENOMEM), and it waits still; those of import_context() and import_credential(); unavailable.
+/// can have any context claimed. Errors: keyring (claimed already, over, ring not possessed); seal, of which
+/// seal_fault() tells what is wrong; policy (GSS_USE_PROXY, OpenSSL); system (ENOMEM), and it waits still; those of
+/// import_context() and import_credential(); unavailable.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                       ClaimOptions<M> options = {}) noexcept {

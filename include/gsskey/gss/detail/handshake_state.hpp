@@ -58,7 +58,7 @@ class Handshake {
     }
   }
 
-  /// Establishing ends the handshake: it is for one that is given up, and says so where it is not.
+  /// Does not compile, and says why: establishing ends the handshake, so it is called on std::move(handshake).
   template <class Ended = M>
   [[nodiscard]] Result<Context> establish() & noexcept {
     static_assert(!std::is_same_v<Ended, M>, "write std::move(handshake).establish(): it ends the handshake");
