@@ -49,9 +49,10 @@ bool fails_now() {
 }
 
 /// Of the kernel, between libkeyutils and it.
+int kernel_says = EDQUOT;
 bool kernel_fails_now() {
   if (!fails_now()) return false;
-  errno = EDQUOT;
+  errno = kernel_says;
   return true;
 }
 
@@ -601,6 +602,33 @@ TEST_CASE("a claim that fails before the key was taken can be repeated") {
     talk(ends.initiator, again);
   }
   CHECK(operations == std::vector<std::string>{"keyctl_search", "keyctl_search", "keyctl_read", "keyctl_unlink"});
+}
+
+TEST_CASE("what the kernel overlooks, as it does while rings change beside it, is looked for again") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  const auto overlooked = [&](int error, int at, auto work) {
+    kernel_says = error;
+    fails_at = at;
+    calls = 0;
+    unlinks_count = true;
+    auto result = work();
+    fails_at = 0;
+    unlinks_count = false;
+    kernel_says = EDQUOT;
+    CHECK(calls > at);
+    return must(std::move(result));
+  };
+  for (const int error : {EACCES, ENOKEY}) {
+    for (int at = 1; at <= 4; ++at) {  // as in the case before this one
+      CAPTURE(error, at);
+      const int seen = 12;  // whether this thread possesses what it parked, of the calls of park()
+      const auto parked = overlooked(error, seen, [&] { return handoff::park(std::move(ends.acceptor), *session); });
+      ends.acceptor = overlooked(error, at, [&] { return handoff::claim<mech::Krb5>(parked); });
+    }
+  }
+  CHECK(must(session->members()).empty());
+  talk(ends.initiator, ends.acceptor);
 }
 
 TEST_CASE("at whichever step a process is killed that claims, another can claim until the key was taken") {

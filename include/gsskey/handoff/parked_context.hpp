@@ -105,6 +105,26 @@ template <Mechanism M>
   return context;
 }
 
+/// What `look()` finds. While rings are hung up or taken down beside the one that something is in, the kernel overlooks
+/// it now and then (Linux 6.18: it walks through the outer ring without a lock), and says ENOKEY, or EACCES as if this
+/// thread did not possess it; the next look finds it.
+template <class Look>
+[[nodiscard]] inline auto looked_for(Look look) noexcept {
+  for (int again = 4;; --again) {
+    auto found = look();
+    if (found || again == 0) return found;
+    const auto error = static_cast<int>(found.error().minor_status());
+    if (error != ENOKEY && error != EACCES) return found;
+  }
+}
+/// By their numbers alone, which nobody else has.
+[[nodiscard]] inline Result<void> unlink(AnyKeyRef key, KeyringRef box) noexcept {
+  return looked_for([&]() -> Result<void> {
+    if (keyctl_unlink(key.serial(), box.serial()) == 0) return {};
+    return unexpected(Error::keyring("keyctl_unlink", errno, key.serial()));
+  });
+}
+
 /// Opens `parked`, and takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one
 /// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
 /// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
@@ -125,19 +145,16 @@ template <Mechanism M>
     }
   };
   const KeyName name{id};
-  const auto box = ring.search<key_type::Keyring>(name);
+  const auto box = looked_for([&] { return ring.search<key_type::Keyring>(name); });
   if (!box) return unexpected(not_there(box.error()));
-  const auto key = box->search<key_type::User>(name);
+  const auto key = looked_for([&] { return box->template search<key_type::User>(name); });
   if (!key) return unexpected(not_there(key.error()));
-  auto bytes = key->read();
+  auto bytes = looked_for([&] { return key->read(); });
   if (!bytes) return unexpected(not_there(bytes.error()));
   const auto sealing = SealKey::from_bytes(*std::move(bytes));
   auto token = sealing ? open_seal<M>(*sealing, parked) : Result<SecretBytes>{unexpected(sealing.error())};
   if (!token && token.error().domain() == Domain::system) return token;
-  // By their names alone, which nobody else has.
-  if (keyctl_unlink(key->serial(), box->serial()) < 0) {
-    return unexpected(not_there(Error::keyring("keyctl_unlink", errno, key->serial())));
-  }
+  if (auto taken = unlink(*key, *box); !taken) return unexpected(not_there(taken.error()));
   if (keyctl_unlink(box->serial(), ring.serial()) < 0) static_cast<void>(box->invalidate());  // it hangs deeper
   return token;
 }
@@ -206,7 +223,7 @@ class [[nodiscard]] ParkedContext {
   void give_up() noexcept {
     if (!box_ || !box_.is_ours()) return;
     const int saved = errno;
-    keyctl_unlink(key_.serial(), box_.serial());
+    static_cast<void>(handoff_detail::unlink(key_, box_));
     errno = saved;
   }
 
@@ -285,7 +302,7 @@ template <Mechanism M>
   if (!made) return unexpected(made.error());
   const auto key = std::move(*made).release();
   if (auto moved = box->move_to(ring); !moved) return unexpected(moved.error());
-  if (auto seen = key.describe(); !seen) {  // by possession alone
+  if (auto seen = handoff_detail::looked_for([&] { return key.describe(); }); !seen) {  // by possession alone
     return unexpected(std::move(seen).error().with_text(
         "this thread does not possess the ring: nobody here could claim what is parked there"));
   }
