@@ -10,6 +10,7 @@ This reads headers as clang-format leaves them; it is no C++ parser, and does no
 import re
 import sys
 from pathlib import Path
+from typing import NamedTuple, Optional
 
 from nodiscard import NOISE
 
@@ -25,12 +26,12 @@ EXCEPTIONS = {
 }
 
 SCOPE = re.compile(r"(?:requires.* )?(?:inline )?(namespace|class|struct|union)\b[^()=]*(?:\([^)]*\))?[^()=]*$")
-LABEL = re.compile(r"(public|protected|private) ?: ?(?!:)")
+LABEL = re.compile(r"(public|protected|private)\s*:")
 NOT_SEEN = re.compile(r"(?:friend|static_assert|concept)\b")
 VALUE = re.compile(r"(?!using\b)[^(]* = ")  # of a variable or member
 INITIALISER = re.compile(r"(?<=\))[^():]* : .*|^, .*")  # of a constructor
 PRIVATE_BASE = re.compile(r"\bprivate [\w:]+")
-MACRO = re.compile(r"\bGSSKEY_(?:BEGIN|END)_\w+ ?")  # opens or closes a namespace, without a brace
+MACRO = re.compile(r"\bGSSKEY_(?:BEGIN|END)_\w+")  # opens or closes a namespace, without a brace
 INTERNAL_NAMESPACE = re.compile(r"\b(?:\w+_)?detail\b")
 # Types are written so, or as C does it; what else is in these namespaces are functions and values.
 INTERNAL_TYPE = re.compile(r"\b((?:\w+_)?detail::(?:[A-Z]\w*|\w+_(?:t|desc|struct)))\b")
@@ -50,38 +51,57 @@ def without_template(words):
     return words[:at], words[at:].lstrip()
 
 
+class Declaration(NamedTuple):
+    """What users see, without value and initialisers; `scope` is the line of the class or namespace that it stands in."""
+    line: int
+    text: str
+    scope: Optional[int]
+    body: str
+
+
 def declarations(text):
-    """(line, declaration) of all that users see, without bodies, values and initialisers."""
-    text = NOISE.sub(lambda noise: ('""' if noise[0][0] == '"' else "") + "\n" * noise[0].count("\n"), text)
-    scopes = [(True, True)]  # whether users see the scope, and what is declared in it from here on
+    """Each Declaration of all that users see."""
+    text = MACRO.sub("", NOISE.sub(lambda noise: ('""' if noise[0][0] == '"' else "") + "\n" * noise[0].count("\n"), text))
+    scopes = [(True, True, None)]  # whether users see the scope, and what is declared in it from here on; its line
     chunk, line, start = "", 1, 1
+    seen = None  # what has a body that is being read
     skipped = parentheses = 0  # open braces of a body or an initialiser; open parentheses
-    for char in text:
+    for at, char in enumerate(text):
         line += char == "\n"
         if skipped:
             skipped += (char == "{") - (char == "}")
+            if skipped:
+                chunk += char
+                continue
+            if seen:
+                yield seen._replace(body=chunk)
+            chunk = ""
             continue
         parentheses += (char == "(") - (char == ")")
+        if char == ":" and text[at + 1] != ":" and (label := LABEL.fullmatch(chunk + char)):
+            scopes[-1] = (scopes[-1][0], scopes[-1][0] and label[1] == "public", scopes[-1][2])
+            chunk = ""
+            continue
         if parentheses != 0 or char not in "{};":
             chunk = (chunk + char).lstrip()
             if len(chunk) <= 1:
                 start = line
             continue
-        words, chunk = MACRO.sub("", " ".join(chunk.split())), ""
-        while label := LABEL.match(words):
-            scopes[-1] = (scopes[-1][0], scopes[-1][0] and label[1] == "public")
-            words = words[label.end():]
+        words, chunk = " ".join(chunk.split()), ""
         template, rest = without_template(words)
         scope = SCOPE.match(rest) if char == "{" else None
         is_seen = scopes[-1][1] and not (scope and INTERNAL_NAMESPACE.search(rest.split(" : ")[0]))
+        seen = None
         if is_seen and rest and not NOT_SEEN.match(rest):
             if scope:
                 rest = PRIVATE_BASE.sub("", rest)
             else:
                 rest = rest.split(" = ")[0] if VALUE.match(rest) else INITIALISER.sub("", rest)
-            yield start, f"{template} {rest}".strip()
+            seen = Declaration(start, f"{template} {rest}".strip(), scopes[-1][2], "")
+            if scope or char != "{":
+                yield seen
         if scope:
-            scopes.append((is_seen, is_seen and scope[1] != "class"))
+            scopes.append((is_seen, is_seen and scope[1] != "class", start))
         elif char == "{":
             skipped = 1
         elif char == "}":
@@ -89,10 +109,10 @@ def declarations(text):
 
 
 def violations(text, concepts):
-    for line, declaration in declarations(text):
-        for name in dict.fromkeys(INTERNAL_TYPE.findall(declaration)):
+    for declaration in declarations(text):
+        for name in dict.fromkeys(INTERNAL_TYPE.findall(declaration.text)):
             if name.rpartition("::")[2] not in concepts:
-                yield line, name
+                yield declaration.line, name
 
 
 def main(include):

@@ -55,9 +55,8 @@ class HttpInitiator {
   /// Makes the value of the Authorization header to repeat the request with, after a 401 that had these
   /// WWW-Authenticate headers.
   /// Errors: policy, if the server does not offer Negotiate or has refused; transport (EPROTO), for more rounds than
-  /// are
-  ///   allowed; those of parse_www_authenticate() and Initiator::step(), which has the reason where the server tells
-  ///   it. Throws std::bad_alloc: the handshake is over then.
+  ///   are allowed; those of parse_www_authenticate() and Initiator::step(), which has the reason where the server
+  ///   tells it. Throws std::bad_alloc: the handshake is over then.
   /// Blocks: on KDC, DNS or disk, as Initiator::step() does.
   [[nodiscard]] Result<std::string> authorize(std::span<const std::string_view> www_authenticate) {
     constexpr const char* operation = "WWW-Authenticate";

@@ -89,7 +89,9 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
 }  // namespace detail
 
 /// Makes the value of a WWW-Authenticate, Authorization, Proxy-Authenticate or Proxy-Authorization header: with
-/// `token`, or without if it is empty. Errors: throws std::bad_alloc. See: RFC 4559 section 4.
+/// `token`, or without if it is empty.
+/// Errors: throws std::bad_alloc.
+/// See: RFC 4559 section 4.
 [[nodiscard]] inline std::string negotiate_header(ByteView token) {
   return token.empty() ? std::string{"Negotiate"} : "Negotiate " + base64_encode(token);
 }

@@ -1,0 +1,163 @@
+#!/usr/bin/env python3
+"""The comments of public declarations are contracts in the form that .github/CONTRIBUTING.md describes:
+
+- tags are known ones, each at the beginning of a line, each once, in the order of TAGS; behind them only what goes on
+  indented by two;
+- `Errors:` is there for each public function that returns a Result or an expected;
+- `Calls:` is there for each public function that calls the C library or the kernel itself, and names such a call;
+- `Threads:` is there for each public class that owns something.
+
+For `Errors:` and `Calls:` those of the class count too, and in a family, declarations without a blank line between
+them, those of the one before: for what has the same name, no comment, or one sentence.
+
+contracts.py INCLUDE_DIR    prints what is missing and exits with 1 if there is something.
+"""
+# SPDX-License-Identifier: MIT
+import re
+import sys
+from pathlib import Path
+
+from internals import declarations, without_template
+from nodiscard import NOISE
+
+DONE = ("http",)
+TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
+
+COMMENT = re.compile(r"^ *///(?!<) ?")
+TAG = re.compile(r"([A-Z][a-z]+): ?")
+TAG_IN_TEXT = re.compile(rf"\S.*\b({'|'.join(TAGS)}): ")
+NEXT_SENTENCE = re.compile(r"[.:] [A-Z]")
+CALL = re.compile(r"(?<![\w.>])((?:gss|krb5|keyctl|EVP)_\w+)\(")
+OURS = ("gss_category", "krb5_category", "krb5_status")  # not of the C library
+RESULT = re.compile(r"\b(?:\w*Result|expected)\b")
+OWNER = re.compile(r"\b(?:SecretBytes|Unique\w+|\w+Handle|std::(?:string|vector|unique_ptr|shared_ptr|function|thread))\b")
+MEMBER = re.compile(r"^  (?:mutable )?([\w:<>\[\], *&]*[\w>]) \w+_(?:\{.*\}| = .*)?;", re.MULTILINE)
+CLASS = re.compile(r"^class (?:\[\[nodiscard\]\] )?(\w+)\b[^;{]*\{.*?^};", re.MULTILINE | re.DOTALL)
+
+
+def comments(lines):
+    """(line, text lines) of each comment."""
+    block = []
+    for number, line in enumerate([*lines, ""], 1):
+        if found := COMMENT.match(line):
+            block.append(line[found.end():].rstrip())
+        elif block:
+            yield number - len(block), block
+            block = []
+
+
+def tags(block):
+    return {found[1] for line in block if (found := TAG.match(line)) and found[1] in TAGS}
+
+
+def faults_of(block):
+    """(line in the comment, what is wrong with its form)"""
+    last, seen = -1, []
+    for number, line in enumerate(block):
+        if found := TAG.match(line):
+            name = found[1]
+            if name not in TAGS:
+                yield number, f"there is no tag {name}:"
+            elif name in seen:
+                yield number, f"{name}: twice"
+            elif TAGS.index(name) < last:
+                yield number, f"{name}: stands behind {TAGS[last]}:"
+            else:
+                last = TAGS.index(name)
+            seen.append(name)
+            if found.end() == len(line):
+                yield number, f"{name}: says nothing"
+        elif seen and not line.startswith("  "):
+            yield number, "behind a tag, and not indented by two"
+        if found := TAG_IN_TEXT.match(line):
+            yield number, f"{found[1]}: not at the beginning of a line"
+
+
+def returned(declaration):
+    """What a function returns; empty if it is none, or returns nothing that matters."""
+    _, rest = without_template(declaration)
+    if "(" not in rest or not (found := re.search(r"\[\[nodiscard\]\] (.*)", rest)):
+        return ""
+    return found[1].split("(")[0] + (found[1].rpartition("->")[2] if " -> " in found[1] else "")
+
+
+def name_of(declaration):
+    _, rest = without_template(declaration)
+    found = re.search(r"(operator\W+?|\w+)\(", rest.rpartition("]] ")[2])
+    return found[1] if found else None
+
+
+def is_sentence(block):
+    return not tags(block) and not NEXT_SENTENCE.search(" ".join(block))
+
+
+def owners(texts):
+    """The classes that own something: a member of theirs does."""
+    classes = {found[1]: found[0] for text in texts for found in CLASS.finditer(NOISE.sub("", text))}
+    found = {name for name, body in classes.items() if f"{name}({name}&&" in body or f" ~{name}()" in body}
+    members = {name: [member for member in MEMBER.findall(body) if not member.endswith(("*", "&"))]
+               for name, body in classes.items()}
+    before = None
+    while before != found:
+        before = set(found)
+        words = re.compile(OWNER.pattern + "".join(rf"|\b{name}\b" for name in found))
+        found |= {name for name in classes if any(words.search(member) for member in members[name])}
+    return found
+
+
+def violations(text, owning=()):
+    """(line, what is wrong)"""
+    lines = text.splitlines()
+    blocks = {line + len(block): (line, block) for line, block in comments(lines)}  # by the line that follows
+    for line, block in blocks.values():
+        for at, fault in faults_of(block):
+            yield line + at, fault
+    of_scope = {}
+    family, scope = [], None  # (name, tags, text of them) of what stands together
+    for declared in declarations(text):
+        top, block = blocks.get(declared.line, (declared.line, []))
+        of_scope[declared.line] = tags(block), block
+        if declared.scope != scope or not lines[top - 2].strip():
+            family, scope = [], declared.scope
+        name, own = name_of(declared.text), tags(block)
+        kept = {tag: block for tag in own}
+        for tag in ("Errors", "Calls"):
+            if tag in own:
+                continue
+            before = [(other, said[tag]) for other, said in family if tag in said]
+            if before and (before[-1][0] == name or is_sentence(block)):
+                kept[tag] = before[-1][1]
+            elif tag in of_scope.get(scope, (set(),))[0]:
+                kept[tag] = of_scope[scope][1]
+        family.append((name, kept))
+        if "Errors" not in kept and RESULT.search(returned(declared.text)):
+            yield declared.line, f"{name}() has no Errors:"
+        calls = [call for call in CALL.findall(declared.body) if call not in OURS]
+        if calls and "(" in declared.text:
+            if "Calls" not in kept:
+                yield declared.line, f"{name}() has no Calls:, and calls {calls[0]}"
+            elif not any(call in " ".join(kept["Calls"]) for call in calls):
+                yield declared.line, f"{name}() names none of its calls: {', '.join(calls)}"
+        if (found := re.search(r"\bclass (?:\[\[nodiscard\]\] )?(\w+)(?: :|$)", declared.text)) and \
+                found[1] in owning and "Threads" not in own:
+            yield declared.line, f"{found[1]} owns something and has no Threads:"
+
+
+def main(include):
+    root = Path(include)
+    headers = {path: path.read_text() for path in sorted(root.rglob("*.hpp")) if "detail" not in path.parts}
+    owning = owners(headers.values())
+    done = count = 0
+    for path, text in headers.items():
+        if path.relative_to(root / "gsskey").parts[0] not in DONE:
+            continue
+        done += 1
+        for line, message in violations(text, owning):
+            print(f"{path}:{line}: {message}")
+            count += 1
+    print(f"{done} headers, {count} violations")
+    return 1 if count or not done else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))
