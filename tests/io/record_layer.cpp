@@ -192,6 +192,24 @@ TEST_CASE("a write that is given up at any point: the same bytes go on, and no o
   CHECK(must(probe.seal("anything")) == 8);
 }
 
+TEST_CASE("a packet that has gone after all when it was given up is not sent twice") {
+  const auto protection = GENERATE(Protection::encrypted, Protection::none);
+  Layer writer{MarkedContext{}, {.protection = protection}};
+  Layer reader{MarkedContext{}, {.protection = protection}};
+  static_cast<void>(must(writer.seal("once")));
+  std::string wire{writer.unsent()[0].text()};
+  wire += writer.unsent()[1].text();
+  writer.abandon("once");
+  writer.sent(wire.size() - 1);  // of the transfer that was under way
+  writer.sent(1);
+  CHECK(writer.abandoned() == 4);
+  CHECK(writer.seal("other").error().domain() == Domain::usage);
+  CHECK(must(writer.seal("once")) == 4);
+  wire += sent(writer);
+  CHECK_FALSE(writer.has_unsent());
+  CHECK(opened(reader, wire + sealed(writer, ", and no more"), 100) == "once, and no more");
+}
+
 TEST_CASE("a packet that is given up without memory to repeat it is the last one") {
   if (!support::heap::Exhausted::possible) return;  // ASan, TSan
   Layer layer{MarkedContext{}};
@@ -202,6 +220,7 @@ TEST_CASE("a packet that is given up without memory to repeat it is the last one
     layer.abandon("first");
   }
   CHECK_FALSE(layer.has_unsent());
+  for (const std::size_t late : {0u, 3u, 100u}) layer.sent(late);  // a transfer that was under way when it was given up
   for (const char* text : {"first", "other"})
     CHECK(layer.seal(std::string_view{text}).error().minor_status() == ENOMEM);
 }
@@ -361,20 +380,36 @@ TEST_CASE("plaintext stays in no memory") {
   CHECK(freed.seen());
 }
 
-TEST_CASE("a layer that is moved within packets goes on, and what is left is as new") {
-  Layer writer{MarkedContext{}};
-  Layer reader{MarkedContext{}};
+TEST_CASE("a layer that is moved within packets goes on, and what is left passes nothing") {
+  const auto protection = GENERATE(Protection::encrypted, Protection::integrity, Protection::none);
+  Layer writer{MarkedContext{}, {.protection = protection}};
+  Layer reader{MarkedContext{}, {.protection = protection}};
   static_cast<void>(must(writer.seal("moved")));
-  const auto first = sent(writer, 7);
-  static_cast<void>(must(reader.put(first)));
+  const auto first = sent(writer, protection == Protection::none ? 2 : 7);
+  auto text = opened(reader, first, 100);
   Layer writes{std::move(writer)};
   Layer reads{std::move(reader)};
-  CHECK_FALSE(writer.has_unsent());  // NOLINT: asked
-  CHECK(reader.opened().empty());    // NOLINT
-  CHECK(reader.ended());
+  const auto passes_nothing = [](Layer& left) {
+    CHECK_FALSE(left.has_unsent());
+    CHECK(left.opened().empty());
+    for (const char* bytes : {"", "in the clear"}) {
+      CHECK(left.seal(std::string_view{bytes}).error().domain() == Domain::usage);
+    }
+    CHECK(left.room().error().domain() == Domain::usage);
+    CHECK(left.put("x").error().domain() == Domain::usage);
+    CHECK(left.received(0).error().domain() == Domain::usage);
+    CHECK(left.ended().error().domain() == Domain::usage);
+  };
+  passes_nothing(writer);  // NOLINT: asked
+  passes_nothing(reader);  // NOLINT
   static_cast<void>(must(reads.put(sent(writes))));
+  text += reads.opened().text().substr(0, 1);
   reads.consume(1);
-  reader = std::move(reads);
-  CHECK(taken(reader) == "oved");
-  CHECK(reads.opened().empty());  // NOLINT
+  auto& self = reads;
+  reads = std::move(self);
+  reader = std::move(reads);  // and takes what comes, though it was told that it cannot
+  CHECK(text + taken(reader) == "moved");
+  CHECK(reader.protection() == protection);
+  passes_nothing(reads);  // NOLINT
+  CHECK(opened(reader, sealed(writes, "on"), 1) == "on");
 }

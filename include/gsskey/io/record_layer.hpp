@@ -39,14 +39,14 @@ struct RecordOptions {
 
 namespace detail {
 
-/// A value that is as new in what it was moved from.
+/// A value that is T::moved_from() in what it was moved from.
 template <class T>
 struct MovedOut {
   T value{};
   MovedOut() = default;
-  MovedOut(MovedOut&& other) noexcept : value{std::exchange(other.value, T{})} {}
+  MovedOut(MovedOut&& other) noexcept : value{std::exchange(other.value, T::moved_from())} {}
   MovedOut& operator=(MovedOut&& other) noexcept {
-    value = std::exchange(other.value, T{});
+    value = std::exchange(other.value, T::moved_from());
     return *this;
   }
   ~MovedOut() = default;
@@ -64,7 +64,7 @@ struct MovedOut {
 /// Both directions are independent of one another; one thread at a time. Never blocks. GSS-API has no closing message:
 /// that the stream has ended, and where, says ended(); whether the peer meant it is for the protocol above to know.
 /// A hostile peer costs no more memory than it has sent, and is refused for more than 32 packets without a byte in a
-/// row: none is of use, and each costs an unwrap().
+/// row: none is of use, and each costs an unwrap(). After a move calls answer Domain::usage, without protection too.
 template <WrapsMessages C>
 class RecordLayer {
  public:
@@ -88,9 +88,7 @@ class RecordLayer {
   /// nothing has changed; transport, EALREADY, while has_unsent(); usage, and ENOMEM, as abandon() says.
   [[nodiscard]] Result<std::size_t> seal(ByteView message) noexcept {
     Outgoing& out = out_.value;
-    if (out.is_lost) {
-      return unexpected(Error::transport(sealing, ENOMEM, "a write failed, and there was no memory to repeat it"));
-    }
+    if (out.failure) return unexpected(*out.failure);
     if (has_unsent()) {
       if (!out.is_abandoned) {
         return unexpected(Error::transport(sealing, EALREADY, "another write is under way, or was lost on its way"));
@@ -128,13 +126,17 @@ class RecordLayer {
     return {header.subview(out.sent),
             ByteView{*out.token}.subview(out.sent > FrameHeader::size ? out.sent - FrameHeader::size : 0)};
   }
-  /// After `count` bytes of unsent() are on their way.
+  /// After `count` bytes of unsent() are on their way. Also after abandon(), of a transfer that went on: what is to be
+  /// repeated may then have nothing left to be sent, and sent() of 0 bytes ends it.
   void sent(std::size_t count) noexcept {
+    Outgoing& out = out_.value;
+    if (!has_unsent()) return;
     const auto rest = unsent();
-    if (count < rest[0].size() + rest[1].size()) {
-      out_.value.sent += count;
+    const std::size_t left = rest[0].size() + rest[1].size();
+    if (count < left || out.is_abandoned) {
+      out.sent += std::min(count, left);
     } else {
-      out_.value = {};
+      out = {};
     }
   }
   /// For a caller that reports what was written only when all of a packet was sent, and has to report a failure before
@@ -150,7 +152,7 @@ class RecordLayer {
       auto copy = SecretBytes::copy_of(message.subview(0, out.message_size));
       if (!copy || copy->size() != out.message_size) {
         out = {};
-        out.is_lost = true;
+        out.failure = Error::transport(sealing, ENOMEM, "a write failed, and there was no memory to repeat it");
         return;
       }
       out.copy = *std::move(copy);
@@ -236,6 +238,7 @@ class RecordLayer {
   using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
   static constexpr const char* sealing = "RecordLayer::seal";
   static constexpr const char* receiving = "RecordLayer::received";
+  static constexpr const char* is_moved_from = "the layer is empty: moved from";
   static constexpr const char* more_than_room = "more bytes are said to have come than there was room for";
 
   struct Outgoing {
@@ -245,7 +248,13 @@ class RecordLayer {
     std::size_t sent = 0;
     FrameHeader header{};
     bool is_abandoned = false;
-    bool is_lost = false;
+    std::optional<Error> failure{};  // after which nothing more can be sealed
+
+    [[nodiscard]] static Outgoing moved_from() noexcept {
+      Outgoing out;
+      out.failure = Error::usage(sealing, is_moved_from);
+      return out;
+    }
   };
   struct Incoming {
     SecretBytes plain{};  // of a packet; without protection, memory to read to
@@ -254,6 +263,12 @@ class RecordLayer {
     std::size_t raw_size = IncomingFrame::first_size;
     unsigned empty_packets = 0;
     std::optional<Error> failure{};
+
+    [[nodiscard]] static Incoming moved_from() noexcept {
+      Incoming in;
+      in.failure = Error::usage(receiving, is_moved_from);
+      return in;
+    }
   };
 
   [[nodiscard]] static constexpr std::uint32_t without_header(std::uint32_t size) noexcept {
