@@ -151,6 +151,17 @@ TEST_CASE("a context without unencrypted messages says so") {
   CHECK(layer.put(std::string{"\0\0\0\1x", 5}).error().domain() == Domain::usage);
 }
 
+TEST_CASE("a packet that is not encrypted holds what its own token leaves room for") {
+  struct Uneven : MarkedContext {
+    [[nodiscard]] static Result<std::uint32_t> wrap_size_limit(std::uint32_t) { return 1u; }
+    [[nodiscard]] static Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t size) { return size - 2; }
+  };
+  for (const auto& [protection, size] : {std::pair{Protection::integrity, 94u}, {Protection::encrypted, 1u}}) {
+    RecordLayer<Uneven> layer{Uneven{}, {.max_sent = 100, .protection = protection}};
+    CHECK(must(layer.seal(some_text(200))) == size);
+  }
+}
+
 TEST_CASE("a write that is given up at any point: the same bytes go on, and no others") {
   const auto protection = GENERATE(Protection::encrypted, Protection::integrity, Protection::none);
   const RecordOptions options{.max_sent = 30, .protection = protection};

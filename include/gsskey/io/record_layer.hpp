@@ -84,8 +84,9 @@ class RecordLayer {
   // Sending.
 
   /// Seals as much of the beginning of `message` as one packet holds, and returns how many bytes that are: 0 for an
-  /// empty message, else one at least. They need not be kept. Errors: those of wrap() and wrap_size_limit(), and then
-  /// nothing has changed; transport, EALREADY, while has_unsent(); usage, and ENOMEM, as abandon() says.
+  /// empty message, else one at least. They need not be kept. Errors: those of wrap() and wrap_size_limit(), or of
+  /// wrap_unencrypted() and its limit, and then nothing has changed; transport, EALREADY, while has_unsent(); usage,
+  /// and ENOMEM, as abandon() says.
   [[nodiscard]] Result<std::size_t> seal(ByteView message) noexcept {
     Outgoing& out = out_.value;
     if (out.failure) return unexpected(*out.failure);
@@ -284,11 +285,17 @@ class RecordLayer {
       limit_ = std::max(max_sent_, std::uint32_t{1});
       return {};
     }
-    // That of encrypted messages holds for others too, whose tokens lack the confounder.
-    const auto limit = context_.wrap_size_limit(without_header(max_sent_));
+    const auto limit = wrap_size_limit(without_header(max_sent_));
     if (!limit) return unexpected(limit.error());
     limit_ = *limit;
     return {};
+  }
+  [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
+    if constexpr (requires { context_.wrap_unencrypted_size_limit(token_size); }) {
+      if (protection_ == Protection::integrity) return context_.wrap_unencrypted_size_limit(token_size);
+    }
+    // That of encrypted messages holds for others too, whose tokens lack the confounder.
+    return context_.wrap_size_limit(token_size);
   }
   [[nodiscard]] Result<Token> wrap(ByteView message) noexcept {
     if (protection_ == Protection::encrypted) return context_.wrap(message);
