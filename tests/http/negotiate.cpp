@@ -71,6 +71,9 @@ TEST_CASE("flags are demanded only where somebody says so") {
   const ContextFlags few = ContextFlag::mutual;  // as browsers do
   auto theirs = server();
   CHECK(log_in(client({.demand = few}), theirs, true) == "alice@GSSKEY.TEST");
+  Credential<Spnego, Initiate> slot;
+  auto with_slot = server({.handshake = {.delegated = &slot}});  // which says nothing of demands
+  CHECK(log_in(client({.demand = few}), with_slot, true) == "alice@GSSKEY.TEST");
 
   auto strict = server({.handshake = {.demand = ContextFlag::replay}});
   auto ours = client({.demand = few});
@@ -118,7 +121,7 @@ TEST_CASE("garbage, and a good login afterwards") {
 
 TEST_CASE("a slot never holds what somebody else has delegated") {
   Credential<Spnego, Initiate> slot;
-  auto theirs = server({.handshake = {.demand = {}, .delegated = &slot}});
+  auto theirs = server({.handshake = {.delegated = &slot}});
   const std::string next = GENERATE("", "Basic YTpi", "Negotiate ???", "Negotiate Zm9v", "Negotiate YIIBAgYGKwYBBQUC");
   CHECK(log_in(client({.request = ContextFlag::delegate}), theirs, false) == "alice@GSSKEY.TEST");
   CHECK(slot);
@@ -160,7 +163,7 @@ TEST_CASE("a replayed header") {
 TEST_CASE("channel bindings: the same, others, none") {
   const ChannelBindings ours{"tls-server-end-point", "this certificate"};
   const ChannelBindings others{"tls-server-end-point", "another certificate"};
-  auto bound = server({.handshake = {.demand = {}, .bindings = ours}});
+  auto bound = server({.handshake = {.bindings = ours}});
   CHECK(log_in(client({.bindings = ours}), bound, true) == "alice@GSSKEY.TEST");
   CHECK_FALSE(bound.step(must(client({.bindings = others}).authorize())));
   CHECK(log_in(client(), bound, true) == "alice@GSSKEY.TEST");

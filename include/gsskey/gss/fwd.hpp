@@ -18,7 +18,7 @@ struct CredentialStore;
 struct InitiatorOptions;
 struct Step;
 struct StepFailure;
-template <Mechanism M>
+template <Mechanism M, class Usual = M>
 struct AcceptorOptions;
 template <Mechanism M>
 class Acceptor;

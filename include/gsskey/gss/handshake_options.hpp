@@ -6,6 +6,7 @@
 #include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/fwd.hpp>
 #include <gsskey/gss/mechanism.hpp>
 
 namespace gsskey {
@@ -42,10 +43,11 @@ struct InitiatorOptions {
   bool allow_unsigned_negotiation = false;
 };
 
-template <Mechanism M>
+/// What an acceptor may say. `Usual` says what is demanded where nothing else is.
+template <Mechanism M, class Usual>
 struct AcceptorOptions {
   /// Must be granted, or there is no context. The table is above.
-  ContextDemand demand = M::acceptor_demand;
+  ContextDemand demand = Usual::acceptor_demand;
   /// Where establish() puts the credential that the initiator delegated. The first step empties it, so that it never
   /// holds that of another. It must live as long as the Acceptor. Without a slot such a credential is not kept.
   Credential<M, Initiate>* delegated = nullptr;
@@ -60,6 +62,18 @@ struct AcceptorOptions {
   bool allow_unsigned_negotiation = false;
   /// Whether accept() gives the credential that the initiator delegated; establish() has nowhere to put it.
   bool keep_delegated = false;
+
+  /// The same, with the demand that is here.
+  template <class Other>
+  [[nodiscard]] constexpr operator AcceptorOptions<M, Other>() const noexcept {
+    const auto& [demanded, slot, channel, anonymous, is_unsigned, keeps] = *this;  // all that there is
+    return {demanded, slot, channel, anonymous, is_unsigned, keeps};
+  }
+};
+
+/// For AcceptorOptions: nothing is demanded where nothing is said.
+struct NoDemand {
+  GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand{};
 };
 
 GSSKEY_END_GSS_ABI

@@ -121,12 +121,11 @@ class HttpInitiator {
 /// Says what an HttpAcceptor demands and takes.
 template <Mechanism M>
 struct HttpAcceptorOptions {
-  /// What each handshake demands, and what else it may say. Nothing is demanded here: HTTP protects no messages with
-  /// the context, and browsers and curl ask for neither sequence nor, always, replay detection. Where you set other
-  /// members, say `.demand = {}` beside them, or the demand is that of an Acceptor, which most clients do not meet.
-  /// `bindings` are those of the TLS connection that the requests come over, tls-server-end-point mostly; every
-  /// HttpAcceptor::step() empties `delegated` first.
-  AcceptorOptions<M> handshake{.demand = {}};
+  /// What each handshake demands, and what else it may say. Nothing is demanded unless `.demand` says so, whatever else
+  /// is set: HTTP protects no messages with the context, and browsers and curl ask for neither sequence nor, always,
+  /// replay detection. `bindings` are those of the TLS connection that the requests come over, tls-server-end-point
+  /// mostly; every HttpAcceptor::step() empties `delegated` first.
+  AcceptorOptions<M, NoDemand> handshake{};
   /// The longest token.
   /// Units: bytes.
   std::size_t max_token_size = max_http_token_size;
