@@ -241,6 +241,43 @@ TEST_CASE("names and credentials that come on every leg are released once each")
   CHECK(released[delegations[1]] == 1);
 }
 
+TEST_CASE("who the peer is, and whether it is bound, is known of a complete handshake only") {
+  enum class End { complete, failed, not_opened } end = GENERATE(End::complete, End::failed, End::not_opened);
+  CAPTURE(static_cast<int>(end));
+  start();
+  const auto credential = key();
+  const ChannelBindings bindings{"tls-server-end-point", "certificate"};
+  int call = 0;
+  script.accept = [&](gss_ctx_id_t* slot, gss_name_t* peer, gss_buffer_t out, OM_uint32* flags, gss_cred_id_t*) {
+    if (call == 0) *slot = handle<gss_ctx_id_t>();
+    *flags = 0xffff;
+    *peer = handle<gss_name_t>();  // on every leg, whatever comes of it
+    if (call++ == 0) {
+      set(out, "token");
+      return OM_uint32{GSS_S_CONTINUE_NEEDED};
+    }
+    return static_cast<OM_uint32>(end == End::failed ? GSS_S_FAILURE : GSS_S_COMPLETE);
+  };
+  const auto tells = [](const Acceptor<mech::Krb5>& acceptor) {
+    return acceptor.peer_name() || acceptor.binding() == Binding::bound;
+  };
+  Acceptor<mech::Krb5> acceptor{credential, {.bindings = bindings, .allow_anonymous = true}};
+  REQUIRE(acceptor.step("one"));
+  CHECK_FALSE(tells(acceptor));
+  if (end == End::not_opened) {
+    CHECK_FALSE(std::move(acceptor).accept());
+  } else {
+    CHECK(acceptor.step("two").has_value() == (end == End::complete));
+  }
+  CHECK(static_cast<bool>(acceptor.peer_name()) == (end == End::complete));
+  if constexpr (capabilities.channel_bound_flag) {
+    CHECK((acceptor.binding() == Binding::bound) == (end == End::complete));
+  }
+  const auto moved = std::move(acceptor);
+  CHECK_FALSE(tells(acceptor));  // NOLINT: asked
+  CHECK(static_cast<bool>(moved.peer_name()) == (end == End::complete));
+}
+
 TEST_CASE("a context that a failed call leaves behind is deleted once, one that it deleted is not") {
   const bool leaves_it = GENERATE(true, false);
   start();

@@ -216,7 +216,7 @@ class Acceptor : public gss_detail::Handshake<M> {
     delegated_ = Credential<M, Initiate>::adopt(delegated);
     auto named = gss_detail::adopt_name_of<M>(peer);
     if (step && !named) return this->refuse(std::move(named).error());
-    if (named) peer_ = *std::move(named);
+    if (step && step->complete) peer_ = *std::move(named);
     // MIT krb5 so answers an AP-REQ whose token id is another's: go on, with nothing to go on with. NTLM may say
     // nothing.
     if (step && !step->complete && step->token.empty()) [[unlikely]] {
@@ -230,7 +230,7 @@ class Acceptor : public gss_detail::Handshake<M> {
   [[nodiscard]] const Name& peer_name() const noexcept GSSKEY_LIFETIMEBOUND { return peer_; }
   /// Whether the initiator gave the same bindings, once is_complete().
   [[nodiscard]] Binding binding() const noexcept {
-    if (this->granted_.contains(ContextFlag::channel_bound)) return Binding::bound;
+    if (this->phase_ != Phase::underway && this->granted_.contains(ContextFlag::channel_bound)) return Binding::bound;
     return options_.bindings.empty() || capabilities.channel_bound_flag ? Binding::unbound : Binding::unknowable;
   }
 

@@ -72,7 +72,7 @@ class Handshake {
   explicit Handshake(Phase phase) noexcept : phase_{phase} {}
   Handshake(Handshake&& other) noexcept
       : context_{std::move(other.context_)},
-        granted_{other.granted_},
+        granted_{std::exchange(other.granted_, {})},
         mechanism_{other.mechanism_},
         phase_{other.phase_},
         negotiation_{other.negotiation_} {
@@ -80,7 +80,7 @@ class Handshake {
   }
   Handshake& operator=(Handshake&& other) noexcept {
     context_ = std::move(other.context_);
-    granted_ = other.granted_;
+    granted_ = std::exchange(other.granted_, {});
     mechanism_ = other.mechanism_;
     phase_ = other.phase_;
     negotiation_ = other.negotiation_;
@@ -99,10 +99,14 @@ class Handshake {
                                                        : "the handshake is over, or empty: failed, established, moved "
                                                          "from or never set");
   }
+  void give_up() noexcept {
+    phase_ = Phase::over;
+    granted_ = {};
+    context_.reset();
+  }
   /// An end without a token for the peer.
   [[nodiscard]] unexpected<StepFailure> refuse(Error error) noexcept {
-    phase_ = Phase::over;
-    context_.reset();
+    give_up();
     return unexpected(StepFailure{std::move(error), Buffer{}});
   }
 
@@ -117,8 +121,7 @@ class Handshake {
                                     OM_uint32 flags, Buffer&& token) noexcept {
     if (major != GSS_S_COMPLETE && major != GSS_S_CONTINUE_NEEDED) {
       StepFailure failure{failed_call_of<M>(operation, major, minor), std::move(token)};
-      phase_ = Phase::over;
-      context_.reset();
+      give_up();
       return unexpected(std::move(failure));
     }
     if (!context_) [[unlikely]] {
