@@ -187,6 +187,18 @@ TEST_CASE("an incoming frame takes what has come, in any pieces, and leaves the 
   CHECK(rest.empty());
 }
 
+TEST_CASE("nothing is taken of a frame that is not complete, and it goes on") {
+  const std::string wire{"\0\0\0\5token", 9};
+  for (std::size_t size = 0; size < wire.size(); ++size) {
+    CAPTURE(size);
+    IncomingFrame frame{5};
+    CHECK(frame.put(std::string_view{wire}.substr(0, size)).value() == size);
+    CHECK(frame.take().empty());
+    CHECK(frame.put(std::string_view{wire}.substr(size)).value() == wire.size() - size);
+    CHECK(frame.take().text() == "token");
+  }
+}
+
 TEST_CASE("an incoming frame refuses what is announced too long, and what cannot have come") {
   IncomingFrame frame{4, "recv"};
   const auto refused = frame.put(std::string_view{"\0\0\0\5token", 9});

@@ -125,6 +125,7 @@ class IncomingFrame {
   }
   /// The same as an owner, where memory is not kept; the next frame may come.
   [[nodiscard]] SecretBytes take() noexcept {
+    if (!is_complete()) return {};
     received_ = 0;
     return std::move(memory_);
   }
