@@ -17,6 +17,7 @@
 #include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
+#include <gsskey/gss/context/expiring.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential/transfer.hpp>
 #include <gsskey/gss/platform/gssproxy.hpp>
@@ -269,15 +270,9 @@ template <Mechanism M>
   }
   const auto lifetime = context.lifetime();
   if (!lifetime) return unexpected(lifetime.error());
-  Seconds left = *lifetime;
-  if (known_faults.acceptors_outlive_tickets && !left.is_indefinite() && !info->is_initiator &&
-      mech::Iakerb::accepts(info->mechanism)) {  // Kerberos
-    left = left > options.acceptor_skew ? Seconds{left.count() - options.acceptor_skew.count()} : Seconds{};
-  }
-  if (left == Seconds{}) {
-    return unexpected(Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
-                          .with_text("the context has expired; its ticket has ended: authenticate anew"));
-  }
+  const Seconds skew = gss_detail::added_skew(info->is_initiator, info->mechanism, options.acceptor_skew);
+  Seconds left = gss_detail::without_skew(*lifetime, skew);
+  if (left == Seconds{}) return unexpected(gss_detail::context_expired<M>(operation));
   if (options.time_to_live < left) left = options.time_to_live;
 
   SecretBytes credential;

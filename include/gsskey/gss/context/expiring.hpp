@@ -14,6 +14,7 @@
 #include <gsskey/gss/context/options.hpp>
 #include <gsskey/gss/context/ordering.hpp>
 #include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/security_context.hpp>
 
 namespace gsskey {
@@ -23,6 +24,25 @@ struct ExpiryOptions {
   /// What MIT krb5 adds to the ticket's life on acceptors: clockskew of krb5.conf. It is taken off again.
   Seconds acceptor_skew = Seconds{300};
 };
+
+namespace gss_detail {
+
+/// What the lifetime of such a context has too much; `skew` is what would be added to it.
+[[nodiscard]] inline Seconds added_skew(bool is_initiator, const Oid& mechanism, Seconds skew) noexcept {
+  const bool is_kerberos = mech::Iakerb::accepts(mechanism);
+  return known_faults.acceptors_outlive_tickets && !is_initiator && is_kerberos ? skew : Seconds{};
+}
+[[nodiscard]] inline Seconds without_skew(Seconds lifetime, Seconds skew) noexcept {
+  if (lifetime.is_indefinite()) return lifetime;
+  return lifetime > skew ? Seconds{lifetime.count() - skew.count()} : Seconds{};
+}
+template <Mechanism M>
+[[nodiscard, gnu::cold]] inline Error context_expired(const char* operation) noexcept {
+  return Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
+      .with_text("the context has expired; its ticket has ended: authenticate anew");
+}
+
+}  // namespace gss_detail
 
 /// Implementations go on protecting messages when the ticket that a context was made with has ended. For those who want
 /// to have the peer authenticate anew then, this asks before each call, and refuses all but lifetime() with
@@ -38,9 +58,8 @@ class ExpiringContext {
                                                             ExpiryOptions options = {}) noexcept {
     const auto info = context.inquire();
     if (!info) return unexpected(info.error());
-    const bool adds_skew = known_faults.acceptors_outlive_tickets && !info->is_initiator &&
-                           mech::Iakerb::accepts(info->mechanism);  // of Kerberos
-    return ExpiringContext{std::move(context), adds_skew ? options.acceptor_skew : Seconds{}};
+    return ExpiringContext{std::move(context),
+                           gss_detail::added_skew(info->is_initiator, info->mechanism, options.acceptor_skew)};
   }
 
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(context_); }
@@ -48,8 +67,8 @@ class ExpiringContext {
   /// How long it is still of use; 0: it has ended. gss_context_time.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     const auto lifetime = context_.lifetime();
-    if (!lifetime || lifetime->is_indefinite()) return lifetime;
-    return *lifetime > skew_ ? Seconds{lifetime->count() - skew_.count()} : Seconds{};
+    if (!lifetime) return lifetime;
+    return gss_detail::without_skew(*lifetime, skew_);
   }
 
   /// As those of SecurityContext. Errors: theirs, and gss with RoutineError::context_expired.
@@ -125,8 +144,7 @@ class ExpiringContext {
     const auto left = lifetime();
     if (!left) return unexpected(left.error());
     if (*left != Seconds{}) return call();
-    return unexpected(Error::gss(operation, GSS_S_CONTEXT_EXPIRED, 0, M::name)
-                          .with_text("the context has expired; its ticket has ended: authenticate anew"));
+    return unexpected(gss_detail::context_expired<M>(operation));
   }
 
   SecurityContext<M> context_;
