@@ -35,7 +35,7 @@
 #define GSSKEY_HIDDEN [[gnu::visibility("hidden")]]
 
 /// On variables, instead of `inline`: one in a program and the libraries it is linked with, and yet no reason to keep a
-/// plug-in for ever.
+/// plug-in for ever. A plug-in (dlopen, RTLD_LOCAL) has its own.
 #define GSSKEY_SHARED [[gnu::weak, gnu::visibility("default")]]
 
 /// Opens it within `namespace gsskey {`, a line that tools understand which read no macros.

@@ -32,7 +32,8 @@ enum class OnDestroy : std::uint8_t {
 };
 
 /// Told what a destructor could not do: most often that the thread it ran on does not possess the ring (EACCES).
-/// For the whole process; called on the destroying thread, must not destroy keys. nullptr: nobody is told.
+/// For the program and what it is linked with, a plug-in for itself; called on the destroying thread, must not destroy
+/// keys. nullptr: nobody is told.
 using DestroyHook = void (*)(const Error& error) noexcept;
 
 template <class Owner, KeyType T>
@@ -224,6 +225,8 @@ class KeyOperations {
 /// fork(): the child has a copy that names the key and does nothing at its end, however it was forked; close() and
 /// move_to() of it are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for
 /// it (daemon(3)). exec, _exit and a signal run no destructor: the key stays as long as its ring and its timeout.
+/// dlopen(): a plug-in counts processes by itself, and may take a child's copy for its own key, or its own for a copy.
+/// An owner stays within the plug-in that made it; a KeyRef may go anywhere.
 template <KeyType T, OnDestroy Policy = OnDestroy::unlink>
 class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::Keyring>,
                                                     RingOperations<Key<T, Policy>>, KeyOperations<Key<T, Policy>, T>> {
