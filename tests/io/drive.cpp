@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstring>
 #include <deque>
 #include <string>
@@ -17,6 +18,7 @@
 #include "support/catch.hpp"
 #include "support/courier.hpp"
 #include "support/realm.hpp"
+#include "support/slow_peer.hpp"
 
 using namespace gsskey;
 using support::must;
@@ -321,6 +323,33 @@ TEST_CASE("over a wire the initiator learns from the error token why it was refu
   CHECK(told.error().error.text().find("replay") != std::string_view::npos);
 }
 #endif
+
+TEST_CASE("the time is for the whole handshake, not for each byte: who sends a byte now and then is given up") {
+  support::initiator_credential<mech::Krb5>();
+  auto acceptor = support::acceptor<mech::Krb5>();
+  auto initiator = support::initiator<mech::Krb5>();
+  const Buffer token = std::move(must(initiator.step()).token);
+  const auto header = FrameHeader::of(static_cast<std::uint32_t>(ByteView{token}.size()));
+  const std::string frame = std::string{ByteView{header.bytes}.text()} + std::string{ByteView{token}.text()};
+  REQUIRE(frame.size() > 100);
+
+  const support::SlowPeer peer{frame};
+  FdStream stream{peer.wire()};
+  FramedTransport wire{stream};
+  SECTION("each byte comes a tenth of a second after the one before, and there is a second") {
+    stream.expires_after(std::chrono::seconds{1});
+    const auto accepted = drive(std::move(acceptor), wire);
+    CHECK(support::SlowPeer::taken() == 10);
+    REQUIRE_FALSE(accepted);
+    CHECK(accepted.error().domain() == Domain::transport);
+    CHECK(accepted.error().minor_status() == ETIMEDOUT);
+  }
+  SECTION("there is an hour") {
+    stream.expires_after(std::chrono::hours{1});
+    CHECK(drive(std::move(acceptor), wire));
+    CHECK(support::SlowPeer::taken() == static_cast<long>(frame.size()));
+  }
+}
 
 TEST_CASE("a user with a very long name who delegates makes a long token, and the cap decides") {
   auto& realm = support::realm().realm;

@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/realm.hpp"
+#include "support/slow_peer.hpp"
 #include "support/socket_pair.hpp"
 
 using namespace gsskey;
@@ -159,22 +160,20 @@ TEST_CASE("a read that took too long can be repeated, and loses nothing") {
 }
 
 TEST_CASE("the time is for all of it: a packet whose every byte comes in time is given up") {
-  // It sends byte after byte of a packet of 16 MiB, for as long as it is not hung up on.
-  constexpr std::uint32_t size = 1 << 24;
-  Streams streams{{.max_received = size + 4}};
-  std::thread peer{[end = streams.sockets.ends[0]] {
-    FdStream raw{end};
-    if (!raw.write(FrameHeader::of(size).bytes)) return;
-    while (raw.write("x")) {
-    }
-  }};
-  streams.server.expires_after(50ms);
-  char byte;
-  const auto got = streams.server.read_some(&byte, 1);
-  streams.sockets.close(1);
-  peer.join();
-  REQUIRE_FALSE(got);
-  CHECK(got.error().minor_status() == ETIMEDOUT);
+  auto ends = support::pair<mech::Krb5>();
+  const auto token = must(ends.initiator.wrap("message"));
+  const auto header = FrameHeader::of(static_cast<std::uint32_t>(ByteView{token}.size()));
+  const std::string packet = std::string{ByteView{header.bytes}.text()} + std::string{ByteView{token}.text()};
+  const support::SlowPeer peer{packet};
+  Stream stream{peer.wire(), std::move(ends.acceptor)};
+  stream.expires_after(1s);  // a byte comes each tenth of it
+  std::string got(7, '\0');
+  CHECK(stream.read(got.data(), got.size()).error().minor_status() == ETIMEDOUT);
+  CHECK(support::SlowPeer::taken() == 10);
+  stream.expires_after(1h);
+  must(stream.read(got.data(), got.size()));
+  CHECK(support::SlowPeer::taken() == static_cast<long>(packet.size()));
+  CHECK(got == "message");
 }
 
 TEST_CASE("a write that took too long is the last one") {

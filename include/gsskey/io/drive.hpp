@@ -62,7 +62,12 @@ class DriveCaps {
 /// Runs the handshake to its end over `wire` and establishes its context. Every token is sent, also one that comes with
 /// an error, so that the peer learns why, and an empty one where the handshake goes on.
 /// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow.
-/// Blocks: in `wire`, whose time limits are the only ones, and in step().
+/// Blocks: in `wire`, and in step(). The only limit of time is that of `wire`: FdStream::expires_after(), said once
+///   before, is for the whole handshake, in whatever pieces the peer sends its tokens. It does not interrupt a step
+///   that waits for a KDC, as an initiator's first may. Where none answers, MIT krb5 up to 1.21 waits 27 s for one KDC
+///   and has no setting for that, later ones `request_timeout` in [libdefaults] of krb5.conf; Heimdal waits
+///   `kdc_timeout` for each of `max_retries` tries. Who cannot wait gets the ticket in advance, or steps on another
+///   thread.
 /// Owner: of `handshake`, drive(); `wire` is borrowed for the call.
 /// See: RFC 7546 section 3.
 template <SteppedHandshake H, BlockingTransport T>
