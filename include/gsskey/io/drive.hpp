@@ -66,8 +66,8 @@ class DriveCaps {
 ///   before, is for the whole handshake, in whatever pieces the peer sends its tokens. It does not interrupt a step
 ///   that waits for a KDC, as an initiator's first may. Where none answers, MIT krb5 up to 1.21 waits 27 s for one KDC
 ///   and has no setting for that, later ones `request_timeout` in [libdefaults] of krb5.conf; Heimdal waits
-///   `kdc_timeout` for each of `max_retries` tries. Who cannot wait gets the ticket in advance, or steps on another
-///   thread.
+///   `kdc_timeout` for each of `max_retries` tries. A program that cannot wait gets the ticket in advance, or steps on
+///   another thread.
 /// Owner: of `handshake`, drive(); `wire` is borrowed for the call.
 /// See: RFC 7546 section 3.
 template <SteppedHandshake H, BlockingTransport T>

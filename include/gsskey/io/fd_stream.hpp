@@ -19,18 +19,22 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Borrows a connected stream socket in blocking mode. One reader and one writer at a time. Never SIGPIPE. Errors:
-/// transport.
+/// Reads and writes a connected stream socket in blocking mode: a BlockingStream. Never raises SIGPIPE.
 ///
-/// Limits of time: expires_after(). Without, they are the socket's own (SO_RCVTIMEO, SO_SNDTIMEO: EAGAIN comes back as
-/// an Error), which each byte of a slow peer starts anew.
+/// expires_after() limits the time that it waits. Without it the limits are the socket's own (SO_RCVTIMEO and
+/// SO_SNDTIMEO: EAGAIN comes back as an Error), which each byte of a slow peer starts anew.
+/// Calls: sendmsg(2), recv(2), poll(2).
+/// Errors: transport, with errno; ETIMEDOUT once the time of expires_after() is over.
+/// Blocks: until the socket takes or has what was asked for, or the time is over.
+/// Threads: one reader and one writer at a time; expires_after() and expires_never() while there is neither.
+/// Owner: the descriptor is borrowed, and is not closed.
 class FdStream {
  public:
   explicit FdStream(int descriptor) noexcept : descriptor_{descriptor} {}
 
-  /// Whatever is done from here on has to be done within `duration`, a whole drive() or all of a read: else ETIMEDOUT,
-  /// also when some bytes have come or gone. Holds until it is set anew. In milliseconds of CLOCK_MONOTONIC, rounded
-  /// up: the time that the machine sleeps does not count.
+  /// Sets how long all that follows may take together, a whole drive() or all of a read: after that it is ETIMEDOUT,
+  /// also where some bytes have come or gone. Holds until it is set anew.
+  /// Units: milliseconds of CLOCK_MONOTONIC, rounded up: the time that the machine sleeps does not count.
   template <detail::DurationLike D>
   void expires_after(D duration) noexcept {
     using Period = typename D::period;
@@ -40,9 +44,11 @@ class FdStream {
     if (static_cast<long double>(milliseconds) < wanted) ++milliseconds;
     deadline_ = now() + milliseconds;
   }
+  /// Takes the limit of expires_after() away.
   void expires_never() noexcept { deadline_ = never; }
 
-  /// All of both, or an Error; one system call where the socket takes them at once.
+  /// Writes all of both, with one system call where the socket takes them at once.
+  /// Errors: transport; some bytes may have gone then.
   [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {
     while (!header.empty() || !body.empty()) {
       ::iovec parts[] = {{const_cast<unsigned char*>(header.data()), header.size()},
@@ -62,7 +68,9 @@ class FdStream {
     }
     return {};
   }
-  /// As many bytes as have come, `size` at most; 0 when the stream has ended, and for a size of 0.
+  /// Reads as many bytes as have come, at least one and at most `size`, and returns how many; 0 when the stream has
+  /// ended, and for a size of 0.
+  /// Errors: transport; nothing was read then.
   [[nodiscard]] Result<std::size_t> read_some(void* data, std::size_t size) noexcept {
     if (size == 0) return std::size_t{0};
     while (true) {
@@ -72,7 +80,8 @@ class FdStream {
       if (auto again = wait("recv", POLLIN); !again) return unexpected(again.error());
     }
   }
-  /// `size` bytes, or an Error; ECONNRESET when the stream ends before them.
+  /// Reads `size` bytes.
+  /// Errors: transport; ECONNRESET when the stream ends before all have come. Some bytes may be lost then.
   [[nodiscard]] Result<void> read(void* data, std::size_t size) noexcept {
     auto* out = static_cast<unsigned char*>(data);
     while (size != 0) {

@@ -16,37 +16,43 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// The length that goes before a frame, which has less than 4 GiB.
+/// Holds the length that goes before a frame, in four bytes, big-endian.
 struct FrameHeader {
   static constexpr std::size_t size = 4;
   unsigned char bytes[size];
 
+  /// Returns the header of a frame.
+  /// Units: bytes behind the header.
   [[nodiscard]] static FrameHeader of(std::uint32_t length) noexcept {
     FrameHeader header;
     detail::to_big_endian(length, header.bytes, size);
     return header;
   }
+  /// Returns how long the frame is, without the header.
   [[nodiscard]] std::uint32_t length() const noexcept {
     return static_cast<std::uint32_t>(detail::from_big_endian(bytes, size));
   }
 };
 
-/// A frame as it comes, in any pieces, for whoever reads when there is something to read: give it what has come by
-/// put(), or read into room() and say so by came().
+/// Collects a frame that comes in pieces of any size, for programs that read when there is something to read: give what
+/// has come to put(), or read into room() and say so by came().
 ///
 /// Its memory grows with what has come, not with what was announced: a peer that announces much and stalls costs
 /// `first_size` bytes; one that sends costs at most twice what it sent, and each byte is copied once on average.
+/// Threads: one at a time.
+/// Owner: of the frame's memory, which is wiped.
 class IncomingFrame {
  public:
-  /// What is taken for the first bytes of a frame: most tokens need one or two reads.
+  /// How much memory is taken for the first bytes of a frame: most tokens need one or two reads.
+  /// Units: bytes.
   static constexpr std::size_t first_size = 512;
 
-  /// Frames of at most `max_size` bytes. `operation`, a literal, is for errors. `keeps_memory`: for the next frame,
-  /// which makes it a little larger than what has come.
+  /// Takes frames of at most `max_size` bytes. Errors name `operation`, a string that is never freed. With
+  /// `keeps_memory` the memory of a frame is kept for the next one, and is then a little larger than what has come.
   explicit IncomingFrame(std::size_t max_size, const char* operation = "receive", bool keeps_memory = false) noexcept
       : operation_{operation}, max_size_{max_size}, keeps_memory_{keeps_memory} {}
 
-  // What was moved from is as one that nothing has come to.
+  // One that was moved from is as before its first byte.
   IncomingFrame(IncomingFrame&& other) noexcept
       : operation_{other.operation_},
         max_size_{other.max_size_},
@@ -65,19 +71,22 @@ class IncomingFrame {
     return *this;
   }
 
+  /// Says where to read to.
   struct Room {
     unsigned char* data;
     std::size_t size;
   };
-  /// Where the next bytes go, from the front on, as many as have come. Empty once the frame is complete.
+  /// Returns where the next bytes go, from the front on: any number of them. Empty once the frame is complete.
+  /// Owner: the frame; good until the next call that changes it.
   [[nodiscard]] Room room() noexcept GSSKEY_LIFETIMEBOUND {
     if (received_ < FrameHeader::size) return {header_.bytes + received_, FrameHeader::size - received_};
     const std::size_t body = received_ - FrameHeader::size;
     const std::size_t end = memory_.size() < header_.length() ? memory_.size() : header_.length();
     return {memory_.data() + body, end - body};
   }
-  /// After `count` bytes came to room(). Errors: transport, EMSGSIZE, as soon as too much is announced; system
-  /// (ENOMEM); usage, for more than there was room.
+  /// Takes note that `count` bytes have come to room().
+  /// Errors: transport, EMSGSIZE, as soon as the peer announces too much; system (ENOMEM); usage, for more than there
+  ///   was room.
   [[nodiscard]] Result<void> came(std::size_t count) noexcept {
     if (count > room().size) {
       return unexpected(Error::usage(operation_, "more bytes are said to have come than there was room for"));
@@ -101,8 +110,9 @@ class IncomingFrame {
     }
     return memory_.resize(size);
   }
-  /// Takes of `bytes` what belongs to this frame, and says how many that were; the rest is of the next one. After an
-  /// Error, as of came(), the frame is of no use.
+  /// Takes what belongs to this frame from the beginning of `bytes`, and returns how many bytes that are; the rest is
+  /// of the next frame.
+  /// Errors: those of came(); the frame is of no use then.
   [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
     std::size_t taken = 0;
     while (taken < bytes.size() && !is_complete()) {
@@ -115,21 +125,25 @@ class IncomingFrame {
     return taken;
   }
 
+  /// Says whether any byte has come.
   [[nodiscard]] bool has_begun() const noexcept { return received_ != 0; }
+  /// Says whether the last byte has come.
   [[nodiscard]] bool is_complete() const noexcept {
     return received_ >= FrameHeader::size && received_ - FrameHeader::size == header_.length();
   }
-  /// Of a complete frame; else empty.
+  /// Returns what the frame holds; empty until it is complete.
+  /// Owner: the frame; good until the next call that changes it.
   [[nodiscard]] ByteView token() const noexcept GSSKEY_LIFETIMEBOUND {
     return is_complete() ? ByteView{memory_.data(), header_.length()} : ByteView{};
   }
-  /// The same as an owner, where memory is not kept; the next frame may come.
+  /// Moves out what the frame holds, and is ready for the next one; empty, and nothing has changed, until the frame is
+  /// complete. Not with `keeps_memory`, whose memory is larger than the frame.
   [[nodiscard]] SecretBytes take() noexcept {
     if (!is_complete()) return {};
     received_ = 0;
     return std::move(memory_);
   }
-  /// For the next frame.
+  /// Forgets the frame, and is ready for the next one. The memory is wiped now, or, with `keeps_memory`, at the end.
   void restart() noexcept {
     received_ = 0;
     if (!keeps_memory_) memory_.wipe();
@@ -144,20 +158,27 @@ class IncomingFrame {
   bool keeps_memory_;
 };
 
-/// A BlockingTransport over a stream that it borrows. One thread at a time.
+/// Carries tokens over a stream, each behind its length in four bytes, big-endian: a BlockingTransport.
+/// Blocks: in `Stream`.
+/// Threads: one at a time.
+/// Owner: the stream is borrowed, and must outlive the transport.
 template <BlockingStream Stream>
 class FramedTransport {
  public:
   explicit FramedTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
+  /// Sends `token`, which may be empty.
+  /// Errors: transport, EMSGSIZE, for one of 4 GiB or more; those of `Stream`.
   [[nodiscard]] Result<void> send(ByteView token) noexcept(noexcept(stream_->write(token, token))) {
     if (token.size() > 0xffffffffu) return unexpected(Error::transport("send", EMSGSIZE));
     const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
     return stream_->write(header.bytes, token);
   }
 
-  /// The token in memory of its own, which is wiped: frames carry plaintext too. Memory grows with what has come, not
-  /// with what was announced.
+  /// Receives the next token, in memory of its own that is wiped: frames carry plaintext too. Memory grows with what
+  /// has come, not with what was announced.
+  /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes; system (ENOMEM); those of `Stream`. Nothing
+  ///   more can be received then.
   [[nodiscard]] Result<SecretBytes> receive(std::size_t max_size) noexcept(noexcept(stream_->read(nullptr, 0))) {
     IncomingFrame frame{max_size};
     while (!frame.is_complete()) {

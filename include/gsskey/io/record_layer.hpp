@@ -20,19 +20,23 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What is done to the messages of a stream. The numbers are the bits by which SASL negotiates it (RFC 4752 section
-/// 3.3).
+/// Says what is done to the messages of a stream. The numbers are the bits by which SASL negotiates it.
+/// See: RFC 4752 section 3.3.
 enum class Protection : std::uint8_t {
   none = 1,       ///< bytes as they are, not even framed: what SASL calls no security layer
   integrity = 2,  ///< wrap_unencrypted(); what the peer has encrypted is taken too
   encrypted = 4,  ///< wrap(); what the peer has not encrypted is an Error
 };
 
+/// Says how a RecordLayer protects packets, and how long they may be.
 struct RecordOptions {
   /// The longest packet that is sent, its four bytes of length included: what PostgreSQL takes (GSSENC). SASL counts
   /// without the four bytes.
+  /// Units: bytes.
   std::uint32_t max_sent = 16384;
-  /// The longest packet that is taken, likewise; without protection, what room() has at most.
+  /// The longest packet that is taken, its four bytes of length included; with Protection::none, what room() has at
+  /// most.
+  /// Units: bytes.
   std::uint32_t max_received = 16384;
   Protection protection = Protection::encrypted;
 };
@@ -54,22 +58,27 @@ struct MovedOut {
 
 }  // namespace detail
 
-/// Messages of an established context on a byte stream. Each packet is four bytes of length, big-endian, and a token of
-/// the context, as PostgreSQL (GSSENC) and SASL (RFC 4422 section 3.7) have it. Whoever has the socket asks what to
-/// send and where to read to, and says how much of it was:
+/// Turns a byte stream into messages of an established context, and back, without I/O. Each packet is four bytes of
+/// length, big-endian, and a token of the context, as PostgreSQL (GSSENC) and SASL have it. The program that has the
+/// socket asks what to send and where to read to, and says how much was sent and read:
 ///
 ///   sending    seal(), then send unsent() and say sent(), until has_unsent() is false; then the next
 ///   receiving  read into room() and say received(), or put(); then take opened() and say consume(), until it is empty
 ///
-/// Both directions are independent of one another; one thread at a time. Never blocks. GSS-API has no closing message:
-/// that the stream has ended, and where, says ended(); whether the peer meant it is for the protocol above to know.
-/// A hostile peer costs no more memory than it has sent, and is refused for more than 32 packets without a byte in a
-/// row: none is of use, and each costs an unwrap(). After a move calls answer Domain::usage, without protection too.
+/// Both directions are independent of one another. GSS-API has no closing message: ended() says whether the stream has
+/// ended between packets; whether the peer meant it is for the protocol above to know. A hostile peer costs no more
+/// memory than it has sent. It is refused for more than 32 packets without a byte in a row: none is of use, and each
+/// costs an unwrap().
+/// Errors: usage, for a layer that was moved from, with Protection::none too.
+/// Threads: one at a time.
+/// Owner: of the context, and of what is on its way in either direction, which is wiped.
+/// See: RFC 4422 section 3.7.
 template <WrapsMessages C>
 class RecordLayer {
  public:
-  static constexpr unsigned max_empty_packets = 32;  ///< in a row; OpenSSL's bound for empty TLS records
+  static constexpr unsigned max_empty_packets = 32;  ///< in a row; OpenSSL has this bound for empty TLS records
 
+  /// Takes an established context.
   explicit RecordLayer(C context, RecordOptions options = {}) noexcept(std::is_nothrow_move_constructible_v<C>)
       : context_{std::move(context)},
         protection_{options.protection},
@@ -84,9 +93,10 @@ class RecordLayer {
   // Sending.
 
   /// Seals as much of the beginning of `message` as one packet holds, and returns how many bytes that are: 0 for an
-  /// empty message, else one at least. They need not be kept. Errors: those of wrap() and wrap_size_limit(), or of
-  /// wrap_unencrypted() and its limit, and then nothing has changed; transport, EALREADY, while has_unsent(); usage,
-  /// and ENOMEM, as abandon() says.
+  /// empty message, else at least one. They need not be kept.
+  /// Errors: those of the context's wrap() and wrap_size_limit(), or of wrap_unencrypted() and its limit, and system
+  ///   (ENOMEM): nothing has changed then; transport, EALREADY, while has_unsent(); usage, and transport (ENOMEM),
+  ///   after abandon(), as it says; usage, for Protection::integrity and a context that can only encrypt.
   [[nodiscard]] Result<std::size_t> seal(ByteView message) noexcept {
     Outgoing& out = out_.value;
     if (out.failure) return unexpected(*out.failure);
@@ -117,8 +127,10 @@ class RecordLayer {
     out.sent = 0;
     return part.size();
   }
+  /// Says whether a sealed packet has not been sent whole.
   [[nodiscard]] bool has_unsent() const noexcept { return out_.value.message_size != 0; }
-  /// What is to be sent next, one part behind the other; empty if nothing is. Until seal() or sent().
+  /// Returns what is to be sent next, one part behind the other; both are empty if nothing is.
+  /// Owner: the layer; good until seal(), sent() or abandon().
   [[nodiscard]] std::array<ByteView, 2> unsent() const noexcept GSSKEY_LIFETIMEBOUND {
     const Outgoing& out = out_.value;
     if (!has_unsent()) return {};
@@ -127,8 +139,8 @@ class RecordLayer {
     return {header.subview(out.sent),
             ByteView{*out.token}.subview(out.sent > FrameHeader::size ? out.sent - FrameHeader::size : 0)};
   }
-  /// After `count` bytes of unsent() are on their way. Also after abandon(), of a transfer that went on: what is to be
-  /// repeated may then have nothing left to be sent, and sent() of 0 bytes ends it.
+  /// Takes note that `count` bytes of unsent() are on their way, also after abandon(), when the transfer went on: the
+  /// next seal() may then leave nothing to be sent, and sent() of 0 bytes ends the packet.
   void sent(std::size_t count) noexcept {
     Outgoing& out = out_.value;
     if (!has_unsent()) return;
@@ -140,12 +152,14 @@ class RecordLayer {
       out = {};
     }
   }
-  /// For a caller that reports what was written only when all of a packet was sent, and has to report a failure before
-  /// that. The packet has its place in the order of messages and part of it may be on the wire: it can neither be
-  /// sealed anew nor left out. So the next seal() must begin with the same bytes, and then unsent() goes on where it
-  /// was; other bytes are Error::usage, as often as they are tried. `message` is what seal() was given; what the packet
-  /// has of it is kept till then, to be compared with, and wiped. Where memory for that is short the packet is lost,
-  /// and every further seal() is ENOMEM (transport).
+  /// Keeps the packet for a repeated write: for a caller that reports what was written only when all of a packet was
+  /// sent, and has to report a failure before that.
+  ///
+  /// The packet has its place in the order of messages and part of it may be on the wire: it can neither be sealed anew
+  /// nor left out. So the next seal() must begin with the bytes that the packet holds, and then unsent() goes on where
+  /// it was; other bytes are usage, as often as they are tried. `message` is what seal() was given. What the packet has
+  /// of it is copied, to compare it with those bytes, and wiped. Where there is no memory for the copy the packet is
+  /// lost, and every further seal() is transport (ENOMEM).
   void abandon(ByteView message) noexcept {
     Outgoing& out = out_.value;
     if (!has_unsent()) return;
@@ -160,17 +174,18 @@ class RecordLayer {
     }
     out.is_abandoned = true;
   }
-  /// How many bytes the next seal() has to begin with.
+  /// Returns how many bytes of an abandoned packet the next seal() has to begin with; 0 if there is none.
   [[nodiscard]] std::size_t abandoned() const noexcept { return out_.value.is_abandoned ? out_.value.message_size : 0; }
 
   // Receiving.
 
-  /// What has been opened, until consume() or put(), received() and room() where it is empty.
+  /// Returns what has been opened and not consumed.
+  /// Owner: the layer; good until consume(); an empty one until put(), received() or room().
   [[nodiscard]] ByteView opened() const noexcept GSSKEY_LIFETIMEBOUND {
     const Incoming& in = in_.value;
     return ByteView{in.plain}.subview(in.begin, in.end - in.begin);
   }
-  /// After `count` bytes of opened() were taken. Wiped with the last one.
+  /// Takes note that `count` bytes of opened() were taken. With the last one its memory is wiped.
   void consume(std::size_t count) noexcept {
     Incoming& in = in_.value;
     in.begin += std::min(count, in.end - in.begin);
@@ -178,8 +193,9 @@ class RecordLayer {
     in.plain.wipe();
     in.begin = in.end = 0;
   }
-  /// Where the next bytes go, from the front on; empty while opened() is not. Errors: that after which nothing more can
-  /// be received, as received() gave it; system (ENOMEM), which may pass.
+  /// Returns where the next bytes go, from the front on; empty while opened() is not.
+  /// Errors: that of received() or ended() after which nothing more can be received; system (ENOMEM), which may pass.
+  /// Owner: the layer; good until the next call of this direction.
   [[nodiscard]] Result<IncomingFrame::Room> room() noexcept GSSKEY_LIFETIMEBOUND {
     Incoming& in = in_.value;
     if (in.failure) return unexpected(*in.failure);
@@ -192,9 +208,10 @@ class RecordLayer {
     }
     return IncomingFrame::Room{in.plain.data(), in.plain.size()};
   }
-  /// After `count` bytes came to room(); opens the packet that is complete with them. Errors, after which nothing more
-  /// can be received: those of unwrap(); transport, EMSGSIZE for a packet too long, EPROTO for too many empty ones;
-  /// system (ENOMEM); usage, for more than there was room.
+  /// Takes note that `count` bytes have come to room(), and opens the packet if it is complete with them.
+  /// Errors: those of the context's unwrap(); transport, EMSGSIZE for a packet too long, EPROTO for too many empty
+  ///   ones; system (ENOMEM); usage, for more than there was room. Nothing more can be received after any of them: each
+  ///   further call gives it again.
   [[nodiscard]] Result<void> received(std::size_t count) noexcept {
     Incoming& in = in_.value;
     if (in.failure) return unexpected(*in.failure);
@@ -213,8 +230,9 @@ class RecordLayer {
     }
     return {};
   }
-  /// Takes of `bytes`, which have come in any pieces, up to the end of the first packet that is not empty, and says how
-  /// many that were: 0 while opened() is not empty. Errors: those of received().
+  /// Takes bytes that have come in pieces of any size, up to the end of the first packet that is not empty, and returns
+  /// how many it took: 0 while opened() is not empty.
+  /// Errors: those of room() and received().
   [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
     std::size_t taken = 0;
     while (taken < bytes.size()) {
@@ -228,7 +246,9 @@ class RecordLayer {
     }
     return taken;
   }
-  /// When the stream has ended: an Error (transport, ECONNRESET) within a packet; then nothing more can be received.
+  /// Takes note that the stream has ended.
+  /// Errors: transport, ECONNRESET, within a packet: nothing more can be received then; that of received() after which
+  ///   nothing more can be received.
   [[nodiscard]] Result<void> ended() noexcept {
     if (in_.value.failure) return unexpected(*in_.value.failure);
     if (!frame_.has_begun()) return {};

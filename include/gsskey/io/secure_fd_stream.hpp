@@ -19,28 +19,32 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// A BlockingStream whose bytes go as packets of RecordLayer, over a connected stream socket in blocking mode that it
-/// borrows, with an established context that it owns. One thread at a time. The other end may be any RecordLayer: an
-/// asio::SecureStream, PostgreSQL's GSSENC, a SASL layer.
+/// Reads and writes bytes as packets of RecordLayer over a connected stream socket in blocking mode: a BlockingStream.
+/// The other end may be any RecordLayer: an asio::SecureStream, PostgreSQL's GSSENC, a SASL layer.
+/// Blocks: as FdStream does.
+/// Threads: one at a time.
+/// Owner: of the context; the socket is borrowed, and is not closed.
 template <WrapsMessages C>
 class SecureFdStream {
  public:
+  /// Takes a connected socket and an established context.
   SecureFdStream(int descriptor, C context,
                  RecordOptions options = {}) noexcept(std::is_nothrow_move_constructible_v<C>)
       : wire_{descriptor}, layer_{std::move(context), options} {}
 
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return layer_.context(); }
 
-  /// FdStream::expires_after(): whatever is done from here on has to be done within `duration`, else ETIMEDOUT.
+  /// Sets how long all that follows may take together, as FdStream::expires_after() does: after that it is ETIMEDOUT.
   template <detail::DurationLike D>
   void expires_after(D duration) noexcept {
     wire_.expires_after(duration);
   }
+  /// Takes the limit of expires_after() away.
   void expires_never() noexcept { wire_.expires_never(); }
 
-  /// All of both, or an Error: of the socket (transport), or RecordLayer::seal()'s. Once a packet could not be sent
-  /// whole nothing more can be written, for nobody knows what the peer has: the same Error again. `header` and `body`
-  /// go together, which takes a copy of both, if neither is empty.
+  /// Writes all of both. They go in the same packets, which takes a copy of both if neither is empty.
+  /// Errors: transport, of the socket; those of RecordLayer::seal(); system (ENOMEM). Once a packet could not be sent
+  ///   whole, nobody knows what the peer has: each further write gives that Error again.
   [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {
     if (header.empty() || body.empty()) return write_packets(header.empty() ? body : header);
     auto both = SecretBytes::with_size(header.size() + body.size());
@@ -49,8 +53,10 @@ class SecureFdStream {
     std::memcpy(both->data() + header.size(), body.data(), body.size());
     return write_packets(*both);
   }
-  /// At least one byte; 0 when the stream has ended between packets, and for a size of 0. Errors: of the socket
-  /// (transport) or RecordLayer::received()'s. ETIMEDOUT loses nothing: it can be called again.
+  /// Reads as many bytes as have come, at least one and at most `size`, and returns how many; 0 when the stream has
+  /// ended between packets, and for a size of 0.
+  /// Errors: transport, of the socket; those of RecordLayer::room(), received() and ended(). ETIMEDOUT loses nothing:
+  ///   read again.
   [[nodiscard]] Result<std::size_t> read_some(void* data, std::size_t size) noexcept {
     if (read_failure_) return unexpected(*read_failure_);
     if (size == 0) return std::size_t{0};
@@ -70,8 +76,9 @@ class SecureFdStream {
     layer_.consume(part.size());
     return part.size();
   }
-  /// `size` bytes, or an Error, as of read_some(); ECONNRESET when the stream ends before them. After one that came
-  /// with some of them read nothing more can be read: the same Error again.
+  /// Reads `size` bytes.
+  /// Errors: those of read_some(); transport, ECONNRESET, when the stream ends before all have come. Where some had
+  ///   been read, they are lost, and each further read gives that Error again.
   [[nodiscard]] Result<void> read(void* data, std::size_t size) noexcept {
     auto* const out = static_cast<unsigned char*>(data);
     for (std::size_t done = 0; done != size;) {

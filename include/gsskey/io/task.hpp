@@ -16,11 +16,10 @@ GSSKEY_BEGIN_ABI
 
 /// Runs a coroutine that starts when it is awaited, once, and gives a T. The coroutine may await any awaitable.
 /// Move-only.
-/// Errors: what the coroutine throws, for the one who awaits the task. Awaiting a task that was moved from: usage,
-/// where
-///   T is a Result; else std::terminate().
-/// Threads: whoever awaits the task is resumed on the thread where the coroutine ended.
-/// Owner: of the coroutine's frame, the task. Destroy it only while nobody is about to resume the coroutine.
+/// Errors: co_await throws what the coroutine threw. For a task that was moved from it gives usage where T is a Result,
+///   and else calls std::terminate().
+/// Threads: the coroutine that awaits the task is resumed on the thread where the task's own ended.
+/// Owner: of the coroutine's frame. Destroy it only while nothing is about to resume the coroutine.
 template <class T>
 class [[nodiscard]] Task {
  public:
