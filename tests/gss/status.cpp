@@ -12,7 +12,7 @@ using namespace gsskey;
 
 namespace {
 /// What the gss_display_status of this program does instead of the library's.
-enum class Display { library, never_ends, fails, counts_its_nul } display = Display::library;
+enum class Display { library, never_ends, fails, counts_its_nul, maps } display = Display::library;
 int display_calls = 0;
 int buffers_out = 0;
 }  // namespace
@@ -27,7 +27,16 @@ extern "C" OM_uint32 gss_display_status(OM_uint32* minor, OM_uint32 status, int 
   }
   *minor = 0;
   if (display == Display::fails) return GSS_S_BAD_STATUS;
+  if (display == Display::maps && status != 100'005 && status != 0x96c73a22 && status != 100'006) {
+    return GSS_S_BAD_STATUS;
+  }
   static char part[] = "part";
+  static char other[] = "other";
+  if (display == Display::maps && status == 100'006) {
+    *text = {sizeof other - 1, other};
+    ++buffers_out;
+    return GSS_S_COMPLETE;
+  }
   *text = {display == Display::counts_its_nul ? sizeof part : sizeof part - 1, part};
   ++buffers_out;
   *context = display == Display::never_ends ? 1 : 0;
@@ -104,6 +113,25 @@ TEST_CASE("a NUL that the library counts is no part of the text") {
   const Error error = gss_detail::failed_call("gss_wrap", GSS_S_FAILURE, 7);
   display = Display::library;
   CHECK(error.text() == "failure; part");
+}
+
+TEST_CASE("a minor status that is mapped is Kerberos' of the same words") {
+  display = Display::maps;
+  buffers_out = 0;
+  const Error mapped = gss_detail::failed_call("gss_wrap", GSS_S_FAILURE, 100'005);
+  const Error of_another = gss_detail::failed_call("gss_wrap", GSS_S_FAILURE, 100'006);
+  const Error unknown = gss_detail::failed_call("gss_wrap", GSS_S_FAILURE, 100'007);
+  display_calls = 0;
+  const Error itself = gss_detail::failed_call("gss_wrap", GSS_S_FAILURE, 0x96c73a22);
+  display = Display::library;
+  CHECK(mapped.minor_status() == (known_faults.minor_codes_are_mapped ? 0x96c73a22 : 100'005));
+  CHECK(mapped.text() == "failure; part");
+  CHECK(of_another.minor_status() == 100'006);
+  CHECK(of_another.text() == "failure; other");
+  CHECK(unknown.minor_status() == 100'007);
+  CHECK(itself.minor_status() == 0x96c73a22);
+  CHECK(display_calls == 1);
+  CHECK(buffers_out == 0);
 }
 
 TEST_CASE("a minor status of 0 is not asked for") {

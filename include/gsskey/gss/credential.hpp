@@ -3,6 +3,7 @@
 #pragma once
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -188,6 +189,8 @@ class Credential {
   }
   template <Mechanism>
   friend class Initiator;
+  template <Mechanism, Usage>
+  friend class Credential;
   [[nodiscard]] static Result<Credential> acquire_unresolved() noexcept { return acquire_raw(GSS_C_NO_NAME); }
   /// With the name in the error.
   [[nodiscard]] static Result<Credential> named(const Name& name, Result<Credential> credential) noexcept {
@@ -207,7 +210,8 @@ class Credential {
     Credential credential;
     const OM_uint32 major = gss_acquire_cred(&minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
                                              credential.handle_.put(), nullptr, nullptr);
-    return finish("gss_acquire_cred", major, minor, std::move(credential));
+    return finish("gss_acquire_cred", major, minor, std::move(credential),
+                  [name] { return Credential<mech::Krb5, U>::acquire_raw(name); });
   }
   [[nodiscard]] static Result<Credential> acquire_from_raw(gss_name_t name, const CredentialStore& store) noexcept {
     constexpr const char* operation = "gss_acquire_cred_from";
@@ -221,13 +225,25 @@ class Credential {
     const OM_uint32 major = gss_detail::gss_acquire_cred_from(
         &minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage, options.get(),
         credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
-    return finish(operation, major, minor, std::move(credential));
+    return finish(operation, major, minor, std::move(credential),
+                  [&] { return Credential<mech::Krb5, U>::acquire_from_raw(name, store); });
   }
-  /// Checks the call, and limits what a Negotiate credential offers.
+  /// Checks the call, and limits what a Negotiate credential offers. `of_krb5`: the same for Kerberos alone. Of a
+  /// password there is none: a wrong one would count twice at the KDC.
+  template <class OfKrb5 = std::nullptr_t>
   [[nodiscard]] static Result<Credential> finish(const char* operation, OM_uint32 major, OM_uint32 minor,
-                                                 Credential credential) noexcept {
+                                                 Credential credential, [[maybe_unused]] OfKrb5 of_krb5 = {}) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
+      if constexpr (known_faults.spnego_drops_reason && M::negotiates && !std::same_as<OfKrb5, std::nullptr_t>) {
+        if (routine_error(error) == RoutineError::no_cred && !gss_detail::is_of_kerberos(error.minor_status())) {
+          const auto krb5 = of_krb5();
+          if (!krb5) {
+            return unexpected(
+                Error::gss(operation, major, krb5.error().minor_status(), M::name).with_text(krb5.error().text()));
+          }
+        }
+      }
       if (known_faults.acquire_drops_reason && minor == 0 && routine_error(error) == RoutineError::no_cred) {
         constexpr bool accepts = std::same_as<U, Accept>;
         const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");

@@ -129,22 +129,72 @@ inline void append_major(StatusText& text, std::uint32_t major) noexcept {
   }
 }
 
-/// gss_display_status for a minor status. message_context is kept across turns and the turns are bounded: more than one
+/// A part of what gss_display_status says of a minor status. `more` is 0 before the first part and after the last.
+class MinorWords {
+ public:
+  MinorWords(OM_uint32 minor, gss_OID mechanism, OM_uint32& more) noexcept {
+    OM_uint32 ignored = 0;
+    is_known_ = GSS_ERROR(gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &words_)) == 0;
+  }
+  MinorWords(const MinorWords&) = delete;
+  MinorWords& operator=(const MinorWords&) = delete;
+  ~MinorWords() {
+    OM_uint32 ignored = 0;
+    (void)gss_release_buffer(&ignored, &words_);
+  }
+  [[nodiscard]] bool is_known() const noexcept { return is_known_; }
+  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
+    return detail::view_of(static_cast<const char*>(words_.value), words_.length);
+  }
+
+ private:
+  gss_buffer_desc words_{0, nullptr};
+  bool is_known_;
+};
+
+/// Appends the words for a minor status. message_context is kept across turns and the turns are bounded: more than one
 /// implementation has never set it back to 0.
 inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanism) noexcept {
   OM_uint32 more = 0;
   for (int turn = 0; turn < 8; ++turn) {
-    OM_uint32 ignored = 0;
-    gss_buffer_desc part{0, nullptr};
-    const OM_uint32 major = gss_display_status(&ignored, minor, GSS_C_MECH_CODE, mechanism, &more, &part);
-    const auto* words = static_cast<const char*>(part.value);
+    const MinorWords words{minor, mechanism, more};
+    if (!words.is_known()) return;
     // MIT krb5 gives some failures a minor that stands for none: what the C library calls error 0, in its language.
-    const std::string_view no_error = detail::view_of(std::strerror(0));
-    const bool says_nothing = part.length == no_error.size() && std::memcmp(words, no_error.data(), part.length) == 0;
-    if (GSS_ERROR(major) == 0 && !says_nothing) text.append(words, part.length);
-    (void)gss_release_buffer(&ignored, &part);
-    if (GSS_ERROR(major) != 0 || more == 0) return;
+    if (words.view() != detail::view_of(std::strerror(0))) text.append(words.view().data(), words.view().size());
+    if (more == 0) return;
   }
+}
+
+/// The codes of Kerberos, as krb5.h and gssapi_krb5.h have them.
+struct CodeTable {
+  OM_uint32 first;
+  OM_uint32 size;
+};
+GSSKEY_HIDDEN inline constexpr CodeTable kerberos_codes[] = {{0x96c73a00, 256}, {0x025ea100, 40}};
+[[nodiscard]] constexpr bool is_of_kerberos(OM_uint32 code) noexcept {
+  for (const auto& table : kerberos_codes) {
+    if (code - table.first < table.size) return true;
+  }
+  return false;
+}
+
+/// The code that Kerberos gave, of a minor status that known_faults.minor_codes_are_mapped; other codes as they are.
+/// Whoever has a mapped one sees the words of Kerberos' own: of all codes that this process has met, those of the same
+/// words are looked for (some 6 us).
+[[nodiscard]] inline OM_uint32 unmapped(OM_uint32 minor, gss_OID mechanism) noexcept {
+  constexpr OM_uint32 first_mapped = 100'000;  // one for each pair of mechanism and code that the process meets
+  if (minor < first_mapped || minor >= 2 * first_mapped) return minor;
+  OM_uint32 more = 0;
+  const MinorWords wanted{minor, mechanism, more};
+  if (!wanted.is_known()) return minor;
+  for (const auto& table : kerberos_codes) {
+    for (OM_uint32 code = table.first; code != table.first + table.size; ++code) {
+      more = 0;
+      const MinorWords known{code, mechanism, more};
+      if (known.is_known() && known.view() == wanted.view()) return code;
+    }
+  }
+  return minor;
 }
 
 /// The Error of a gss_* call that just failed. Call it before any other gss_* call of the thread, cleanup included: the
@@ -155,6 +205,7 @@ inline void append_minor(StatusText& text, std::uint32_t minor, gss_OID mechanis
   StatusText text;
   append_major(text, major);
   if (minor != 0) append_minor(text, minor, mechanism);
+  if constexpr (known_faults.minor_codes_are_mapped) minor = unmapped(minor, mechanism);
   return Error::gss(operation, major, minor, mechanism_name).with_text(text.view());
 }
 

@@ -11,7 +11,8 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 /// Minor status of the Kerberos mechanism: RFC 4120 section 7.5.9, and the library's own beyond 128; MIT krb5 and
-/// Heimdal number them alike. Through SPNEGO MIT's come unchanged, Heimdal 7.8's are lost.
+/// Heimdal number them alike. Through SPNEGO MIT krb5's are the same (KnownFaults::minor_codes_are_mapped), Heimdal
+/// 7.8's are lost.
 enum class Krb5Status : std::uint32_t {
   client_expired = 0x96c73a01,             ///< KDC_ERR_NAME_EXP
   client_unknown = 0x96c73a06,             ///< KDC_ERR_C_PRINCIPAL_UNKNOWN

@@ -57,6 +57,8 @@ GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
     .proxied_export_crashes = true,
     .default_is_chosen_late = true,
     .inquire_name_copies_mechanism = true,
+    .minor_codes_are_mapped = true,
+    .spnego_drops_reason = true,
 };
 
 /// What is beyond RFC 2744, as this library has it.

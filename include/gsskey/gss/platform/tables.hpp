@@ -132,6 +132,12 @@ struct KnownFaults {
   /// gss_krb5_ccache_name and krb5_gss_register_acceptor_identity crash on nullptr, which stands for the default.
   /// Guard: set_thread_cache() refuses it, set_process_keytab() asks in another way.
   bool default_names_crash = false;
+  /// A minor status that comes through SPNEGO is a number in the order of appearance, another in each process. Guard:
+  /// the Error has the code of Kerberos that has the same words.
+  bool minor_codes_are_mapped = false;
+  /// gss_acquire_cred for SPNEGO says that there is nothing to negotiate, and not why. Guard: Kerberos alone is asked
+  /// once more, and the error has what it says.
+  bool spnego_drops_reason = false;
 };
 
 GSSKEY_END_ABI
