@@ -10,6 +10,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
+/// What a key can be used for.
 enum class PublicKeyOperation : std::uint32_t {
   encrypt = KEYCTL_SUPPORTS_ENCRYPT,
   decrypt = KEYCTL_SUPPORTS_DECRYPT,
@@ -17,14 +18,15 @@ enum class PublicKeyOperation : std::uint32_t {
   verify = KEYCTL_SUPPORTS_VERIFY,
 };
 
-/// What a key does with one encoding; sizes in bytes but for key_bits.
+/// What a key can do with one encoding and hash.
+/// Units: bytes, but for key_bits.
 struct PublicKeyInfo {
-  FlagSet<PublicKeyOperation> operations;
-  unsigned key_bits = 0;
-  std::size_t max_data_size = 0;  ///< of what is signed
-  std::size_t max_signature_size = 0;
-  std::size_t max_encrypted_size = 0;  ///< what encrypt() makes
-  std::size_t max_decrypted_size = 0;
+  FlagSet<PublicKeyOperation> operations;  ///< those that the key can do
+  unsigned key_bits = 0;                   ///< the length of the key
+  std::size_t max_data_size = 0;           ///< what sign() takes
+  std::size_t max_signature_size = 0;      ///< what sign() makes
+  std::size_t max_encrypted_size = 0;      ///< what encrypt() makes
+  std::size_t max_decrypted_size = 0;      ///< what decrypt() makes
 };
 
 namespace keyring_detail {
@@ -38,12 +40,16 @@ inline constexpr std::size_t largest_public_key_data = 65535;
 
 }  // namespace keyring_detail
 
-/// A key and how it is used. `encoding` ("pkcs1", "raw") and, for signatures, `hash` ("sha256", the hash that the
-/// digest was made with) are words; what the kernel knows depends on it: ENOPKG, EINVAL. All calls need the right to
-/// search. Errors: keyring, with errno; usage, for words that are none, and for data or a signature of more than 65,535
-/// bytes.
+/// Names a key, and the encoding and hash that it is used with. Every call needs the right to search.
+/// Errors: keyring, with errno: ENOPKG or EINVAL, for an encoding or hash that the kernel does not know, or not for
+///   this key; usage, for an empty key, and for data or a signature of more than 65,535 bytes; system (ENOMEM).
+/// Threads: any number at once.
+/// Owner: of the key, somebody else.
 class PublicKey {
  public:
+  /// Names `key`. `encoding` ("pkcs1", "raw") and, for signatures, `hash` ("sha256", the hash that the digest was made
+  /// with) are words; the kernel is not asked yet whether it knows them.
+  /// Errors: usage, for what is no word, or too long for one.
   [[nodiscard]] static Result<PublicKey> from_key(KeyRef<key_type::Asymmetric> key, std::string_view encoding,
                                                   std::string_view hash = {}) noexcept {
     PublicKey made;
@@ -54,7 +60,9 @@ class PublicKey {
     return made;
   }
 
-  /// keyctl_pkey_query.
+  /// Asks what the key can do.
+  /// Calls: keyctl_pkey_query.
+  /// See: keyctl_pkey_query(3).
   [[nodiscard]] Result<PublicKeyInfo> query() const noexcept {
     struct ::keyctl_pkey_query answer{};
     if (::keyctl_pkey_query(key_, info_, &answer) < 0) return unexpected(failed("keyctl_pkey_query"));
@@ -65,21 +73,30 @@ class PublicKey {
                          answer.max_enc_size,
                          answer.max_dec_size};
   }
-  /// keyctl_pkey_encrypt.
+  /// Encrypts `data` with the public key.
+  /// Calls: keyctl_pkey_query for the size, keyctl_pkey_encrypt.
+  /// See: keyctl_pkey_encrypt(3).
   [[nodiscard]] Result<SecretBytes> encrypt(ByteView data) const noexcept {
     return into(&PublicKeyInfo::max_encrypted_size, "keyctl_pkey_encrypt", keyctl_pkey_encrypt, data);
   }
-  /// keyctl_pkey_decrypt.
+  /// Decrypts with the private key what encrypt() made.
+  /// Calls: keyctl_pkey_query for the size, keyctl_pkey_decrypt.
+  /// See: keyctl_pkey_decrypt(3).
   [[nodiscard]] Result<SecretBytes> decrypt(ByteView encrypted) const noexcept {
     return into(&PublicKeyInfo::max_decrypted_size, "keyctl_pkey_decrypt", keyctl_pkey_decrypt, encrypted);
   }
-  /// keyctl_pkey_sign: of a digest, not of a message.
+  /// Signs a digest, not a message, with the private key.
+  /// Calls: keyctl_pkey_query for the size, keyctl_pkey_sign.
+  /// See: keyctl_pkey_sign(3).
   [[nodiscard]] Result<SecretBytes> sign(ByteView digest) const noexcept {
     return into(&PublicKeyInfo::max_signature_size, "keyctl_pkey_sign", keyctl_pkey_sign, digest);
   }
-  /// keyctl_pkey_verify: success if `signature` is this key's of `digest`, and else an Error of Domain::policy. The
-  /// kernel says EKEYREJECTED for another digest, EBADMSG or EINVAL for a changed signature; EINVAL is also its answer
-  /// to a wrong hash or length, so these are policy too. Other errors: keyring.
+  /// Checks that `signature` was made by this key of `digest`.
+  /// Calls: keyctl_pkey_verify.
+  /// Errors: policy, if it was not: the kernel says EKEYREJECTED for another digest, EBADMSG or EINVAL for a changed
+  ///   signature. EINVAL is also its answer to a wrong hash or length, so these are policy too. Others: those of the
+  ///   class.
+  /// See: keyctl_pkey_verify(3).
   [[nodiscard]] Result<void> verify(ByteView digest, ByteView signature) const noexcept {
     constexpr const char* operation = "keyctl_pkey_verify";
     if (digest.size() > keyring_detail::largest_public_key_data ||

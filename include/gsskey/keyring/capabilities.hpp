@@ -8,6 +8,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
+/// What a kernel's key service may be able to do.
 enum class KeyringCapability : std::uint32_t {
   capabilities = KEYCTL_CAPS0_CAPABILITIES,  ///< without it the rest is libkeyutils' guess
   persistent_rings = KEYCTL_CAPS0_PERSISTENT_KEYRINGS,
@@ -22,7 +23,11 @@ enum class KeyringCapability : std::uint32_t {
   notifications = KEYCTL_CAPS1_NOTIFICATIONS << 8,
 };
 
-/// keyctl_capabilities. A sandbox that refuses keyctl(2) makes this an error (EPERM, ENOSYS) or, with EOPNOTSUPP, none.
+/// Asks what the key service of this kernel can do. Where a sandbox refuses keyctl(2) with EOPNOTSUPP, there is no
+/// error, and what comes back is libkeyutils' guess.
+/// Calls: keyctl_capabilities.
+/// Errors: keyring, with errno: EPERM or ENOSYS, where a sandbox refuses keyctl(2).
+/// See: keyctl_capabilities(3).
 [[nodiscard]] inline Result<FlagSet<KeyringCapability>> keyring_capabilities() noexcept {
   unsigned char bytes[4] = {};
   if (keyctl_capabilities(bytes, sizeof bytes) < 0) return unexpected(keyring_detail::failed("keyctl_capabilities"));

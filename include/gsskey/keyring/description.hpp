@@ -29,10 +29,17 @@ inline constexpr std::uint32_t nobodys_id = 0xffffffff;
 
 }  // namespace keyring_detail
 
-/// Type, owner, permissions and description of a key, as they were when it was asked. A value of its own.
+/// Type, owner, permissions and description of a key, as they were when it was asked. Move-only.
+/// Threads: one at a time; any number while nobody moves it.
+/// Owner: of its text, this object; nothing of the key.
 class KeyInfo {
  public:
-  /// keyctl_describe. The right to view. Errors: keyring; EBADMSG if the kernel answers in a form that is not known.
+  /// Asks the kernel what the key of this number is. Needs the right to view; does not wait for a key under
+  /// construction.
+  /// Calls: keyctl_describe.
+  /// Errors: keyring, with errno; EBADMSG, if the answer has a form that is not known; usage, for the number 0; system
+  ///   (ENOMEM).
+  /// See: keyctl_describe(3).
   [[nodiscard]] static Result<KeyInfo> acquire(key_serial_t serial) noexcept {
     auto text = keyring_detail::read_all("keyctl_describe", serial, [serial](char* buffer, std::size_t size) noexcept {
       return keyctl_describe(serial, buffer, size);
@@ -40,8 +47,9 @@ class KeyInfo {
     if (!text) return unexpected(text.error());
     return parse(*std::move(text), serial);
   }
-  /// "type;uid;gid;permissions;description", NUL-terminated as the kernel writes it. The first four fields hold no
-  /// semicolon; the description may hold any byte but NUL (whatever keyctl_describe(3) says).
+  /// Reads "type;uid;gid;permissions;description" and a NUL behind it, as keyctl_describe() writes them. The first four
+  /// fields hold no semicolon; the description may hold any byte but NUL (whatever keyctl_describe(3) says).
+  /// Errors: keyring, EBADMSG, for a text of another form; `serial` is the key that the Error names.
   [[nodiscard]] static Result<KeyInfo> parse(SecretBytes text, key_serial_t serial = 0) noexcept {
     using namespace keyring_detail;
     const auto malformed = [serial] { return unexpected(Error::keyring("keyctl_describe", EBADMSG, serial)); };
@@ -65,8 +73,9 @@ class KeyInfo {
     return info;
   }
 
-  /// Views live as long as this object. Of a const one, or in the same expression: of `key.describe()->description()`
-  /// the object would be gone.
+  /// Returns the name of the type: "user", "keyring". Call it on a const object: `key.describe()->type()`, a view that
+  /// would outlive what it shows, does not compile.
+  /// Owner: of what the view shows, this object.
   [[nodiscard]] std::string_view type() const& noexcept GSSKEY_LIFETIMEBOUND {
     return text_.text().substr(0, type_size_);
   }
@@ -74,7 +83,7 @@ class KeyInfo {
   [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] gid_t group() const noexcept { return group_; }
   [[nodiscard]] Permissions permissions() const noexcept { return permissions_; }
-  /// Any bytes but NUL, which stands behind them.
+  /// Returns the description: any bytes but NUL, which stands behind them.
   [[nodiscard]] std::string_view description() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view all = text_.text();
     if (all.empty()) return {};  // moved from

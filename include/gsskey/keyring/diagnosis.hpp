@@ -11,7 +11,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Each is a reason for ENOKEY, EACCES, EKEYREVOKED, EDQUOT, EPERM or ENOSYS.
+/// A reason for ENOKEY, EACCES, EKEYREVOKED, EDQUOT, EPERM or ENOSYS: explanation() says it in words.
 enum class Finding : std::uint32_t {
   key_is_gone = 1,
   key_is_revoked = 1 << 1,
@@ -29,9 +29,11 @@ enum class Finding : std::uint32_t {
   key_is_negative = 1 << 13,
   some_calls_are_filtered = 1 << 14,
 };
+/// What diagnose() found.
 using Findings = FlagSet<Finding>;
 
-/// One sentence: what it means and what helps. Static.
+/// Returns one sentence: what the finding means, and what helps.
+/// Owner: of the text, nobody: it is static.
 [[nodiscard]] inline const char* explanation(Finding finding) noexcept {
   switch (finding) {
     case Finding::key_is_gone:
@@ -77,7 +79,10 @@ using Findings = FlagSet<Finding>;
   return "an unknown finding";
 }
 
-/// What speaks against keys for the calling thread, as things are now.
+/// Looks for what speaks against keys for the calling thread, as things are now. What cannot be looked at, for want of
+/// rights or memory, is not found.
+/// Calls: add_key, request_key and keyctl, with arguments that no kernel accepts, to see whether a filter refuses them;
+///   keyctl_get_keyring_ID; keyctl_describe; those of is_possessed(). Reads /proc/self/uid_map and /proc/key-users.
 [[nodiscard]] inline Findings diagnose() noexcept {
   Findings found;
   const auto filtered = keyring_detail::filtered_calls();
@@ -112,7 +117,8 @@ using Findings = FlagSet<Finding>;
   return found;
 }
 
-/// The same, and what speaks against this key.
+/// Looks for what speaks against `key` too.
+/// Calls: those of diagnose(), and for this key keyctl_describe, keyctl_get_keyring_ID and those of is_possessed().
 [[nodiscard]] inline Findings diagnose(const KeyHandle auto& key) noexcept {
   Findings found = diagnose();
   if (found.contains(Finding::calls_are_filtered)) return found;

@@ -14,9 +14,12 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// keyctl_dh_compute: base to the power of `secret`, modulo `prime`; each the big-endian payload of a `user` key with
-/// the right to read, ENOKEY without it. The result is as long as the prime, of at least 1536 bits (EINVAL). EOPNOTSUPP
-/// where the kernel lacks it, or for a key of another type.
+/// Computes `base` to the power of `secret`, modulo `prime`. Each is the big-endian payload of a `user` key, which
+/// needs the right to read. The result is as long as the prime, of at least 1536 bits.
+/// Calls: keyctl_dh_compute.
+/// Errors: keyring, with errno: ENOKEY, for a key that may not be read; EINVAL, for a shorter prime; EOPNOTSUPP, where
+///   the kernel lacks the call, and for a key of another type; usage, if `secret` is empty; system (ENOMEM).
+/// See: keyctl_dh_compute(3).
 template <KeyType T>
 [[nodiscard]] inline Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base) noexcept {
   constexpr const char* operation = "keyctl_dh_compute";
@@ -29,8 +32,12 @@ template <KeyType T>
   if (written < 0) return unexpected(keyring_detail::failed(operation, secret.serial()));
   return keyring_detail::cut_to(written, std::move(result));
 }
-/// keyctl_dh_compute_kdf: the same through the kernel's SP800-56A KDF: `size` bytes, at most 1024; other_info at
-/// most 64 (usage; libkeyutils hands its size on in 32 bits, and the key would be derived from its first bytes only).
+/// Derives `size` bytes from that result with the kernel's KDF of SP800-56A, which uses `hash` ("sha256").
+/// Calls: keyctl_dh_compute_kdf.
+/// Errors: those of the other; usage, for a `hash` that is no text, a `size` of more than 1024, or other_info of more
+///   than 64 bytes: libkeyutils hands its size on in 32 bits, and the key would be derived from its first bytes only.
+/// Units: bytes.
+/// See: keyctl_dh_compute(3).
 template <KeyType T>
 [[nodiscard]] inline Result<SecretBytes> diffie_hellman(KeyRef<T> secret, KeyRef<T> prime, KeyRef<T> base,
                                                         Description<NonEmptyText> hash, ByteView other_info,

@@ -25,7 +25,8 @@ namespace keyring_detail {
 /// The payload of an encrypted or trusted key.
 inline constexpr std::size_t largest_command = 32767;
 
-/// `parts` one after the other. Errors: usage, if that is more than a payload; system (ENOMEM).
+/// `parts` one after the other.
+/// Errors: usage, if that is more than a payload; system (ENOMEM).
 template <class... Parts>
 [[nodiscard]] inline Result<SecretBytes> join(Parts... parts) noexcept {
   std::size_t left = largest_command;
@@ -81,8 +82,9 @@ class Command {
 
 }  // namespace keyring_detail
 
-/// The key that an encrypted key is sealed with.
+/// Names the key that an encrypted key is sealed with.
 struct MasterKey {
+  /// The type of the key.
   enum class Kind : std::uint8_t { user, trusted } kind = Kind::user;
   std::string_view description;  ///< without spaces
 };
@@ -90,19 +92,24 @@ struct MasterKey {
 /// How an encrypted key is laid out: for everybody, for eCryptfs (64 bytes), for NVDIMM and others (32 bytes).
 enum class EncryptedFormat : std::uint8_t { standard, ecryptfs, enc32 };
 
-/// What Encrypted is created from.
+/// What Encrypted is created from: a command for the kernel, and wiped, because it may hold a blob. Move-only.
+/// Errors: usage, for what would be a larger payload than the type takes; system (ENOMEM).
+/// Threads: one at a time; any number while nobody moves it.
 class EncryptedPayload : private keyring_detail::Command {
  public:
   using Command::data, Command::size, Command::text;
 
-  /// "new": `size` random bytes, 20 to 4096. The kernel asks for the master key when the key is read, not now.
+  /// Makes the command "new": a key of random bytes. The kernel looks for the master key when the key is read, not now.
+  /// Errors: those of the class; usage, if the master key's description is not a word. create() tells what the kernel
+  ///   refuses.
+  /// Units: `size` in bytes, 20 to 4096.
   [[nodiscard]] static Result<EncryptedPayload> generate(MasterKey master, std::uint32_t size,
                                                          EncryptedFormat format = {}) noexcept {
     if (!keyring_detail::is_word(master.description)) return refused();
     const keyring_detail::Decimal decimal{size};
     return of<EncryptedPayload>("new ", name_of(format), kind_of(master), master.description, " ", decimal.view());
   }
-  /// "load": a blob, as read() gave it.
+  /// Makes the command "load": the key of a blob that read() gave.
   [[nodiscard]] static Result<EncryptedPayload> load(ByteView blob) noexcept {
     return of<EncryptedPayload>("load ", blob.text());
   }
@@ -130,11 +137,14 @@ class EncryptedPayload : private keyring_detail::Command {
   }
 };
 
-/// What Encrypted is updated with: the same key, sealed with another master key.
+/// What Encrypted is updated with: the same key, sealed with another master key. Move-only.
+/// Threads: one at a time; any number while nobody moves it.
 class EncryptedUpdate : private keyring_detail::Command {
  public:
   using Command::data, Command::size, Command::text;
 
+  /// Makes the command "update": sealed with `master` from now on.
+  /// Errors: usage, if the master key's description is not a word, or longer than a payload can be; system (ENOMEM).
   [[nodiscard]] static Result<EncryptedUpdate> seal_with(MasterKey master) noexcept {
     if (!keyring_detail::is_word(master.description)) return EncryptedPayload::refused();
     return of<EncryptedUpdate>("update ", EncryptedPayload::kind_of(master), master.description);
@@ -159,22 +169,27 @@ struct TrustedOptions {
   bool migratable = true;
 };
 
-/// What Trusted is created from or updated with.
+/// What Trusted is created from or updated with: a command for the kernel, and wiped, because it may hold a blob.
+/// Move-only.
+/// Errors: usage, for an option that is no word, and for what would be a larger payload than the type takes; system
+///   (ENOMEM).
+/// Threads: one at a time; any number while nobody moves it.
 class TrustedPayload : private keyring_detail::Command {
  public:
   using Command::data, Command::size, Command::text;
 
-  /// "new": `size` random bytes, 32 to 128.
+  /// Makes the command "new": a key of random bytes.
+  /// Units: `size` in bytes, 32 to 128.
   [[nodiscard]] static Result<TrustedPayload> generate(std::uint32_t size,
                                                        const TrustedOptions& options = {}) noexcept {
     const keyring_detail::Decimal decimal{size};
     return with("new ", decimal.view(), options);
   }
-  /// "load": a blob, as read() gave it.
+  /// Makes the command "load": the key of a blob that read() gave.
   [[nodiscard]] static Result<TrustedPayload> load(ByteView blob, const TrustedOptions& options = {}) noexcept {
     return with("load ", blob.text(), options);
   }
-  /// "update": sealed anew, for other PCR values.
+  /// Makes the command "update": sealed anew, for other PCR values.
   [[nodiscard]] static Result<TrustedPayload> seal_with(const TrustedOptions& options) noexcept {
     return with("update", {}, options);
   }
@@ -219,7 +234,7 @@ struct Encrypted {
   Description<NonEmptyText> description;
 };
 
-/// A random key sealed by hardware. ENODEV where the kernel or the machine has none.
+/// A random key sealed by hardware. create() says ENODEV where the kernel or the machine has none.
 struct Trusted {
   static constexpr const char* name = "trusted";
   static constexpr std::size_t max_payload = keyring_detail::largest_command;

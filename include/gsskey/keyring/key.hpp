@@ -20,9 +20,9 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What ~Key does with the key. Whoever has a link of his own keeps the key after `unlink`, and no one after the
-/// others. revoke and invalidate go by serial number; to unlink the kernel goes by type and description, so the ring is
-/// read before (unlink() of a ring), and has to be one that this thread can read.
+/// What ~Key does with the key. After `unlink` the key lives on for those who have another link to it, after `revoke`
+/// and `invalidate` for nobody. These two go by serial number. To unlink, the kernel goes by type and description, so
+/// ~Key reads the ring before, which this thread must be able to read (unlink() of a ring).
 enum class OnDestroy : std::uint8_t {
   unlink,      ///< take it out of the ring that it was created in; the kernel frees it soon, when no link is left
   keep,        ///< nothing
@@ -31,9 +31,9 @@ enum class OnDestroy : std::uint8_t {
   revoke_then_unlink,  ///< both: nothing is left of it, and its quota is free at once
 };
 
-/// Told what a destructor could not do: most often that the thread it ran on does not possess the ring (EACCES).
-/// For the program and what it is linked with, a plug-in for itself; called on the destroying thread, must not destroy
-/// keys. nullptr: nobody is told.
+/// A function that is told what ~Key could not do: most often that the thread it ran on does not possess the ring
+/// (EACCES). It must not destroy keys.
+/// Threads: called on the thread that destroys the key.
 using DestroyHook = void (*)(const Error& error) noexcept;
 
 template <class Owner, KeyType T>
@@ -108,14 +108,20 @@ struct LinkTraits {
 
 }  // namespace keyring_detail
 
+/// Sets the hook for the program and what it is linked with, or, called within a plug-in, for that plug-in. nullptr:
+/// nobody is told.
+/// Threads: any, at any time.
 inline void set_destroy_hook(DestroyHook hook) noexcept {
   __atomic_store_n(&keyring_detail::destroy_hook, hook, __ATOMIC_RELAXED);
 }
 
-/// What can be done with a key of type T, whoever owns it. Possession is a matter of the calling thread: what one
-/// thread may do can be EACCES or ENOKEY on another (docs of ring_thread.hpp say what helps). A key that is not there
-/// any more is ENOKEY, EKEYREVOKED or EKEYEXPIRED, and EACCES while it waits for the collector. Errors: keyring, with
-/// errno; usage, for an empty handle.
+/// What can be done with a key of type T, whoever owns it.
+/// Errors: keyring, with errno: ENOKEY, EKEYREVOKED or EKEYEXPIRED, for a key that is not there any more, and EACCES
+///   while it waits for the collector, or without the right that the call needs; usage, for an empty handle.
+/// Blocks: read(), update(), revoke() and invalidate(), while the key is under construction.
+/// Threads: possession is a matter of the calling thread: what one thread may do can be EACCES or ENOKEY on another
+///   (ring_thread.hpp says what helps).
+/// See: keyrings(7), keyctl(2).
 template <class Owner, KeyType T>
 class KeyOperations {
   friend Owner;
@@ -126,7 +132,10 @@ class KeyOperations {
  public:
   using Type = T;
 
-  /// keyctl_read. Blocks while the key is under construction. The right to read, or possession and the right to search.
+  /// Reads the payload. Needs the right to read, or possession and the right to search.
+  /// Calls: keyctl_read.
+  /// Errors: those of the class; system (ENOMEM).
+  /// See: keyctl_read(3).
   [[nodiscard]] Result<SecretBytes> read() const noexcept
     requires(T::can_read)
   {
@@ -134,9 +143,13 @@ class KeyOperations {
     return keyring_detail::read_all(
         "keyctl_read", key, [key](char* buffer, std::size_t size) noexcept { return keyctl_read(key, buffer, size); });
   }
-  /// keyctl_update, and keyctl_set_timeout if there is a timeout: the kernel drops the old one with the old payload,
-  /// and no call reads it back. At most 4096 bytes, whatever create() takes. Should the second call fail, the payload
-  /// is new and without timeout, and the Error names keyctl_set_timeout.
+  /// Gives the key another payload and timeout: the kernel drops the old timeout with the old payload, and no call
+  /// reads it back. Needs the right to write. If the payload is new and the timeout cannot be set, the key is without
+  /// one.
+  /// Calls: keyctl_update, keyctl_set_timeout if there is a timeout.
+  /// Errors: those of the class, which name the call that failed; usage, for more than 4096 bytes, whatever create()
+  ///   takes (upsert() of a ring takes more), and for a timeout that is over.
+  /// See: keyctl_update(3).
   [[nodiscard]] Result<void> update(const typename KeyUpdate<T>::Type& update, Timeout timeout) const noexcept
     requires(T::can_update)
   {
@@ -151,9 +164,15 @@ class KeyOperations {
     return set_timeout(timeout);
   }
 
-  /// keyctl_describe. Does not wait for a key under construction. The right to view.
+  /// Asks what the key is. Needs the right to view; does not wait for a key under construction.
+  /// Calls: keyctl_describe.
+  /// Errors: those of KeyInfo::acquire().
   [[nodiscard]] Result<KeyInfo> describe() const noexcept { return KeyInfo::acquire(serial()); }
-  /// keyctl_get_security: the label of the security module, empty without one. The right to view, ENOKEY without it.
+  /// Reads the label of the security module, which is empty without one. Needs the right to view, and says ENOKEY
+  /// without it.
+  /// Calls: keyctl_get_security.
+  /// Errors: those of the class; system (ENOMEM).
+  /// See: keyctl_get_security(3).
   [[nodiscard]] Result<SecretBytes> security_label() const noexcept {
     const key_serial_t key = serial();
     auto label = keyring_detail::read_all("keyctl_get_security", key, [key](char* buffer, std::size_t size) noexcept {
@@ -165,21 +184,30 @@ class KeyOperations {
     return label;
   }
 
-  /// keyctl_set_timeout: from now on, in seconds; no_timeout takes it away. The right to set attributes.
+  /// Lets the key end after `timeout`, from now on; no_timeout takes an old one away. Needs the right to set
+  /// attributes.
+  /// Calls: keyctl_set_timeout.
+  /// Errors: those of the class; usage, for a timeout that is over.
+  /// See: keyctl_set_timeout(3).
   [[nodiscard]] Result<void> set_timeout(Timeout timeout) const noexcept {
     if (auto fit = keyring_detail::check_timeout("keyctl_set_timeout", timeout); !fit) return fit;
     return done("keyctl_set_timeout", keyctl_set_timeout(serial(), timeout.count()));
   }
-  /// keyctl_setperm. The right to set attributes, and to own the key. Errors: policy, for a mask that implies what it
-  /// does not accept (permissions.hpp).
+  /// Sets the permission mask. Needs the right to set attributes, and to own the key.
+  /// Calls: keyctl_setperm.
+  /// Errors: those of the class; policy, for a mask that implies what it does not accept (permissions.hpp).
+  /// See: keyctl_setperm(3).
   [[nodiscard]] Result<void> set_permissions(Permissions permissions) const noexcept {
     if (!permissions.risks().empty()) {
       return unexpected(Error::policy("keyctl_setperm", 0, "the mask has a Risk that it does not accept"));
     }
     return done("keyctl_setperm", keyctl_setperm(serial(), permissions.bits()));
   }
-  /// keyctl_chown. CAP_SYS_ADMIN, but for one's own groups. The quota goes along. Errors: usage for -1, the id that a
-  /// failed look-up leaves: the kernel would leave the owner as it is and say yes.
+  /// Gives the key to another user and group. Its quota goes along. Needs CAP_SYS_ADMIN, but for one's own groups.
+  /// Calls: keyctl_chown.
+  /// Errors: those of the class; usage, for -1, the id that a failed look-up leaves: the kernel would leave the owner
+  ///   as it is and say yes.
+  /// See: keyctl_chown(3).
   [[nodiscard]] Result<void> set_owner(uid_t user, gid_t group) const noexcept {
     return is_nobodys(user) || is_nobodys(group) ? chown_nobody() : chown(user, group);
   }
@@ -190,9 +218,13 @@ class KeyOperations {
     return is_nobodys(group) ? chown_nobody() : chown(keyring_detail::nobodys_id, group);
   }
 
-  /// keyctl_revoke: EKEYREVOKED for everybody from here on. The right to write or to set attributes.
+  /// Revokes the key: EKEYREVOKED for everybody from here on. Needs the right to write or to set attributes.
+  /// Calls: keyctl_revoke.
+  /// See: keyctl_revoke(3).
   [[nodiscard]] Result<void> revoke() const noexcept { return done("keyctl_revoke", keyctl_revoke(serial())); }
-  /// keyctl_invalidate: gone for everybody from here on. The right to search.
+  /// Invalidates the key: gone for everybody from here on. Needs the right to search.
+  /// Calls: keyctl_invalidate.
+  /// See: keyctl_invalidate(3).
   [[nodiscard]] Result<void> invalidate() const noexcept {
     return done("keyctl_invalidate", keyctl_invalidate(serial()));
   }
@@ -216,17 +248,18 @@ class KeyOperations {
   }
 };
 
-/// The owner of one link: a key that was proven new in the ring that it was created in (create() of a ring), so that no
-/// two owners have one serial. The ring is remembered by number: @t, @p and @s mean another ring on another thread.
-/// What happens at the end is Policy; other links to this key are nobody's business here, nor are other keys of the
-/// ring: what has come in place of this key stays, though it is of the same type and description (unlink() of a ring
-/// says how far that goes).
-/// Used by one thread at a time; the end must come on a thread that possesses the ring.
-/// fork(): the child has a copy that names the key and does nothing at its end, however it was forked; close() and
-/// move_to() of it are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for
-/// it (daemon(3)). exec, _exit and a signal run no destructor: the key stays as long as its ring and its timeout.
-/// dlopen(): a plug-in counts processes by itself, and may take a child's copy for its own key, or its own for a copy.
-/// An owner stays within the plug-in that made it; a KeyRef may go anywhere.
+/// Owns one link to a key, in the ring that it was created in. create() of a ring proves that the key is new, so no two
+/// owners have one serial number. The ring is remembered by number, because @t, @p and @s mean another ring on another
+/// thread.
+///
+/// At the end it does what Policy says. Other links to the key, and other keys of the ring, are left alone: also one of
+/// the same type and description that came in place of this key (unlink() of a ring says how far that goes). Move-only.
+/// Threads: one at a time. The end must come on a thread that possesses the ring.
+/// Fork: a child's copy names the key and does nothing at its end, however the child was forked; its close() and
+///   move_to() are refused (usage). own_after_fork() makes the child the owner, where the parent only makes way for it
+///   (daemon(3)). exec, _exit and a signal run no destructor: the key stays as long as its ring and its timeout.
+/// Owner: of the link, this object. It stays within the plug-in (dlopen()) that made it: each counts processes by
+///   itself, and may take a child's copy for its own key, or its own for a copy. A KeyRef may go anywhere.
 template <KeyType T, OnDestroy Policy = OnDestroy::unlink>
 class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::Keyring>,
                                                     RingOperations<Key<T, Policy>>, KeyOperations<Key<T, Policy>, T>> {
@@ -235,14 +268,15 @@ class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::
   Key() noexcept = default;
 
   [[nodiscard]] key_serial_t serial() const noexcept { return link_.get().serial; }
-  /// The ring that it hangs in.
+  /// Returns the ring that the link is in.
   [[nodiscard]] KeyRef<key_type::Keyring> ring() const noexcept;
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(link_); }
 
-  /// Whether this process is the owner: a forked child is not.
+  /// Tells whether this process is the owner: a forked child is not.
   [[nodiscard]] bool is_ours() const noexcept { return !link_ || link_.get().is_ours(); }
 
-  /// The same key under another policy.
+  /// Puts the key under another policy.
+  /// Owner: of the link, what is returned.
   template <OnDestroy Other>
   [[nodiscard]] Key<T, Other> on_destroy() && noexcept {
     Key<T, Other> key;
@@ -251,19 +285,24 @@ class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::
   }
   /// Gives ownership up; the link stays.
   [[nodiscard]] KeyRef<T> release() && noexcept { return KeyRef<T>::from_serial(link_.release().serial); }
-  /// What ~Key does, with the Error that ~Key can only tell the hook. Nothing is owned afterwards.
+  /// Does what ~Key does, and returns the Error that ~Key can only tell the hook. Nothing is owned afterwards.
+  /// Calls: those of Policy: keyctl_read and keyctl_unlink, keyctl_revoke, keyctl_invalidate.
+  /// Errors: keyring, with errno; usage, if this object is empty, or a forked child's copy.
   [[nodiscard]] Result<void> close() && noexcept {
     if (!link_) return unexpected(Error::usage("Key::close", "the key is empty: moved from, or never set"));
     if (!is_ours()) return unexpected(Error::usage("Key::close", keyring_detail::is_the_parents));
     return keyring_detail::take_down(Policy, link_.release());
   }
-  /// In a forked child: from here on it owns the key. The parent must not destroy its own copy any more: it has left by
+  /// Makes this process, a forked child, the owner. The parent must not destroy its own copy any more: it has left by
   /// _exit(), as daemon(3) does, or has released it.
   void own_after_fork() noexcept {
     if (link_) link_.inout()->process = detail::this_process();
   }
-  /// keyctl_move: into another ring, which is the owner's from here on. EEXIST if there is one of that type and
-  /// description. The right to link the key and to write both rings.
+  /// Moves the link into another ring, which is remembered from here on. Needs the right to link the key and to write
+  /// both rings.
+  /// Calls: keyctl_read, keyctl_move with KEYCTL_MOVE_EXCL.
+  /// Errors: those of move() of a ring: keyring, EEXIST, if `ring` has a key of that type and description; usage, for
+  ///   an empty handle, and in a forked child.
   [[nodiscard]] Result<void> move_to(KeyRef<key_type::Keyring> ring) noexcept;
 
  private:
@@ -282,7 +321,7 @@ class KeyRef : public std::conditional_t<std::is_same_v<T, key_type::Keyring>, R
  public:
   /// Names nothing; every call gives Error::usage.
   KeyRef() noexcept = default;
-  /// Of a key of this type. KeyRef<key_type::Any>: of a key of any type; as() is the way back.
+  /// Names a key of this type; KeyRef<key_type::Any> one of any type, and as() is the way back.
   template <KeyType U, OnDestroy Policy>
     requires(std::same_as<T, U> || std::same_as<T, key_type::Any>)
   KeyRef(const Key<U, Policy>& key) noexcept : serial_{key.serial()} {}
@@ -292,8 +331,9 @@ class KeyRef : public std::conditional_t<std::is_same_v<T, key_type::Keyring>, R
     requires(std::same_as<T, key_type::Any> && !std::same_as<T, U>)
   KeyRef(KeyRef<U> key) noexcept : serial_{key.serial()} {}
 
-  /// A serial number from elsewhere (another process, /proc/keys). That it is one of a T is for the caller to know;
-  /// KeyRef<key_type::Any> knows how to ask. Numbers of no key, the kernel's special ones too, give an empty one.
+  /// Names a key by a serial number from elsewhere (another process, /proc/keys). That it is one of a T is for the
+  /// caller to know; KeyRef<key_type::Any> knows how to ask. Numbers of no key, the kernel's special ones too, give an
+  /// empty one.
   [[nodiscard]] static KeyRef from_serial(key_serial_t serial) noexcept {
     KeyRef key;
     key.serial_ = serial > 0 ? serial : 0;
@@ -302,7 +342,9 @@ class KeyRef : public std::conditional_t<std::is_same_v<T, key_type::Keyring>, R
   [[nodiscard]] key_serial_t serial() const noexcept { return serial_; }
   [[nodiscard]] explicit operator bool() const noexcept { return serial_ != 0; }
 
-  /// The same key as one of type Other, if the kernel says that it is one (keyctl_describe).
+  /// Names the same key as one of type Other, if the kernel says that it is one. Needs the right to view.
+  /// Calls: keyctl_describe.
+  /// Errors: those of describe(); usage, for a key of another type.
   template <KeyType Other>
   [[nodiscard]] Result<KeyRef<Other>> as() const noexcept {
     const auto info = this->describe();

@@ -12,9 +12,12 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
+/// Names a key of any type.
 using AnyKeyRef = KeyRef<key_type::Any>;
 
-/// The members of a ring at one moment: a range of AnyKeyRef.
+/// The members of a ring at one moment: a range of AnyKeyRef. Move-only.
+/// Threads: one at a time; any number while nobody moves it.
+/// Owner: of the numbers, this object; nothing of the keys.
 class KeyList {
   using Element = unsigned char[sizeof(key_serial_t)];
   [[nodiscard]] static AnyKeyRef value(const Element& element) noexcept {
@@ -26,7 +29,7 @@ class KeyList {
  public:
   using Iterator = detail::ElementIterator<Element, &value>;
 
-  /// `serials`: key_serial_t in the machine's order, as KEYCTL_READ of a ring writes them.
+  /// Takes key_serial_t in the machine's order, as KEYCTL_READ of a ring writes them.
   explicit KeyList(SecretBytes serials) noexcept : serials_{std::move(serials)} {}
 
   [[nodiscard]] std::size_t size() const noexcept { return serials_.size() / sizeof(key_serial_t); }
@@ -37,10 +40,11 @@ class KeyList {
   [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
     return begin() + static_cast<std::ptrdiff_t>(size());
   }
-  /// Empty past the end.
+  /// Returns a member; an empty handle past the end.
   [[nodiscard]] AnyKeyRef operator[](std::size_t index) const noexcept {
     return index < size() ? begin()[static_cast<std::ptrdiff_t>(index)] : AnyKeyRef{};
   }
+  /// Tells whether `key` is a member.
   [[nodiscard]] bool contains(const KeyHandle auto& key) const noexcept {
     for (const AnyKeyRef member : *this) {
       if (member.serial() == key.serial()) return true;

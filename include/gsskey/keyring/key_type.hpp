@@ -12,16 +12,17 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What a description must look like. One's own key types bring their own, shaped like these.
+/// A rule for descriptions: any text. One's own key types bring their own rules, shaped like this.
 struct AnyText {
   static constexpr const char* rule = "a description is text without NUL";
   [[nodiscard]] static constexpr bool is_valid(std::string_view) noexcept { return true; }
 };
+/// A rule for descriptions: not empty.
 struct NonEmptyText {
   static constexpr const char* rule = "a description is text without NUL, and not empty";
   [[nodiscard]] static constexpr bool is_valid(std::string_view text) noexcept { return !text.empty(); }
 };
-/// logon keys, and rings of programs that share a name space: "program:name".
+/// A rule for descriptions: "program:name", as logon keys have them, and rings of programs that share a name space.
 struct PrefixedText {
   static constexpr const char* rule = "a description is text without NUL of the form prefix:rest";
   [[nodiscard]] static constexpr bool is_valid(std::string_view text) noexcept {
@@ -31,8 +32,10 @@ struct PrefixedText {
 };
 
 /// The description of a key, borrowed and NUL-terminated: a literal, which is checked when it is compiled, or what has
-/// c_str() (std::string), which is checked here and refused by the call that it is passed to. Nothing secret belongs
-/// here: /proc/keys shows it to everybody with the right to view the key. At most 4095 bytes (EINVAL).
+/// c_str() (std::string), which is checked here and refused by the call that it is passed to (usage). Nothing secret
+/// belongs here: /proc/keys shows it to everybody with the right to view the key.
+/// Owner: of the text, the caller, for as long as this lives.
+/// Units: at most 4095 bytes; the kernel refuses more (EINVAL).
 template <class Shape>
 class Description {
  public:
@@ -53,9 +56,8 @@ class Description {
                   ? text.c_str()
                   : nullptr} {}
 
-  /// nullptr if it was refused.
+  /// Returns the text; nullptr if it was refused, for what `rule` says.
   [[nodiscard]] constexpr const char* c_str() const noexcept { return text_; }
-  /// Why.
   static constexpr const char* rule = Shape::rule;
 
  private:
@@ -72,6 +74,7 @@ class Description {
 ///       using Payload = ByteView;                    // of create() and instantiate(): converts to ByteView
 ///       Description<NonEmptyText> description;
 ///     };
+/// Units: max_payload in bytes.
 template <class T>
 concept KeyType = requires(const T& type) {
   { T::name } -> std::convertible_to<const char*>;
@@ -93,7 +96,8 @@ struct KeyUpdate<T> {
   using Type = typename T::Update;
 };
 
-/// keyrings(7), "Key types". Encrypted and Trusted are in encrypted.hpp.
+/// The types of keys that the kernel has; Encrypted and Trusted are in encrypted.hpp.
+/// See: keyrings(7), "Key types".
 namespace key_type {
 
 /// Bytes that user space may read.
@@ -114,7 +118,8 @@ struct Logon {
   Description<PrefixedText> description;
 };
 
-/// Up to 1 MiB less one byte, which may be swapped out, encrypted. ENODEV where the kernel lacks it.
+/// Bytes that user space may read, up to 1 MiB less one, which may be swapped out, encrypted. create() says ENODEV
+/// where the kernel lacks the type.
 struct BigKey {
   static constexpr const char* name = "big_key";
   static constexpr std::size_t max_payload = 1024 * 1024 - 1;  ///< and at least 1
@@ -142,8 +147,8 @@ struct Keyring {
   Description<NonEmptyText> description;
 };
 
-/// A key whose type is known when the program runs: a member of a ring, say. It can be tried to read; as<T>() of KeyRef
-/// makes one of its type of it.
+/// A key whose type is known when the program runs: a member of a ring, say. read() of it may be refused; as<T>() of
+/// KeyRef makes one of its type of it.
 struct Any {
   static constexpr const char* name = "";
   static constexpr std::size_t max_payload = 0;

@@ -10,7 +10,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// keyrings(7), "Access rights".
+/// What somebody may do with a key.
+/// See: keyrings(7), "Access rights".
 enum class Right : std::uint32_t {
   view = 0x01,            ///< type, description and attributes, also in /proc/keys
   read = 0x02,            ///< the payload; of a ring, its members
@@ -19,8 +20,10 @@ enum class Right : std::uint32_t {
   link = 0x10,            ///< be linked into a ring. Who may do that can possess the key.
   set_attributes = 0x20,  ///< permissions, owner, timeout, restriction. Also revoke.
 };
+/// What somebody may do with a key, altogether.
 using Rights = FlagSet<Right>;
 [[nodiscard]] constexpr Rights operator|(Right a, Right b) noexcept { return Rights{a} | b; }
+/// All six rights.
 GSSKEY_HIDDEN inline constexpr Rights all_rights = Rights::from_bits(0x3f);
 
 /// What a mask implies beyond its words. set_permissions() refuses it unless the mask says that it is accepted.
@@ -34,6 +37,7 @@ enum class Risk : std::uint32_t {
   link_gives_possession = 16,   ///< link, for user, group or other: a process of theirs links the key into a ring of
                                 ///< its own and then has the possessor's rights, of which the mask gives them fewer
 };
+/// What a mask implies, altogether.
 using Risks = FlagSet<Risk>;
 [[nodiscard]] constexpr Risks operator|(Risk a, Risk b) noexcept { return Risks{a} | b; }
 
@@ -41,29 +45,32 @@ using Risks = FlagSet<Risk>;
 /// (finds it through its own thread, process or session ring), and those of the first that fits of user, group and
 /// other. Built from none:
 ///     Permissions{}.possessor(all_rights).user(Right::view)
-/// Nothing at all is the kernel's default for the type: 0x3f010000 for most, which leaves VIEW alone to the owner's
-/// processes that do not possess the key.
+/// A mask without any right is the kernel's default for the type: 0x3f010000 for most, which leaves VIEW alone to the
+/// owner's processes that do not possess the key.
+/// See: keyrings(7), keyctl_setperm(3).
 class Permissions {
  public:
   constexpr Permissions() noexcept = default;
-  /// The kernel's mask (KEY_POS_VIEW, …), as it is.
+  /// Takes the kernel's mask (KEY_POS_VIEW, …) as it is.
   [[nodiscard]] static constexpr Permissions from_bits(std::uint32_t bits) noexcept {
     Permissions permissions;
     permissions.bits_ = bits;
     return permissions;
   }
 
+  /// Returns this mask with other rights for one of the four.
   [[nodiscard]] constexpr Permissions possessor(Rights rights) const noexcept { return with(24, rights); }
   [[nodiscard]] constexpr Permissions user(Rights rights) const noexcept { return with(16, rights); }
   [[nodiscard]] constexpr Permissions group(Rights rights) const noexcept { return with(8, rights); }
   [[nodiscard]] constexpr Permissions other(Rights rights) const noexcept { return with(0, rights); }
-  /// The mask is meant.
+  /// Returns this mask, for which set_permissions() accepts `risks` from here on.
   [[nodiscard]] constexpr Permissions accepting(Risks risks) const noexcept {
     Permissions changed = *this;
     changed.accepted_ |= risks;
     return changed;
   }
 
+  /// Returns the rights of one of the four.
   [[nodiscard]] constexpr Rights possessor() const noexcept { return at(24); }
   [[nodiscard]] constexpr Rights user() const noexcept { return at(16); }
   [[nodiscard]] constexpr Rights group() const noexcept { return at(8); }
@@ -71,12 +78,13 @@ class Permissions {
   [[nodiscard]] constexpr std::uint32_t bits() const noexcept { return bits_; }
   [[nodiscard]] constexpr bool is_default() const noexcept { return bits_ == 0; }
 
-  /// What a process of the key's user can do that has it in its rings: what it may not search it does not possess.
+  /// Returns what a process of the key's user can do that has the key in its rings: what it may not search it does not
+  /// possess.
   [[nodiscard]] constexpr Rights owner_rights() const noexcept {
     const Rights both = possessor() | user();
     return both.contains(Right::search) ? both : user();
   }
-  /// Those that were not accepted.
+  /// Returns what the mask implies and does not accept.
   [[nodiscard]] constexpr Risks risks() const noexcept {
     const Rights strangers = group() | other();
     Risks found;
@@ -93,7 +101,7 @@ class Permissions {
     return found.without(accepted_);
   }
 
-  /// Of the masks; what was accepted does not count.
+  /// Compares the masks; what was accepted does not count.
   [[nodiscard]] friend constexpr bool operator==(Permissions a, Permissions b) noexcept { return a.bits_ == b.bits_; }
 
  private:

@@ -14,7 +14,7 @@ GSSKEY_BEGIN_ABI
 /// too.
 class Timeout {
  public:
-  /// no_timeout.
+  /// Lasts for ever, as no_timeout.
   constexpr Timeout() noexcept = default;
   constexpr Timeout(Seconds seconds) noexcept
       : count_{seconds.is_indefinite() ? 0 : (seconds.count() == 0 ? over : seconds.count())} {}
@@ -22,9 +22,10 @@ class Timeout {
   constexpr Timeout(D duration) noexcept : Timeout{Seconds{duration}} {}
 
   [[nodiscard]] constexpr bool is_none() const noexcept { return count_ == 0; }
-  /// Whether it was 0 or negative.
+  /// Tells whether it was 0 or negative.
   [[nodiscard]] constexpr bool is_over() const noexcept { return count_ == over; }
-  /// For keyctl_set_timeout, unless it is over.
+  /// Returns the number for keyctl_set_timeout; of no use when is_over().
+  /// Units: seconds; 0 is for ever.
   [[nodiscard]] constexpr std::uint32_t count() const noexcept { return count_; }
 
   [[nodiscard]] friend constexpr bool operator==(Timeout, Timeout) noexcept = default;
