@@ -20,7 +20,7 @@ from pathlib import Path
 from internals import declarations, without_template
 from nodiscard import NOISE
 
-DONE = ("http", "io")
+DONE = ("asio", "http", "io")
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
 
 COMMENT = re.compile(r"^ *///(?!<) ?")

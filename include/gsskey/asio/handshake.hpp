@@ -41,10 +41,12 @@ GSSKEY_BEGIN_ABI
 /// Carries tokens over an Asio stream, each behind its length in four bytes, big-endian: an AwaitableTransport for
 /// asio::awaitable.
 /// Errors: transport; ECANCELED after a cancellation.
+/// Threads: one task at a time, on the executor of `stream`.
 /// Owner: `stream` is borrowed, and must outlive the transport and its tasks.
 template <class Stream>
 class AsioTransport {
  public:
+  /// Takes a connected stream.
   explicit AsioTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
   /// Sends `token`, which is borrowed until the task has ended.
@@ -52,8 +54,7 @@ class AsioTransport {
     return detail::send_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, token);
   }
   /// Receives the next token. Its memory grows with what has come, not with what was announced.
-  /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes.
-  /// Units: bytes.
+  /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes; system (ENOMEM).
   [[nodiscard]] asio::awaitable<Result<SecretBytes>> async_receive(std::size_t max_size) {
     return detail::receive_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, max_size);
   }
@@ -63,7 +64,7 @@ class AsioTransport {
 };
 
 /// Runs jobs on an executor whose threads may block, that of an asio::thread_pool, and gives back what they return. It
-/// is an `offload` for drive(), and for any callable of one's own: move-only or not, called once, as an rvalue. A job
+/// is an `offload` for drive(), and runs any other callable too: move-only or not, called once, as an rvalue. A job
 /// owns what it works on and returns it with the result, so that nothing dangles when nobody waits for it any more:
 ///     auto job = [acceptor = std::move(acceptor), token = std::move(token)]() mutable {
 ///       auto step = acceptor.step(token);
@@ -73,21 +74,25 @@ class AsioTransport {
 /// Name the lambda and then move it, as here: g++ 12 destroys twice what a lambda captures that is written inside of
 /// the co_await expression, and the members of an aggregate that is made there.
 ///
-/// Shutdown: a step that waits for a KDC which does not answer cannot be cut short. MIT krb5 1.20 gives up after some
-/// 27 s (from 1.22 on `request_timeout` of krb5.conf sets that), Heimdal after `kdc_timeout` and `max_retries`, and 7.8
-/// never where KnownFaults::spins_on_unavailable_kdc. The pool's join(), and its destructor, wait for the steps that
-/// run, one for each thread, and for none that was cancelled in the queue. What a running step borrows, its credential
-/// and the slot for a delegated one, must outlive that join: declare it before the pool.
+/// A step that waits for a KDC which does not answer cannot be cut short. MIT krb5 1.20 gives up after some 27 s (from
+/// 1.22 on `request_timeout` of krb5.conf sets that), Heimdal after `kdc_timeout` and `max_retries`, and 7.8 never
+/// where KnownFaults::spins_on_unavailable_kdc.
+/// Blocks: the pool's join(), and its destructor, until the steps that run have ended, one for each thread; not for
+///   those that were cancelled in the queue.
+/// Threads: any number at a time.
+/// Owner: what a running step borrows, its credential and the slot for a delegated one, must outlive the pool's join():
+///   declare it before the pool.
 template <class Executor>
 class OffloadTo {
  public:
+  /// Takes the executor of a pool.
   explicit OffloadTo(Executor pool) noexcept : pool_{std::move(pool)} {}
 
   /// Runs `job` on the pool, and gives what it returns, or throws what it throws.
   ///
   /// A cancelled task goes on at once: a job that the pool has not begun is dropped and will not begin; one that runs
-  /// ends by itself, and what it returns is dropped. So it is, too, when the execution context of the task is
-  /// destroyed, before the pool or after it.
+  /// ends by itself, and what it returns is dropped. A job is dropped in the same way when the execution context of the
+  /// task is destroyed, before the pool or after it.
   /// Errors: std::system_error with asio::error::operation_aborted for a cancelled task, and for a pool that was
   ///   stopped with the job in its queue; std::bad_alloc.
   /// Owner: of `job`, the pool, until it has ended or was dropped.
@@ -104,7 +109,7 @@ class OffloadTo {
 
   /// Runs `job` on the pool without a coroutine. `handler` is called once, on its associated executor, with
   /// (std::exception_ptr, std::optional<R>), one of which is there; R is what `job` returns, std::monostate for void.
-  /// Errors: throws std::bad_alloc, and calls neither.
+  /// Errors: throws std::bad_alloc; neither `job` nor `handler` is called then.
   template <std::move_constructible Job, class Handler>
     requires std::invocable<Job>
   void start(Job job, Handler handler) const {
@@ -253,15 +258,15 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
 }  // namespace gss_detail
 
 /// Runs the handshake to its end for any completion token: drive() with a handler of void(Result<Context>), or with
-/// asio::use_future, use_awaitable, deferred. A cancellation of the token's slot (terminal) ends it.
+/// asio::use_future, use_awaitable, deferred. A cancellation of the token's slot (terminal) ends the handshake.
 ///
 /// The handler is called exactly once, on its associated executor, unless its execution context is destroyed before.
 /// Where memory is so short that nothing can be posted to an executor, it is called in place: by the initiating
-/// function, or on the executor of `stream`. What it throws goes to whoever runs the loop.
+/// function, or on the executor of `stream`. What the handler throws comes out of the run() of that loop.
 ///
-/// `offload` is offload_to(pool), Inline{}, or one's own as drive() takes it. Of one's own, one that returns an
-/// asio::awaitable is run by asio::co_spawn, which ends the process if it finds no memory; one that has
-/// start(job, handler), as OffloadTo does, is not.
+/// `offload` is offload_to(pool), Inline{}, or another that drive() takes. Another that returns an asio::awaitable is
+/// run by asio::co_spawn, which ends the process if it finds no memory; one that has start(job, handler), as OffloadTo
+/// does, is not.
 /// Errors: those of drive(); transport, ECANCELED, after a cancellation. What `stream`, `offload` or the handshake
 ///   throws: transport, with the exception's text, or system (ENOMEM).
 /// Blocks: no; with Inline in step().

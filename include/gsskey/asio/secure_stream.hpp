@@ -60,31 +60,30 @@ template <class Buffers>
 
 }  // namespace gss_detail
 
-/// An AsyncReadStream and AsyncWriteStream, and SyncReadStream and SyncWriteStream, over `NextLayer`, which it owns,
-/// with an established context: RecordLayer over a stream of Asio. Wrapping and unwrapping happen on the calling
-/// thread: they do not block.
+/// Turns a stream of Asio into one of protected messages, with an established context: a RecordLayer over `NextLayer`
+/// that is an AsyncReadStream and AsyncWriteStream, and a SyncReadStream and SyncWriteStream. It may be moved between
+/// operations, also within a packet. Wrapping and unwrapping happen on the calling thread: they do not block.
 ///
-/// Threads: one read and one write at a time, on one thread or strand.
+/// Handlers are called once, on their associated executor, else on the stream's, and never within the initiating call.
+/// A call without a token takes that of the executor (asio::use_awaitable_t<>::as_default_on_t<tcp::socket>).
 ///
-/// Handlers: called once, on their associated executor, else on the stream's, and never within the initiating call.
-/// Without a token, that of the executor is taken (asio::use_awaitable_t<>::as_default_on_t<tcp::socket>).
+/// A read can be cancelled in every way (terminal, partial, total) and loses nothing: what has come of a packet is kept
+/// for the next read.
 ///
-/// Lifetime: the stream stays where it is, and what the buffers refer to lives, until the handler is called. An
-/// execution context that is destroyed takes the operation along. A stream may be moved between operations, also within
-/// a packet.
-///
-/// Cancellation: a read can be cancelled in every way (terminal, partial, total) and loses nothing: what has come of a
-/// packet is kept for the next read. A write (terminal, partial) that was cancelled or failed before all of its packet
-/// had left has said 0 bytes of it. The packet can be neither changed nor left out any more: the next write must begin
-/// with the same bytes, in buffers cut as one likes, and sends on what was sealed. They are compared with a copy that
-/// is kept till then, and wiped; other bytes are Error::usage, as often as they are tried, and nothing of them is sent.
-/// (Had there been no memory for the copy, all further writes are ENOMEM.) Reading goes on. Who has nothing to repeat,
+/// A write can be cancelled too (terminal, partial). Where it was cancelled or failed before all of its packet had left
+/// it has said 0 bytes. The packet can be neither changed nor left out any more: the next write must begin with the
+/// same bytes, in buffers cut as one likes, and sends on what was sealed. They are compared with a copy that is kept
+/// till then, and wiped. Other bytes are usage, as often as they are tried, and nothing of them is sent; where there
+/// was no memory for the copy, all further writes are ENOMEM. Reading goes on. A program that has nothing to repeat,
 /// after a deadline, closes the connection.
-///
 /// Errors: of NextLayer, as they are. The library's own as make_error_code(Error) of text/system_error.hpp has them,
-/// and in words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not
-/// met of refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these
-/// from a read nothing more can be read. The end of the stream between packets is asio::error::eof.
+///   and in words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not
+///   met of refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these
+///   from a read nothing more can be read. The end of the stream between packets is asio::error::eof.
+/// Blocks: read_some() and write_some(), in NextLayer; the asynchronous calls never.
+/// Threads: one read and one write at a time, on one thread or strand.
+/// Owner: of NextLayer and the context. Until the handler is called, the stream stays where it is and what the buffers
+///   refer to lives. An execution context that is destroyed takes the operation along.
 template <class NextLayer, WrapsMessages C>
 class SecureStream {
  public:
@@ -93,6 +92,7 @@ class SecureStream {
   using executor_type = typename NextLayer::executor_type;
   using DefaultToken = typename asio::default_completion_token<executor_type>::type;
 
+  /// Takes a connected stream and an established context.
   SecureStream(NextLayer next, C context, RecordOptions options = {})
       : next_{std::move(next)}, layer_{std::move(context), options} {}
 
@@ -103,23 +103,25 @@ class SecureStream {
     return gss_detail::LowestLayer<NextLayer>::of(next_);
   }
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return layer_.context(); }
-  /// Why the last call failed, where it was not NextLayer that did.
+  /// Returns why the last call failed, where the error was not NextLayer's own.
   [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
 
-  /// void(std::error_code, std::size_t): at least one byte, unless `buffers` is empty. They are filled once: one copy.
+  /// Reads at least one byte, unless `buffers` are empty, for a token of void(std::error_code, std::size_t). What was
+  /// opened is copied once, to `buffers`.
   template <class Buffers, class Token = DefaultToken>
   auto async_read_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(std::error_code, std::size_t)>(ReadSome<Buffers>{*this, buffers}, token,
                                                                           next_);
   }
-  /// void(std::error_code, std::size_t): the first non-empty buffer, as much of it as one packet holds. No copy of
-  /// ours.
+  /// Writes as much of the first non-empty buffer as one packet holds, for a token of
+  /// void(std::error_code, std::size_t). What is written is not copied before it is sealed.
   template <class Buffers, class Token = DefaultToken>
   auto async_write_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(std::error_code, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
                                                                           next_);
   }
 
+  /// Reads at least one byte, unless `buffers` are empty, and returns how many; 0 with an error.
   template <class Buffers>
   [[nodiscard]] std::size_t read_some(const Buffers& buffers, std::error_code& code) {
     code = {};
@@ -135,6 +137,8 @@ class SecureStream {
     }
     return take(buffers);
   }
+  /// Writes as much of the first non-empty buffer as one packet holds, and returns how many bytes; 0 unless all of the
+  /// packet was sent.
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers, std::error_code& code) {
     code = {};
@@ -144,7 +148,7 @@ class SecureStream {
     const std::size_t count = asio::write(next_, gss_detail::buffers_of(layer_.unsent()), code);
     return sent(buffers, sealed, count);
   }
-  /// These throw std::system_error.
+  /// Reads at least one byte, or throws std::system_error.
   template <class Buffers>
   [[nodiscard]] std::size_t read_some(const Buffers& buffers) {
     std::error_code code;
@@ -152,6 +156,7 @@ class SecureStream {
     if (code) throw std::system_error{code, "read_some"};
     return count;
   }
+  /// Writes one packet, or throws std::system_error.
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers) {
     std::error_code code;
