@@ -3,8 +3,8 @@
 
 nodiscard.py INCLUDE_DIR    prints every function that is not and exits with 1 if there is one.
 
-Not needed: on constructors, conversions, assignment and increment operators, definitions outside of their class, and
-where the class that is returned by value is [[nodiscard]] itself. This reads headers as clang-format leaves them,
+Not needed: on constructors, conversions, assignment, increment and output operators, definitions outside of their class,
+and where the class that is returned by value is [[nodiscard]] itself. This reads headers as clang-format leaves them,
 without macros around functions; it is no C++ parser.
 """
 # SPDX-License-Identifier: MIT
@@ -78,6 +78,8 @@ def violations(text, nodiscard_classes):
         if returns == "auto" and (trailing := re.search(r"returning ([\w: ]+[&*]*)", declaration)):
             returns = trailing[1].strip()
         if returns in ("void", "operator") or returns.endswith(" operator") or function["name"] == "operator_assigning":
+            continue
+        if returns == "std::ostream&" and function["name"] == "operator_":
             continue
         if re.search(r"\w*$", returns)[0] in nodiscard_classes:
             continue

@@ -48,6 +48,7 @@ class Owner {
   Owner& operator=(Owner&& other) noexcept;
   Owner& operator|=(int);
   Owner& operator++();
+  friend std::ostream& operator<<(std::ostream& out, const Owner& owner);
   ~Owner() { reset(); }
   void reset() noexcept;
   static void to_malloc(void* data, std::size_t) noexcept { std::free(data); }
