@@ -20,7 +20,7 @@ from pathlib import Path
 from internals import declarations, without_template
 from nodiscard import NOISE
 
-DONE = ("asio", "http", "io")
+DONE = ("asio", "core", "http", "io")
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
 
 COMMENT = re.compile(r"^ *///(?!<) ?")
@@ -132,14 +132,14 @@ def violations(text, owning=()):
         family.append((name, kept))
         if "Errors" not in kept and RESULT.search(returned(declared.text)):
             yield declared.line, f"{name}() has no Errors:"
-        calls = [call for call in CALL.findall(declared.body) if call not in OURS]
+        calls = [call for call in CALL.findall(declared.body or "") if call not in OURS]
         if calls and "(" in declared.text:
             if "Calls" not in kept:
                 yield declared.line, f"{name}() has no Calls:, and calls {calls[0]}"
             elif not any(call in " ".join(kept["Calls"]) for call in calls):
                 yield declared.line, f"{name}() names none of its calls: {', '.join(calls)}"
         if (found := re.search(r"\bclass (?:\[\[nodiscard\]\] )?(\w+)(?: :|$)", declared.text)) and \
-                found[1] in owning and "Threads" not in own:
+                found[1] in owning and declared.body is not None and "Threads" not in own:
             yield declared.line, f"{found[1]} owns something and has no Threads:"
 
 

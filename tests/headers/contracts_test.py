@@ -8,6 +8,7 @@ from contracts import owners, violations
 GOOD = """
 namespace gsskey {
 GSSKEY_BEGIN_ABI
+class Owner;
 /// Holds a thing. Note: not a tag, and http://example.org is none.
 /// Calls: gss_one, and more
 ///   that goes on: Here.

@@ -52,11 +52,12 @@ def without_template(words):
 
 
 class Declaration(NamedTuple):
-    """What users see, without value and initialisers; `scope` is the line of the class or namespace that it stands in."""
+    """What users see, without value and initialisers; `scope` is the line of the class or namespace that it stands in,
+    `body` that of a function, None without braces."""
     line: int
     text: str
     scope: Optional[int]
-    body: str
+    body: Optional[str]
 
 
 def declarations(text):
@@ -97,7 +98,7 @@ def declarations(text):
                 rest = PRIVATE_BASE.sub("", rest)
             else:
                 rest = rest.split(" = ")[0] if VALUE.match(rest) else INITIALISER.sub("", rest)
-            seen = Declaration(start, f"{template} {rest}".strip(), scopes[-1][2], "")
+            seen = Declaration(start, f"{template} {rest}".strip(), scopes[-1][2], "" if char == "{" else None)
             if scope or char != "{":
                 yield seen
         if scope:

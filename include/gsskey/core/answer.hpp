@@ -10,25 +10,30 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Yes, no, or an Error. A question that failed has no answer: then yes() and no() are both false. So ask for the one
-/// that lets somebody in, and a failure lets nobody in, whether the `if` opens the door or keeps it shut:
+/// Answers a question: yes, no, or an Error. A question that failed has no answer: then yes() and no() are both false.
+/// So ask for the one that lets somebody in, and a failure lets nobody in, whether the `if` opens the door or keeps it
+/// shut:
 ///
 ///     if (peer.equals(admin).yes()) open();                        if (!peer.equals(admin).yes()) return refuse();
 ///     if (peer.is_anonymous().no()) open();                        if (!peer.is_anonymous().no()) return refuse();
 ///
-/// The other one would let a failure in: `if (peer.is_anonymous().yes()) return refuse();` refuses only who is known to
-/// be anonymous. An Answer converts to nothing and compares with nothing, so `if (peer.equals(admin))`, which would ask
-/// whether the question could be answered, does not compile.
+/// Asking for the other one would let a failure in: `if (peer.is_anonymous().yes()) return refuse();` refuses only a
+/// peer that is known to be anonymous. An Answer converts to nothing and compares with nothing, so `if
+/// (peer.equals(admin))`, which would ask whether the question could be answered, does not compile.
 class [[nodiscard]] Answer {
  public:
+  /// Makes a yes or a no.
   [[nodiscard]] static Answer of(bool yes) noexcept { return Answer{Result<void>{}, yes}; }
+  /// Makes an Answer that failed.
   [[nodiscard]] static Answer failure(Error error) noexcept { return Answer{unexpected(std::move(error)), false}; }
 
+  /// Says whether the answer is yes; false where the question failed.
   [[nodiscard]] bool yes() const noexcept { return answered_.has_value() && yes_; }
+  /// Says whether the answer is no; false where the question failed.
   [[nodiscard]] bool no() const noexcept { return answered_.has_value() && !yes_; }
-  /// Neither: error() says why.
+  /// Says whether there is no answer: error() says why.
   [[nodiscard]] bool failed() const noexcept { return !answered_.has_value(); }
-  /// Only where it failed(), as the error() of a Result.
+  /// Returns why there is no answer. Only where the question failed(): undefined else, as the error() of a Result.
   [[nodiscard]] const Error& error() const& noexcept GSSKEY_LIFETIMEBOUND { return answered_.error(); }
   [[nodiscard]] Error error() && noexcept { return std::move(answered_).error(); }
 

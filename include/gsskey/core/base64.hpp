@@ -15,7 +15,9 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Throws std::bad_alloc.
+/// Returns `bytes` as text, padded, without line breaks.
+/// Errors: throws std::bad_alloc.
+/// See: RFC 4648 section 4.
 GSSKEY_HIDDEN [[nodiscard]] inline std::string base64_encode(ByteView bytes) {
   static constexpr char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string text;
@@ -33,11 +35,15 @@ GSSKEY_HIDDEN [[nodiscard]] inline std::string base64_encode(ByteView bytes) {
   return text;
 }
 
-/// The longest text of that many bytes.
+/// Returns how long the text of that many bytes is.
+/// Units: bytes in, characters out.
 [[nodiscard]] constexpr std::size_t base64_size(std::size_t bytes) noexcept { return (bytes + 2) / 3 * 4; }
 
-/// Errors: transport, EPROTO, for everything that base64_encode() would not have written: other letters, white space,
-/// missing padding, bits behind the last byte; system (ENOMEM).
+/// Returns the bytes that `text` stands for. Only what base64_encode() writes is taken: there is one text for each
+/// sequence of bytes.
+/// Errors: transport, EPROTO, for other letters, white space, missing padding, and bits behind the last byte; system
+///   (ENOMEM).
+/// See: RFC 4648 sections 3.3, 3.5 and 4.
 [[nodiscard]] inline Result<SecretBytes> base64_decode(std::string_view text) noexcept {
   const auto malformed = [](const char* why) { return unexpected(Error::transport("base64_decode", EPROTO, why)); };
   const auto value_of = [](unsigned char letter) -> std::uint32_t {

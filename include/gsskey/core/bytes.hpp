@@ -65,14 +65,15 @@ class ByteAccess {
 };
 }  // namespace detail
 
-/// A read-only view of bytes, two words, passed by value. Converts from what holds char, unsigned char or std::byte
-/// contiguously (string, string_view, vector, span, array, Buffer, SecretBytes), from arrays of unsigned char and
-/// std::byte whole, and from a string literal without its NUL. An array of char at run time does not convert: whether
-/// its NUL counts is for the caller to say.
+/// Views bytes that somebody else owns, read-only: two words, passed by value. It converts from what holds char,
+/// unsigned char or std::byte contiguously (string, string_view, vector, span, array, Buffer, SecretBytes), from arrays
+/// of unsigned char and std::byte whole, and from a string literal without its NUL. An array of char at run time does
+/// not convert: whether its NUL counts is for the caller to say.
 ///
 /// A view of a temporary is for one expression: `send(*context.wrap(message))`. With `ByteView token =
 /// *context.wrap(message)` its memory is free again, and no compiler warns: the `*` of std::expected does not say that
 /// it refers to the expected.
+/// Owner: what the view was made of, which must outlive it.
 class ByteView {
  public:
   constexpr ByteView() noexcept = default;
@@ -80,7 +81,7 @@ class ByteView {
 
   template <detail::ByteRange R>
   constexpr ByteView(const R& range GSSKEY_LIFETIMEBOUND) noexcept : data_{range.data()}, size_{range.size()} {}
-  /// Of another view, which may be a temporary.
+  /// Views what another view refers to, which may be a temporary.
   template <detail::BorrowedByteRange R>
   constexpr ByteView(const R& range) noexcept : data_{range.data()}, size_{range.size()} {}
 
@@ -100,7 +101,7 @@ class ByteView {
   [[nodiscard]] const unsigned char* end() const noexcept { return data() + size_; }
   [[nodiscard]] unsigned char operator[](std::size_t index) const noexcept { return data()[index]; }
 
-  /// From `offset`, at most `count` bytes; empty past the end.
+  /// Returns the view of at most `count` bytes from `offset` on; empty past the end.
   [[nodiscard]] ByteView subview(std::size_t offset, std::size_t count = static_cast<std::size_t>(-1)) const noexcept {
     if (offset >= size_) return {};
     const std::size_t rest = size_ - offset;
@@ -121,30 +122,34 @@ class ByteView {
   std::size_t size_ = 0;
 };
 
-/// Bytes that must not outlive their use: keys, plaintext, exported contexts. Wiped (explicit_bzero) before the memory
-/// goes back, whoever it came from; a move hands the memory over, so nothing stays behind. No copy, no formatter.
+/// Owns bytes that must not outlive their use: keys, plaintext, exported contexts. They are wiped before the memory
+/// goes back to the allocator that it came from; a move hands the memory over, so nothing stays behind. There is
+/// neither copy nor formatter.
+/// Calls: explicit_bzero(3).
+/// Threads: one at a time; any number may read.
 class SecretBytes : public detail::ByteAccess<SecretBytes> {
  public:
-  /// How the memory goes back after it was wiped; gss/ passes its own for what a gss_* call allocated.
+  /// Frees memory that was wiped; gss/ passes its own function for what a gss_* call allocated.
   using Release = void (*)(void* data, std::size_t size) noexcept;
 
   SecretBytes() noexcept = default;
 
-  /// `size` zero bytes from malloc. ENOMEM.
+  /// Makes `size` zero bytes, with malloc.
+  /// Errors: system (ENOMEM).
   [[nodiscard]] static Result<SecretBytes> with_size(std::size_t size) noexcept {
     void* data = allocate(size);
     if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     std::memset(data, 0, size);
     return adopt(data, size, &to_malloc);
   }
-  /// ENOMEM.
+  /// Copies `bytes`.
   [[nodiscard]] static Result<SecretBytes> copy_of(ByteView bytes) noexcept {
     void* data = allocate(bytes.size());
     if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
     return adopt(data, bytes.size(), &to_malloc);
   }
-  /// Takes ownership of memory that `release` knows how to free.
+  /// Takes memory over that `release` knows how to free.
   [[nodiscard]] static SecretBytes adopt(void* data, std::size_t size, Release release) noexcept {
     SecretBytes bytes;
     bytes.data_ = data;
@@ -169,8 +174,8 @@ class SecretBytes : public detail::ByteAccess<SecretBytes> {
   }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  /// Another size; the bytes up to the smaller of both stay, new ones are zero. The old memory is wiped. ENOMEM leaves
-  /// everything as it was.
+  /// Gives the bytes another size: those up to the smaller of both stay, new ones are zero. The old memory is wiped.
+  /// Errors: system (ENOMEM), which leaves everything as it was.
   [[nodiscard]] Result<void> resize(std::size_t size) noexcept {
     auto other = with_size(size);
     if (!other) return unexpected(other.error());
@@ -178,7 +183,7 @@ class SecretBytes : public detail::ByteAccess<SecretBytes> {
     *this = std::move(*other);
     return {};
   }
-  /// Wipes and frees now.
+  /// Wipes and frees the bytes now, and is empty.
   void wipe() noexcept {
     if (release_ == nullptr) return;
     if (size_ != 0) explicit_bzero(data_, size_);

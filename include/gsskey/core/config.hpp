@@ -4,7 +4,7 @@
 
 #include <version>  // first, always: without it the answer below would depend on the order of includes
 
-/// Version of these headers. Three numbers, semantic versioning.
+/// Gives the version of these headers in three numbers: semantic versioning.
 #define GSSKEY_VERSION_MAJOR 0
 #define GSSKEY_VERSION_MINOR 1
 #define GSSKEY_VERSION_PATCH 0
@@ -20,25 +20,25 @@
 #define GSSKEY_ABI v0_1_tl
 #endif
 
-/// On a function or parameter: what is returned refers to it, so it must live as long. clang then warns of views of
-/// temporaries (-Wdangling); g++ has no such attribute.
+/// Says of an object or a parameter that what the function returns refers to it: it must live as long. clang then warns
+/// of views of temporaries (-Wdangling); g++ has no such attribute.
 #if defined(__clang__)
 #define GSSKEY_LIFETIMEBOUND [[clang::lifetimebound]]
 #else
 #define GSSKEY_LIFETIMEBOUND
 #endif
 
-/// On constants: each library has its own, and exports none. Else g++ makes them unique in the process
-/// (STB_GNU_UNIQUE), and a plug-in that has one is never unloaded. Not on classes: g++ then warns of every class of the
-/// user's with one of them in it. Functions are inline, and hidden by -fvisibility-inlines-hidden, which the build
-/// files give.
+/// Gives each library a constant of its own, which it does not export. Without it g++ makes constants unique in the
+/// process (STB_GNU_UNIQUE), and a plug-in that has one is never unloaded. Not for classes: g++ then warns of every
+/// class of the user's that has one as a member. Functions are inline, and hidden by -fvisibility-inlines-hidden, which
+/// the build files give.
 #define GSSKEY_HIDDEN [[gnu::visibility("hidden")]]
 
-/// On variables, instead of `inline`: one in a program and the libraries it is linked with, and yet no reason to keep a
-/// plug-in for ever. A plug-in (dlopen, RTLD_LOCAL) has its own.
+/// Gives a program and the libraries that it is linked with one variable together, in place of `inline`, and yet no
+/// reason to keep a plug-in for ever. A plug-in (dlopen, RTLD_LOCAL) has its own.
 #define GSSKEY_SHARED [[gnu::weak, gnu::visibility("default")]]
 
-/// Opens it within `namespace gsskey {`, a line that tools understand which read no macros.
+/// Opens GSSKEY_ABI within `namespace gsskey {`: a line of its own, for tools that read no macros.
 #define GSSKEY_BEGIN_ABI inline namespace GSSKEY_ABI {
 #define GSSKEY_END_ABI }
 

@@ -14,7 +14,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Who refused. It decides what the numbers of an Error mean.
+/// Says who refused, and so what the numbers of an Error mean.
 enum class Domain : std::uint8_t {
   gss,          ///< a gss_* call: major and minor status
   keyring,      ///< add_key, request_key or keyctl: minor status is errno
@@ -26,62 +26,69 @@ enum class Domain : std::uint8_t {
   seal,         ///< a sealed token that does not open: minor status is a SealFault (handoff/envelope.hpp)
 };
 
-/// What failed, where and why, complete at the moment of the failure: the text of a GSS minor status is lost on the
-/// next gss call and on other threads, so it is captured here (gss/status.hpp). A value: copies share the text, nothing
-/// throws. Success and errors from errno allocate nothing; a gss error allocates its text once.
+/// Says what failed, where and why. It is complete at the moment of the failure: the text of a GSS minor status is lost
+/// on the next gss call and on other threads, so the Error has captured it (gss/status.hpp). A value: copies share the
+/// text, nothing throws. Success and errors from errno allocate nothing; a gss error allocates its text once.
+/// Threads: each copy one at a time; copies, which share their text, at the same time.
 class [[nodiscard]] Error {
  public:
-  /// A misuse by the caller. `text` must be a literal.
+  /// Makes the error of a call that the caller must not make. `text` must be a literal.
   static Error usage(const char* operation, const char* text) noexcept {
     return {Domain::usage, operation, 0, 0, text};
   }
-  /// `flags`: the ContextFlag bits that are missing, 0 if it is not about flags. `text` must be a literal.
+  /// Makes the error of a demand that was not met. `flags` are the ContextFlag bits that are missing, 0 if it was not
+  /// about flags. `text` must be a literal.
   static Error policy(const char* operation, std::uint32_t flags, const char* text) noexcept {
     return {Domain::policy, operation, 0, flags, text};
   }
-  /// `text` must be a literal that names the implementation.
+  /// Makes the error of a call that the GSS implementation lacks. `text` must be a literal that names the
+  /// implementation.
   static Error unavailable(const char* operation, const char* text) noexcept {
     return {Domain::unavailable, operation, 0, 0, text};
   }
-  /// A seal that does not open. `fault`: a SealFault. `text` must be a literal.
+  /// Makes the error of a seal that does not open. `fault` is a SealFault. `text` must be a literal.
   static Error seal(const char* operation, std::uint32_t fault, const char* text) noexcept {
     return {Domain::seal, operation, 0, fault, text};
   }
-  /// A failed system call. Pass errno.
+  /// Makes the error of a failed system call, with its errno.
   static Error system(const char* operation, int error_number) noexcept {
     return {Domain::system, operation, 0, static_cast<std::uint32_t>(error_number), nullptr};
   }
-  /// A failed send or receive; `text`, a literal, where errno alone does not say enough.
+  /// Makes the error of a failed send or receive. `text`, a literal, is for where errno alone does not say enough.
   static Error transport(const char* operation, int error_number, const char* text = nullptr) noexcept {
     return {Domain::transport, operation, 0, static_cast<std::uint32_t>(error_number), text};
   }
-  /// A failed key operation on `serial` (0: none). Pass errno.
+  /// Makes the error of a failed key operation on the key `serial` (0: none), with its errno.
   static Error keyring(const char* operation, int error_number, std::int32_t serial) noexcept {
     Error error{Domain::keyring, operation, 0, static_cast<std::uint32_t>(error_number), nullptr};
     error.serial_ = serial;
     return error;
   }
-  /// A failed gss call; use gss_error() of gss/status.hpp, which captures the text. `mechanism` must be static.
+  /// Makes the error of a failed gss call. Use gss_error() of gss/status.hpp, which captures the text. `mechanism` must
+  /// be static.
   static Error gss(const char* operation, std::uint32_t major, std::uint32_t minor, const char* mechanism) noexcept {
     Error error{Domain::gss, operation, major, minor, nullptr};
     error.mechanism_ = mechanism;
     return error;
   }
 
+  /// Returns who refused.
   [[nodiscard]] Domain domain() const noexcept { return domain_; }
-  /// The C call that failed ("gss_init_sec_context"), or ours that refused. Static, NUL-terminated.
+  /// Returns the C call that failed ("gss_init_sec_context"), or ours that refused. Static, NUL-terminated.
   [[nodiscard]] const char* operation() const noexcept { return operation_; }
-  /// RFC 2744 section 3.9.1; 0 outside Domain::gss. gss/status.hpp takes it apart.
+  /// Returns the major status of a gss error, which gss/status.hpp takes apart; 0 elsewhere.
+  /// See: RFC 2744 section 3.9.1.
   [[nodiscard]] std::uint32_t major_status() const noexcept { return major_; }
-  /// The mechanism's own code, good in this process only; or errno; see Domain.
+  /// Returns the mechanism's own code, which is good in this process only, or errno: Domain says which.
   [[nodiscard]] std::uint32_t minor_status() const noexcept { return minor_; }
-  /// The mechanism of a gss error ("krb5"), "" elsewhere.
+  /// Returns the mechanism of a gss error ("krb5"), "" elsewhere. Static, NUL-terminated.
   [[nodiscard]] const char* mechanism() const noexcept {
     return domain_ == Domain::gss && mechanism_ != nullptr ? mechanism_ : "";
   }
-  /// The key of a keyring error, 0 elsewhere.
+  /// Returns the key of a keyring error, 0 elsewhere.
   [[nodiscard]] std::int32_t serial() const noexcept { return domain_ == Domain::keyring ? serial_ : 0; }
-  /// Why, in words; without operation and mechanism. Valid as long as this object lives unchanged.
+  /// Returns why, in words, without operation and mechanism.
+  /// Owner: this Error; good as long as it lives unchanged.
   [[nodiscard]] std::string_view text() const noexcept GSSKEY_LIFETIMEBOUND {
     if (text_) return text_.view();
     if (domain_ == Domain::gss) return {};
@@ -89,8 +96,8 @@ class [[nodiscard]] Error {
     return detail::view_of(has_literal ? literal_ : std::strerror(static_cast<int>(minor_)));
   }
 
-  /// The same error with a text made of `parts` (string_view or const char*), for what is known only at run time.
-  /// Unchanged when memory is short.
+  /// Returns this error with a text made of `parts` (string_view or const char*), for what is known only at run time;
+  /// with the text that it had, where memory is short.
   template <class... Parts>
   Error with_text(Parts... parts) && noexcept {
     if (auto text = detail::SharedText::joined(detail::view_of(parts)...)) text_ = std::move(text);
@@ -114,7 +121,7 @@ class [[nodiscard]] Error {
 };
 static_assert(sizeof(Error) <= 40);
 
-/// A value or an Error.
+/// Holds a value or an Error.
 template <class T>
 using Result = expected<T, Error>;
 

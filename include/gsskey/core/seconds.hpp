@@ -23,13 +23,15 @@ concept DurationLike = requires(const D& duration) {
 };
 }  // namespace detail
 
-/// Whole seconds in 32 bits. A duration is rounded up (500 ms is one second: rounding to 0 would mean "no timeout" to
-/// the kernel and "default" to GSS-API), what is negative counts as 0, what does not fit as indefinite.
+/// Counts whole seconds in 32 bits. A duration is rounded up: 500 ms are one second, because 0 would mean "no timeout"
+/// to the kernel and "default" to GSS-API. A negative one counts as 0, one that does not fit as indefinite.
+/// Units: seconds.
 class Seconds {
  public:
   constexpr Seconds() noexcept = default;
   constexpr explicit Seconds(std::uint32_t count) noexcept : count_{count} {}
 
+  /// Converts from std::chrono::duration, rounded up.
   template <detail::DurationLike D>
   constexpr Seconds(D duration) noexcept {
     const long double exact = static_cast<long double>(duration.count()) * D::period::num / D::period::den;
@@ -42,7 +44,8 @@ class Seconds {
     if (static_cast<long double>(count_) < exact) ++count_;
   }
 
-  /// GSS_C_INDEFINITE, RFC 2744 section 3.10.
+  /// Returns GSS_C_INDEFINITE: for ever.
+  /// See: RFC 2744 section 3.10.
   [[nodiscard]] static constexpr Seconds indefinite() noexcept { return Seconds{0xffffffff}; }
 
   [[nodiscard]] constexpr std::uint32_t count() const noexcept { return count_; }
