@@ -28,6 +28,7 @@
 #include <gsskey/keyring/proc_keys.hpp>          // IWYU pragma: export
 #include <gsskey/keyring/quota.hpp>              // IWYU pragma: export
 #include <gsskey/keyring/request_key.hpp>        // IWYU pragma: export
+#include <gsskey/keyring/ring.hpp>               // IWYU pragma: export
 #include <gsskey/keyring/ring_owner.hpp>         // IWYU pragma: export
 #include <gsskey/keyring/timeout.hpp>            // IWYU pragma: export
 #include <gsskey/keyring/watch.hpp>              // IWYU pragma: export
