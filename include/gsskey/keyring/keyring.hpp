@@ -9,30 +9,40 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// The rings that every process has, and no object: what a ring says of itself is never that of another, as
-/// `ring.session()` would be. They are resolved to their number here and now, because the special numbers mean another
-/// ring on another thread.
+/// Finds the rings that every process has. No object is made of it: what a ring says of itself is never that of
+/// another, as `ring.session()` would be. Rings are resolved to their number here and now, because the special numbers
+/// mean another ring on another thread.
+/// Calls: keyctl_get_keyring_ID.
+/// Errors: keyring, with errno; the text names a ring as keyctl(1) does: "keyring;@s".
+/// Threads: any number at once; what is found is the calling thread's.
+/// See: keyrings(7), keyctl_get_keyring_ID(3).
 class Keyring {
  public:
   Keyring() = delete;
 
-  /// The calling thread's ring, if it has one (ENOKEY). keyctl_get_keyring_ID, which creates nothing here.
+  /// Returns the calling thread's ring, if it has one (ENOKEY). It creates none.
   [[nodiscard]] static Result<KeyringRef> thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 0); }
-  /// The process's ring, if the calling thread has one (ENOKEY); see install_process().
+  /// Returns the process's ring, if the calling thread has one (ENOKEY); see install_process().
   [[nodiscard]] static Result<KeyringRef> process() noexcept { return resolve(KEY_SPEC_PROCESS_KEYRING, 0); }
-  /// The session's ring. Of a process that joined no session it is the user's default session ring (user_session()),
-  /// which all such processes of the user share. EKEYREVOKED after a logout: join_session() helps.
+  /// Returns the session's ring. Of a process that joined no session it is the user's default session ring
+  /// (user_session()), which all such processes of the user share. EKEYREVOKED after a logout: join_session() helps.
   [[nodiscard]] static Result<KeyringRef> session() noexcept { return resolve(KEY_SPEC_SESSION_KEYRING, 0); }
-  /// The ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
+  /// Returns the ring of the real user id. It does not make its keys possessed unless a ring of the process links it.
   [[nodiscard]] static Result<KeyringRef> user() noexcept { return resolve(KEY_SPEC_USER_KEYRING, 0); }
+  /// Returns the user's default session ring.
   [[nodiscard]] static Result<KeyringRef> user_session() noexcept { return resolve(KEY_SPEC_USER_SESSION_KEYRING, 0); }
-  /// keyctl_get_persistent: one's own ring that outlives sessions, three days from now on, linked into `into` so that
-  /// it is possessed. EOPNOTSUPP where the kernel has none.
+  /// Returns one's own ring that outlives sessions, and links it into `into` so that it is possessed. It lasts three
+  /// days from now on.
+  /// Calls: keyctl_get_persistent.
+  /// Errors: keyring, with errno: EOPNOTSUPP, where the kernel has none; usage, if `into` is empty.
+  /// See: keyctl_get_persistent(3), persistent-keyring(7).
   [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into) noexcept {
     return persistent_of(keyring_detail::nobodys_id, into);
   }
-  /// That of a user. EPERM for another user without CAP_SETUID; usage for -1, which a failed look-up leaves and which
-  /// would be one's own.
+  /// Returns the persistent ring of `user`.
+  /// Calls: keyctl_get_persistent.
+  /// Errors: those of the other; keyring, EPERM, for another user without CAP_SETUID; usage, for -1, which a failed
+  ///   look-up leaves and which would be one's own.
   [[nodiscard]] static Result<KeyringRef> persistent(KeyringRef into, uid_t user) noexcept {
     if (user == keyring_detail::nobodys_id) {
       return unexpected(Error::usage("keyctl_get_persistent", "-1 is nobody's id; without one it is one's own ring"));
@@ -40,10 +50,14 @@ class Keyring {
     return persistent_of(user, into);
   }
 
-  /// The calling thread's ring, created if it has none. It dies with the thread, and other threads cannot see it.
+  /// Returns the calling thread's ring, and creates it if it has none. It dies with the thread, and other threads
+  /// cannot see it.
   [[nodiscard]] static Result<KeyringRef> install_thread() noexcept { return resolve(KEY_SPEC_THREAD_KEYRING, 1); }
-  /// The ring that all threads share which are started later. Threads that exist already would each make their own, so
-  /// that is refused (usage); a second call gives the same ring. To be called again after fork(), which drops it.
+  /// Returns the ring that all threads share which are started later, and creates it if there is none.
+  /// Calls: keyctl_get_keyring_ID; stat of /proc/self/task.
+  /// Errors: keyring, with errno; usage, if there is none and other threads exist already, which would each make their
+  ///   own; system (stat).
+  /// Fork: a child does not have the ring; it calls this again.
   [[nodiscard]] static Result<KeyringRef> install_process() noexcept {
     if (auto ring = process()) return ring;
     struct ::stat tasks;
@@ -54,13 +68,16 @@ class Keyring {
     return resolve(KEY_SPEC_PROCESS_KEYRING, 1);
   }
 
-  /// keyctl_join_session_keyring: a new ring as the session of the calling thread, for it and the threads and processes
-  /// that it starts from now on. Other threads keep the old one.
+  /// Gives the calling thread a new ring as its session, and with it the threads and processes that it starts from now
+  /// on. Other threads keep the old one.
+  /// Calls: keyctl_join_session_keyring.
+  /// See: keyctl_join_session_keyring(3), session-keyring(7).
   [[nodiscard]] static Result<KeyringRef> join_session() noexcept {
     return named("keyctl_join_session_keyring", keyctl_join_session_keyring(nullptr));
   }
-  /// The ring of that name, or a new one. The kernel creates it without the right to search for its user, so that the
-  /// next to join makes another of the same name unless that is changed (set_permissions).
+  /// Joins the session ring of that name, or a new one. The kernel creates it without the right to search for its user,
+  /// so that the next to join makes another of the same name unless that is changed (set_permissions).
+  /// Errors: keyring, with errno; usage, for a name that is empty or holds a NUL.
   [[nodiscard]] static Result<KeyringRef> join_session(Description<NonEmptyText> name) noexcept {
     if (name.c_str() == nullptr) return unexpected(Error::usage("keyctl_join_session_keyring", name.rule));
     const long serial = keyctl_join_session_keyring(name.c_str());
@@ -69,8 +86,10 @@ class Keyring {
     if (!ring) return unexpected(keyring_detail::about(ring.error(), "keyring", name.c_str()));
     return ring;
   }
-  /// keyctl_session_to_parent: this session becomes the parent process's, when that next returns to user space. EPERM
-  /// for a parent with threads, other credentials or process id 1.
+  /// Makes this session the parent process's, from when that next returns to user space.
+  /// Calls: keyctl_session_to_parent.
+  /// Errors: keyring, EPERM, for a parent with threads, other credentials or process id 1.
+  /// See: keyctl_session_to_parent(3).
   [[nodiscard]] static Result<void> session_to_parent() noexcept {
     if (keyctl_session_to_parent() < 0) return unexpected(keyring_detail::failed("keyctl_session_to_parent"));
     return {};

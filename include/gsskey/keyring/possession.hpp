@@ -49,11 +49,14 @@ namespace keyring_detail {
 
 }  // namespace keyring_detail
 
-/// Whether the calling thread possesses the key: its thread, process or session ring leads to it through rings that it
-/// may search, and it may search the key. The kernel has no call that says so. So it is asked for the key by its name
-/// (keyctl_search), then for what only a possessor may of this key (keyctl_get_keyring_ID, keyctl_read of no bytes);
-/// where all that is open to others too, and another key has the same name, the rings are walked, each once. Does not
-/// wait for a key under construction. A key that is dead, or a mask that nobody can see: false.
+/// Tells whether the calling thread possesses the key: its thread, process or session ring leads to it through rings
+/// that it may search, and it may search the key. The kernel has no call that says so. So it is asked for the key by
+/// its name, then for what only a possessor may of this key; where all that is open to others too, and another key has
+/// the same name, the rings are walked, each once. A key that is dead, or a mask that nobody can see: false. Does not
+/// wait for a key under construction.
+/// Calls: keyctl_describe, keyctl_search, keyctl_get_keyring_ID, keyctl_read of no bytes and of rings. Reads
+///   /proc/keys.
+/// See: keyrings(7), "Possession".
 [[nodiscard]] inline bool is_possessed(const KeyHandle auto& key) noexcept {
   using namespace keyring_detail;
   constexpr key_serial_t roots[] = {KEY_SPEC_THREAD_KEYRING, KEY_SPEC_PROCESS_KEYRING, KEY_SPEC_SESSION_KEYRING};

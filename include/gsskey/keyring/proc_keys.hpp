@@ -17,7 +17,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// One line of /proc/keys. Views into it.
+/// One line of /proc/keys.
+/// Owner: of the text that its views show, the ProcKeys.
 struct ProcKey {
   AnyKeyRef key;
   std::string_view
@@ -32,25 +33,31 @@ struct ProcKey {
 };
 
 /// The keys that this process may view, as they were when they were read. A description may hold line feeds, and its
-/// owner may write into it what looks like a line of another key: good for people, not for decisions.
+/// owner may write into it what looks like a line of another key: good for people, not for decisions. Move-only.
+/// Threads: one at a time; any number while nobody moves it.
+/// Owner: of its text, this object; nothing of the keys.
+/// See: proc(5), "/proc/keys".
 class ProcKeys {
  public:
-  /// /proc/keys. Errors: system.
+  /// Reads /proc/keys.
+  /// Errors: system, with errno, of open or read, or ENOMEM.
   [[nodiscard]] static Result<ProcKeys> acquire() noexcept {
     auto text = keyring_detail::read_proc("/proc/keys");
     if (!text) return unexpected(text.error());
     return ProcKeys{*std::move(text)};
   }
+  /// Takes a text of the form of /proc/keys.
   explicit ProcKeys(SecretBytes text) noexcept : text_{std::move(text)} {}
 
-  /// Calls `visit(const ProcKey&)` for each.
+  /// Calls `visit(const ProcKey&)` for each line.
   template <class Visit>
   void for_each(Visit visit) const {
     detail::TextReader in{text_.text()};
     ProcKey entry;
     while (take_key(in, entry)) visit(static_cast<const ProcKey&>(entry));
   }
-  /// The line of one key.
+  /// Returns the line of one key.
+  /// Errors: keyring, ENOKEY, if there is none.
   [[nodiscard]] Result<ProcKey> find(const KeyHandle auto& key) const noexcept GSSKEY_LIFETIMEBOUND {
     detail::TextReader in{text_.text()};
     ProcKey entry;

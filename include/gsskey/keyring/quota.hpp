@@ -19,7 +19,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What a user's keys count, and may count: number, and bytes of payloads, descriptions and links.
+/// What a user's keys count, and may count.
+/// Units: `bytes` are those of payloads, descriptions and links.
 struct KeyQuota {
   std::uint32_t keys = 0;
   std::uint32_t max_keys = 0;
@@ -27,7 +28,9 @@ struct KeyQuota {
   std::uint32_t max_bytes = 0;
 };
 
-/// The line of `user` in `text`, which has the form of /proc/key-users. ENOENT: the user has no keys.
+/// Finds the line of `user` in `text`, which has the form of /proc/key-users.
+/// Errors: system: ENOENT, if the user has no keys; EBADMSG, for a line of another form.
+/// See: proc(5), "/proc/key-users".
 [[nodiscard]] inline Result<KeyQuota> parse_key_quota(std::string_view text, uid_t user) noexcept {
   using namespace keyring_detail;
   detail::TextReader in{text};
@@ -54,7 +57,8 @@ struct KeyQuota {
   }
   return unexpected(Error::system("/proc/key-users", ENOENT));
 }
-/// /proc/key-users, as it is now.
+/// Reads the line of `user` in /proc/key-users, as it is now.
+/// Errors: those of parse_key_quota(); system, with errno, of open or read, or ENOMEM.
 [[nodiscard]] inline Result<KeyQuota> key_quota(uid_t user) noexcept {
   auto text = keyring_detail::read_proc("/proc/key-users");
   if (!text) return unexpected(text.error());
@@ -75,8 +79,10 @@ namespace keyring_detail {
 
 }  // namespace keyring_detail
 
-/// `call()`, a Result, again and again while it says EDQUOT, for at most `limit`: what was unlinked counts until the
-/// kernel's collector has come by, within some tenths of a second. Blocks; EDQUOT at the end comes with the figures.
+/// Calls `call()`, which returns a Result, again and again while it says EDQUOT, for at most `limit`: what was unlinked
+/// counts until the kernel's collector has come by, within some tenths of a second.
+/// Errors: those of `call`; EDQUOT at the end comes with the figures of the user's quota.
+/// Blocks: until `call` says something else, for `limit` at most, and as long as the last `call` takes.
 template <class Call>
 [[nodiscard]] inline auto wait_for_quota(Seconds limit, Call call) -> decltype(call()) {
   const auto now = [] {

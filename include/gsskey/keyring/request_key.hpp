@@ -21,32 +21,44 @@ template <KeyType T>
 }
 }  // namespace keyring_detail
 
-/// request_key(2) without an upcall: searches thread, process and session ring, in that order, and in a handler those
-/// of the requester. ENOKEY (also for one that has expired), EKEYREVOKED, EKEYREJECTED or what a handler chose, for a
-/// key that was rejected and is remembered.
+/// Finds a key without starting a handler: in the thread, process and session ring, in that order, and in a handler in
+/// those of the requester.
+/// Calls: request_key.
+/// Errors: keyring, with errno: ENOKEY (also for a key that has expired), EKEYREVOKED, and for a key that was rejected,
+///   which is remembered, EKEYREJECTED or what the handler chose; usage, for what T says of descriptions. The text
+///   names the key.
+/// Blocks: while the key is under construction, until its handler has answered or a signal comes (EINTR).
+/// See: request_key(2).
 template <KeyType T>
 [[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description) noexcept {
   return keyring_detail::request<T>(description, nullptr, 0);
 }
-/// The same, and links what was found into `into`.
+/// Finds a key as the first does, and links it into `into`.
+/// Errors: those of the first; usage, if `into` is empty.
 template <KeyType T>
 [[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description, KeyringRef into) noexcept {
   if (!into) return unexpected(keyring_detail::failed("request_key", 0));
   return keyring_detail::request<T>(description, nullptr, into.serial());
 }
 
-/// And if there is none, the kernel starts /sbin/request-key, which starts the handler that /etc/request-key.conf and
-/// /etc/request-key.d name. BLOCKS until the handler has answered, and signals do not end that wait for the first who
-/// asks (EINTR for those who wait for the same key): never on the thread of an event loop. The key hangs in the
-/// thread's default ring for that (set_request_key_ring). Errors: those of the handler's choice; ENOKEY if there is no
-/// handler, or it ended without an answer, which the kernel remembers for 60 seconds.
+/// Finds a key, or has one made: the kernel starts /sbin/request-key, which starts the handler that
+/// /etc/request-key.conf and /etc/request-key.d name. A key that is made hangs in the thread's default ring
+/// (set_request_key_ring()).
+/// Calls: request_key.
+/// Errors: keyring, with errno: what the handler chose; ENOKEY, if there is no handler, or it ended without an answer,
+///   which the kernel remembers for 60 seconds; EDQUOT; usage, for what T says of descriptions, and for callout info
+///   with a NUL. The text names the key.
+/// Blocks: until the handler has answered, and signals do not end that for the first who asks (EINTR for others who
+///   wait for the same key): never call it on the thread of an event loop.
+/// See: request_key(2), request-key.conf(5).
 template <KeyType T>
 [[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description,
                                                    CalloutInfo callout_info) noexcept {
   if (callout_info.c_str() == nullptr) return unexpected(Error::usage("request_key", "callout info holds no NUL"));
   return keyring_detail::request<T>(description, callout_info.c_str(), 0);
 }
-/// The same, and links the key, made or found, into `into`.
+/// Finds a key, or has one made, and links it into `into`.
+/// Errors: those of the other; usage, if `into` is empty.
 template <KeyType T>
 [[nodiscard]] inline Result<KeyRef<T>> request_key(decltype(T::description) description, CalloutInfo callout_info,
                                                    KeyringRef into) noexcept {
@@ -66,13 +78,17 @@ enum class RequestKeyRing : std::int8_t {
   requestor = keyring_detail::default_ring_is_the_requestors,  ///< in a handler: the ring that its requester named
 };
 
-/// keyctl_set_reqkey_keyring: for the calling thread, and what it starts. Returns what it was.
+/// Sets where the keys of upcalls are linked, for the calling thread and what it starts. Returns what it was.
+/// Calls: keyctl_set_reqkey_keyring.
+/// Errors: keyring, with errno.
+/// Threads: any number at once; each sets its own.
+/// See: keyctl_set_reqkey_keyring(3).
 [[nodiscard]] inline Result<RequestKeyRing> set_request_key_ring(RequestKeyRing ring) noexcept {
   const long old = keyctl_set_reqkey_keyring(static_cast<int>(ring));
   if (old < 0) return unexpected(keyring_detail::failed("keyctl_set_reqkey_keyring"));
   return static_cast<RequestKeyRing>(old);
 }
-/// And what it is.
+/// Returns where the keys of upcalls are linked.
 [[nodiscard]] inline Result<RequestKeyRing> request_key_ring() noexcept {
   return set_request_key_ring(static_cast<RequestKeyRing>(KEY_REQKEY_DEFL_NO_CHANGE));
 }

@@ -12,11 +12,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// A ring that is somebody else's: the session's, the user's. One's own is a Key<key_type::Keyring>, owned like any
-/// other key: created in another ring, and unlinked from it at the end.
+/// Names a ring that is somebody else's: the session's, the user's. One's own is a Key<key_type::Keyring>, owned like
+/// any other key: created in another ring, and unlinked from it at the end.
 using KeyringRef = KeyRef<key_type::Keyring>;
 
-/// What can be done with a ring, whoever owns it.
+/// What can be done with a ring beyond what can be done with any key, whoever owns it.
+/// Errors: keyring, with errno, as KeyOperations has them; usage, for an empty handle. Where a call names a key by its
+///   description, so does the text.
+/// Threads: possession is a matter of the calling thread, as KeyOperations says.
 template <class Owner>
 class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   using Base = KeyOperations<Owner, key_type::Keyring>;
@@ -24,45 +27,61 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   RingOperations() noexcept = default;
 
  public:
-  /// A new key in this ring, which appears there with its permissions and timeout set, or not at all; EEXIST if the
-  /// ring has one of that type and description, whoever else creates one meanwhile. One that has expired, or was
-  /// revoked or invalidated, is none: it is replaced, though not while the ring has other members that cannot be
+  /// Makes a key in this ring, which appears there with its permissions and timeout set, or not at all. The ring must
+  /// have no key of that type and description, whoever else creates one meanwhile. A key that has expired, or was
+  /// revoked or invalidated, does not count: it is replaced, though not while the ring has other members that cannot be
   /// viewed. Of several that create(), one does; what add_key of another program puts over the dead key at that very
-  /// moment is replaced too. add_key into a scratch ring inside this one, keyctl_set_timeout, keyctl_setperm,
-  /// keyctl_move with KEYCTL_MOVE_EXCL. The right to write the ring; EDQUOT. The permissions must leave the right to
-  /// link to possessor or user, which the move needs; set_permissions() takes it away afterwards. Where no scratch ring
-  /// can be, in a ring that is restricted (EPERM, EOPNOTSUPP) or six rings deep (EACCES): create_through().
+  /// moment is replaced too.
+  ///
+  /// Needs the right to write the ring. The permissions must leave the right to link to possessor or user, which the
+  /// move needs; set_permissions() takes it away afterwards. Where no scratch ring can be, because this ring is
+  /// restricted (EPERM, EOPNOTSUPP) or six rings deep (EACCES), create_through() helps.
+  /// Calls: add_key into a scratch ring inside this one, keyctl_set_timeout, keyctl_setperm, keyctl_move with
+  ///   KEYCTL_MOVE_EXCL.
+  /// Errors: those of the class; keyring: EEXIST, for a ring that has such a key, EDQUOT; usage, for what T says of
+  ///   descriptions and payloads, a timeout that is over, and permissions without the right to link; policy, for
+  ///   permissions that imply what they do not accept; system (getrandom, ENOMEM).
+  /// Blocks: while somebody else replaces a dead key in this ring: some milliseconds, or 2 seconds if it is killed
+  ///   meanwhile.
+  /// Owner: of the link, the Key.
+  /// See: add_key(2), keyctl_move(3).
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create(const T& type, const typename T::Payload& payload,
                                       KeyOptions options = {}) const noexcept {
     return create_aside(KeyringRef{}, type, payload, options, &Draft::place);
   }
-  /// The same by way of `own` in place of a scratch ring, which saves three calls: a ring that nobody else can reach,
-  /// as that of the thread (install_thread()), and without a key of that type and description, which this would take.
-  /// If the process is killed on the way, the key goes with `own`. Where `own` is this ring itself nothing is moved,
-  /// and the permissions need no right to link.
+  /// Makes a key as create() does, by way of `own` in place of a scratch ring, which saves three calls. `own` is a ring
+  /// that nobody else can reach, as that of the thread (install_thread()), and has no key of that type and description,
+  /// which this would take. If the process is killed on the way, the key goes with `own`. Where `own` is this ring
+  /// itself nothing is moved, and the permissions need no right to link.
+  /// Calls: add_key into `own`; then those of create().
+  /// Errors: those of create(); usage, if `own` is empty.
   template <KeyType T>
   [[nodiscard]] Result<Key<T>> create_through(KeyringRef own, const T& type, const typename T::Payload& payload,
                                               KeyOptions options = {}) const noexcept {
     if (!own) return unexpected(keyring_detail::failed("add_key", 0));
     return create_aside(own, type, payload, options, &Draft::place);
   }
-  /// A new, empty ring in this one.
+  /// Makes a new, empty ring in this one.
+  /// Errors: those of create().
   [[nodiscard]] Result<Key<key_type::Keyring>> create(const key_type::Keyring& type,
                                                       KeyOptions options = {}) const noexcept {
     return create(type, ByteView{}, options);
   }
-  /// The same in place of the key of that type and description that the ring has, living or dead, in one step: there is
-  /// no moment without one. It is another key, with its own serial number; who has a link to the old one keeps that,
-  /// and who owned it owns nothing any more.
+  /// Makes a key as create() does, in place of the key of that type and description that the ring has, living or dead,
+  /// in one step: there is no moment without one. The key is another one, with its own serial number: whoever has a
+  /// link to the old one keeps that, and whoever owned the old one owns nothing any more.
+  /// Errors: those of create() but EEXIST.
   template <KeyType T>
     requires(!std::same_as<T, key_type::Keyring>)  // its members would die
   [[nodiscard]] Result<Key<T>> create_or_replace(const T& type, const typename T::Payload& payload,
                                                  KeyOptions options = {}) const noexcept {
     return create_aside(KeyringRef{}, type, payload, options, &Draft::place_over);
   }
-  /// And nobody owns it, for a key that outlives this program. A secret for ten minutes, again and again:
+  /// Makes a key as create_or_replace() does, and nobody owns it: for a key that outlives this program. A secret for
+  /// ten minutes, again and again:
   ///     ring.put(key_type::User{"db:password"}, secret, {.timeout = 10min})
+  /// Errors: those of create_or_replace().
   template <KeyType T>
     requires(!std::same_as<T, key_type::Keyring>)
   [[nodiscard]] Result<KeyRef<T>> put(const T& type, const typename T::Payload& payload,
@@ -71,8 +90,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (!key) return unexpected(key.error());
     return (*std::move(key)).release();
   }
-  /// create() and put() of a payload in pieces, a header and a secret, say: joined in memory that is wiped.
+  /// Makes a key as create() does of a payload in pieces, a header and a secret, say: joined in memory that is wiped.
   ///     ring.create_pieces(key_type::User{"disk"}, {header, secret})
+  /// Errors: those of create().
   template <KeyType T, std::size_t N>
     requires std::same_as<typename T::Payload, ByteView>
   [[nodiscard]] Result<Key<T>> create_pieces(const T& type, const ByteView (&pieces)[N],
@@ -81,6 +101,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     if (!payload) return unexpected(payload.error());
     return create(type, *payload, options);
   }
+  /// Makes a key as put() does of a payload in pieces.
   template <KeyType T, std::size_t N>
     requires(std::same_as<typename T::Payload, ByteView> && !std::same_as<T, key_type::Keyring>)
   [[nodiscard]] Result<KeyRef<T>> put_pieces(const T& type, const ByteView (&pieces)[N],
@@ -90,11 +111,14 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return put(type, *payload, options);
   }
 
-  /// add_key, and keyctl_set_timeout if there is a timeout: a new key, or the payload of the one that the ring has of
-  /// that type and description, which keeps its serial number and permissions. Whose it is cannot be known, so nobody
-  /// owns what comes back. The kernel drops the timeout of a key that is there. Should the second call fail (EACCES,
-  /// where the ring is not possessed), the key is taken out of the ring, new or not: a secret that was to end does not
-  /// stay for ever.
+  /// Makes a key, or gives another payload to the one that the ring has of that type and description, which keeps its
+  /// serial number and permissions. Which of the two it was cannot be known, so nobody owns what comes back. The kernel
+  /// drops the timeout of a key that is there. If the new one cannot be set (EACCES, where the ring is not possessed),
+  /// the key is taken out of the ring, new or not: a secret that was to end does not stay for ever.
+  /// Calls: add_key, keyctl_set_timeout if there is a timeout; after a failure keyctl_read, keyctl_unlink.
+  /// Errors: those of the class, EDQUOT; usage, for what T says of descriptions and payloads, and for a timeout that is
+  ///   over.
+  /// See: add_key(2).
   template <KeyType T>
     requires(T::can_update && !std::same_as<T, key_type::Keyring>)  // what cannot be updated would be replaced
   [[nodiscard]] Result<KeyRef<T>> upsert(const T& type, const typename T::Payload& payload,
@@ -116,21 +140,27 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return key;
   }
 
-  /// keyctl_search: in this ring and the rings that it links, breadth first, six deep. ENOKEY, EKEYREVOKED,
-  /// EKEYEXPIRED; EACCES for this ring or the key, rings between without the right to search are passed over. Never an
-  /// upcall.
+  /// Looks for a key in this ring and the rings that it links, breadth first, six deep. Rings between without the right
+  /// to search are passed over. No handler is ever started.
+  /// Calls: keyctl_search.
+  /// Errors: those of the class: keyring, EACCES, for this ring or the key; usage, for what T says of descriptions.
+  /// See: keyctl_search(3).
   template <KeyType T>
   [[nodiscard]] Result<KeyRef<T>> search(decltype(T::description) description) const noexcept {
     return search_into<T>(description, 0);
   }
-  /// And links what was found into `into`.
+  /// Looks for a key, and links it into `into`.
   template <KeyType T>
   [[nodiscard]] Result<KeyRef<T>> search(decltype(T::description) description, KeyringRef into) const noexcept {
     if (!into) return unexpected(keyring_detail::failed("keyctl_search", 0));
     return search_into<T>(description, into.serial());
   }
 
-  /// keyctl_read of a ring: the links that it has now, of all types.
+  /// Reads the links that the ring has now, of all types. Needs the right to read, or possession and the right to
+  /// search.
+  /// Calls: keyctl_read.
+  /// Errors: those of the class; system (ENOMEM).
+  /// See: keyctl_read(3).
   [[nodiscard]] Result<KeyList> members() const noexcept {
     const key_serial_t ring = this->serial();
     auto serials = keyring_detail::read_all("keyctl_read", ring, [ring](char* buffer, std::size_t size) noexcept {
@@ -140,40 +170,59 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return KeyList{*std::move(serials)};
   }
 
-  /// keyctl_link: this ring links the key too, in place of one of the same type and description. EDEADLK for a cycle,
-  /// ELOOP for too deep a nest, ENFILE for a full ring.
+  /// Links the key into this ring too, in place of one of the same type and description. Needs the right to link the
+  /// key and to write the ring.
+  /// Calls: keyctl_link.
+  /// Errors: those of the class; keyring: EDEADLK, for a cycle, ELOOP, for too deep a nest, ENFILE, for a full ring,
+  ///   EDQUOT.
+  /// Blocks: while the key is under construction.
+  /// See: keyctl_link(3).
   [[nodiscard]] Result<void> link(const KeyHandle auto& key) const noexcept {
     return on("keyctl_link", key, [&](key_serial_t ring) { return keyctl_link(key.serial(), ring); });
   }
-  /// keyctl_unlink, once keyctl_read has shown that the ring links this very key: ENOENT if not, and what it may have
-  /// of that type and description stays. The right to write the ring and to read it, or to search one that is
-  /// possessed. The kernel itself goes by type and description: another key of that name that somebody puts there
-  /// between the two calls is what it takes. Where that can be: revoke() or invalidate(), which go by serial number.
+  /// Takes this very key out of the ring; another one of its type and description stays. Needs the right to write the
+  /// ring and to read it, or to search one that is possessed. The kernel goes by type and description: another key of
+  /// that name that somebody puts there after the ring was read is what it takes. Where that can be, use revoke() or
+  /// invalidate(), which go by serial number.
+  /// Calls: keyctl_read, to see that the ring links this key; keyctl_unlink.
+  /// Errors: those of the class; keyring, ENOENT, if the ring does not link this key.
+  /// See: keyctl_unlink(3).
   [[nodiscard]] Result<void> unlink(const KeyHandle auto& key) const noexcept {
     return keyring_detail::unlink(this->serial(), key.serial());
   }
-  /// keyctl_move with KEYCTL_MOVE_EXCL, once keyctl_read has shown that this ring links this very key (as in unlink()):
-  /// the link goes from this ring to the other in one step, which of several that try succeeds for one. EEXIST if the
-  /// other has one of that type and description, dead ones too; ENOENT if this ring does not have it.
+  /// Moves this very key's link from this ring to the other in one step, which of several that try succeeds for one.
+  /// What unlink() says of the kernel is so here too. Needs the right to link the key and to write both rings.
+  /// Calls: keyctl_read, to see that the ring links this key; keyctl_move with KEYCTL_MOVE_EXCL.
+  /// Errors: those of the class; keyring: EEXIST, if the other has a key of that type and description, a dead one too,
+  ///   ENOENT, if this ring does not link this key.
+  /// Blocks: while the key is under construction.
+  /// See: keyctl_move(3).
   [[nodiscard]] Result<void> move(const KeyHandle auto& key, KeyringRef to) const noexcept {
     return move_with(key, to, KEYCTL_MOVE_EXCL);
   }
-  /// The same, in place of one that the other ring has.
+  /// Moves the link as move() does, in place of one that the other ring has.
   [[nodiscard]] Result<void> move_displacing(const KeyHandle auto& key, KeyringRef to) const noexcept {
     return move_with(key, to, 0);
   }
-  /// keyctl_clear: all links go.
+  /// Takes all links out of the ring. Needs the right to write it.
+  /// Calls: keyctl_clear.
+  /// See: keyctl_clear(3).
   [[nodiscard]] Result<void> clear() const noexcept { return this->done("keyctl_clear", keyctl_clear(this->serial())); }
 
-  /// keyctl_restrict_keyring: no link is taken any more, for good (EPERM from then on). EEXIST if it is restricted
-  /// already. To keep others from undoing it with the ring, take set_attributes and write away after this. The kernel
-  /// has a gap here: the key that an upcall of request_key(2) makes is linked into a restricted ring all the same, if
-  /// who asks names that ring and may write it.
+  /// Lets the ring take no link any more, for good (EPERM from then on). To keep others from undoing it with the ring,
+  /// take set_attributes and write away after this. The kernel has a gap here: the key that an upcall of request_key(2)
+  /// makes is linked into a restricted ring all the same, if whoever asks names that ring and may write it.
+  /// Calls: keyctl_restrict_keyring.
+  /// Errors: those of the class; keyring, EEXIST, for a ring that is restricted already.
+  /// See: keyctl_restrict_keyring(3).
   [[nodiscard]] Result<void> refuse_links() const noexcept {
     return this->done("keyctl_restrict_keyring", keyctl_restrict_keyring(this->serial(), nullptr, nullptr));
   }
-  /// keyctl_restrict_keyring: only keys of type T that its type accepts: for Asymmetric "builtin_trusted",
-  /// "key_or_keyring:<serial>[:chain]". keyrings(7).
+  /// Lets the ring take only keys of type T that its type accepts: for Asymmetric "builtin_trusted",
+  /// "key_or_keyring:<serial>[:chain]".
+  /// Calls: keyctl_restrict_keyring.
+  /// Errors: those of refuse_links(); usage, for a restriction that is empty or holds a NUL.
+  /// See: keyrings(7), keyctl_restrict_keyring(3).
   template <KeyType T>
   [[nodiscard]] Result<void> restrict_links(Description<NonEmptyText> restriction) const noexcept {
     if (restriction.c_str() == nullptr) {

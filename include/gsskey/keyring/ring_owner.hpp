@@ -44,10 +44,13 @@ GSSKEY_HIDDEN inline constexpr std::string_view user_ring_prefix = "_uid.";
 
 }  // namespace keyring_detail
 
-/// Whether a secret may go into `ring`: neither it nor the session ring, if that leads to it, is another user's. A
-/// session is inherited through su, sudo and set-uid programs where no pam_keyinit makes a new one, and then its user
-/// reads what a daemon keeps there (session-keyring(7)). Who owns a ring is what the effective user id is compared
-/// with. keyctl_describe. Errors: policy, for a ring that is refused; keyring.
+/// Checks whether a secret may go into `ring`: neither it nor the session ring, if that leads to it, is that of a user
+/// who is not the effective one. A session is inherited through su, sudo and set-uid programs where no pam_keyinit
+/// makes a new one, and then its user reads what a daemon keeps there.
+/// Calls: keyctl_describe and keyctl_get_keyring_ID; keyctl_read and keyctl_search, to see whether the session leads to
+///   the ring.
+/// Errors: policy, for a ring that is refused; those of describe() and Keyring::session().
+/// See: session-keyring(7).
 [[nodiscard]] inline Result<void> check_ring(KeyringRef ring, RingTerms terms = {}) noexcept {
   if (auto good = keyring_detail::check_one_ring(ring, terms); !good) return good;
   const auto session = Keyring::session();

@@ -34,19 +34,25 @@ struct AsResult<Result<Value>> {
 };
 }  // namespace keyring_detail
 
-/// A thread with a thread ring, which dies with it, and its keys too. run() may be called from any thread. fork(): a
-/// child does not have the thread, its copy's end is nothing, and run() says so; exec ends the thread.
+/// A thread with a thread ring, which dies with it, and its keys too. Move-only.
+/// Blocks: at its end, until the thread has ended.
+/// Threads: any number call run(); whoever moves or destroys it does so while no run() is under way.
+/// Fork: a child does not have the thread; its copy's end is nothing, and run() says so. exec ends the thread.
 class RingThread {
  public:
-  /// pthread_create, then Keyring::install_thread() on it.
+  /// Starts a thread and gives it a ring.
+  /// Calls: pthread_create; keyctl_get_keyring_ID on the new thread.
+  /// Errors: system (pthread_create, ENOMEM); those of Keyring::install_thread().
   [[nodiscard]] static Result<RingThread> start() noexcept;
 
-  /// Possessed on that thread only.
+  /// Returns the ring, which is possessed on that thread only.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
 
-  /// Calls `work()` on that thread, waits for it, and returns the value that it returned, as a Result if it is none, or
-  /// throws what it threw. One at a time, in no order; as long as `work` takes. Errors: those of `work`; usage, on a
-  /// moved-from object, on that thread itself, and in a forked child.
+  /// Calls `work()` on that thread, one at a time, in no order. Returns the value that it returned, as a Result if it
+  /// is none, or throws what it threw.
+  /// Errors: those of `work`; usage, on a moved-from object, on that thread itself, and in a forked child.
+  /// Blocks: until `work` has returned, and what was called before it.
+  /// Owner: of `work`, the caller.
   template <class Work>
   [[nodiscard]] auto run(Work&& work) const {
     using Value = std::invoke_result_t<Work&>;

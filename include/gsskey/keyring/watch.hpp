@@ -42,6 +42,7 @@ enum class KeyEventKind : std::uint8_t {
   events_lost = 65,    ///< the queue was full; key is empty
 };
 
+/// Something that happened to a watched key, or to the queue.
 struct KeyEvent {
   KeyEventKind kind = KeyEventKind::events_lost;
   std::uint8_t watch_id = 0;  ///< as given to add()
@@ -49,15 +50,21 @@ struct KeyEvent {
   std::int32_t other = 0;     ///< see kind
 };
 
-/// A queue of events. Owns its descriptor, which polls readable when next() would not block; but the kernel wakes
-/// nobody for events_lost, which comes before the next event. One reader at a time. fork(): the child has the same
-/// queue, and what one of the two reads the other does not; the end of either closes its own copy. exec closes it.
+/// A queue of events. Its descriptor polls readable when next() would not block; but the kernel wakes nobody for
+/// events_lost, which comes before the next event. Move-only; empty by default and after a move.
+/// Threads: one reader at a time; add() and remove() from any.
+/// Fork: the child has the same queue, and what one of the two reads the other does not; the end of either closes its
+///   own copy. exec closes it.
+/// Owner: of the descriptor, this object.
+/// See: watch_queue of the kernel's documentation.
 class KeyWatch {
  public:
   KeyWatch() noexcept = default;
 
-  /// pipe2 with O_NOTIFICATION_PIPE, and room for `events`, 1 to 512 (EINVAL). ENOPKG or EOPNOTSUPP: the kernel has no
-  /// queues.
+  /// Opens a queue with room for `events`, 1 to 512.
+  /// Calls: pipe2 with O_NOTIFICATION_PIPE, ioctl with IOC_WATCH_QUEUE_SET_SIZE.
+  /// Errors: system, with errno: ENOPKG or EOPNOTSUPP, if the kernel has no queues; EINVAL, for another number of
+  ///   events.
   [[nodiscard]] static Result<KeyWatch> open(unsigned events = 256) noexcept {
     int ends[2];
     if (::pipe2(ends, keyring_detail::notification_pipe | O_CLOEXEC) != 0)
@@ -77,19 +84,28 @@ class KeyWatch {
 
   [[nodiscard]] int descriptor() const noexcept { return descriptor_.get(); }
 
-  /// keyctl_watch_key. Of a ring: its links too. The right to view. EBUSY: this queue watches the key already.
+  /// Watches a key; of a ring, its links too. Needs the right to view. Events of it have this `watch_id`.
+  /// Calls: keyctl_watch_key.
+  /// Errors: keyring, with errno: EBUSY, if this queue watches the key already; usage, for an empty key.
+  /// Blocks: while the key is under construction.
+  /// See: keyctl_watch_key(3).
   [[nodiscard]] Result<void> add(const KeyHandle auto& key, std::uint8_t watch_id) const noexcept {
     return keyring_detail::done("keyctl_watch_key", key.serial(),
                                 keyctl_watch_key(key.serial(), descriptor_.get(), watch_id));
   }
-  /// keyctl_watch_key. EBADSLT: this queue does not watch the key.
+  /// Watches a key no longer.
+  /// Calls: keyctl_watch_key.
+  /// Errors: keyring, with errno: EBADSLT, if this queue does not watch the key; usage, for an empty key.
   [[nodiscard]] Result<void> remove(const KeyHandle auto& key) const noexcept {
     return keyring_detail::done("keyctl_watch_key", key.serial(),
                                 keyctl_watch_key(key.serial(), descriptor_.get(), -1));
   }
 
-  /// The next event; waits for one, unless the descriptor was made non-blocking (EAGAIN). Records of kinds that are not
-  /// known are passed over. EBADMSG: what was read is no record.
+  /// Reads the next event. Records of kinds that are not known are passed over.
+  /// Calls: read.
+  /// Errors: system, with errno: EAGAIN, if there is none and the descriptor was made non-blocking; EBADMSG, if what
+  ///   was read is no record; ECONNRESET, if the other end is closed.
+  /// Blocks: until there is an event.
   [[nodiscard]] Result<KeyEvent> next() noexcept {
     while (true) {
       // One record and no more: of what were kept here, poll() would not know.

@@ -13,10 +13,14 @@ GSSKEY_BEGIN_ABI
 /// Where a key is linked as it gets its payload. The ring that the requester named has it without that.
 class Destination {
  public:
+  /// Links it nowhere else.
   [[nodiscard]] static Destination none() noexcept { return Destination{0}; }
+  /// Links it into the ring that the requester named.
   [[nodiscard]] static Destination requestor() noexcept { return Destination{keyring_detail::requestor_ring}; }
+  /// Links it into `ring`.
   [[nodiscard]] static Destination ring(KeyringRef ring) noexcept { return Destination{ring.serial()}; }
-  /// A ring by number: the kernel takes every special number for the requestor's ring, so none can be meant.
+  /// Returns the number for the kernel, which takes every special number for the requestor's ring: no other special
+  /// ring can be meant.
   [[nodiscard]] key_serial_t number() const noexcept { return number_; }
 
  private:
@@ -24,9 +28,9 @@ class Destination {
   key_serial_t number_;
 };
 
-/// No key, and why: what the requester, and everybody who asks within `timeout`, gets as errno. 1 to 4094; ENOKEY,
-/// EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. Short for causes that may pass; 0, or a time that is over, is the
-/// shortest.
+/// That there is no key, and why: what the requester, and everybody who asks within `timeout`, gets as errno. 1 to
+/// 4094; ENOKEY, EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. The timeout is short for causes that may pass; 0, or
+/// a time that is over, is the shortest.
 struct Rejection {
   int error = ENOKEY;
   Seconds timeout = Seconds{1};
@@ -42,15 +46,21 @@ namespace keyring_detail {
 }
 }  // namespace keyring_detail
 
-/// The calling thread's authority over one key under construction. It belongs to the thread that assumed it and to
-/// threads and programs that this one starts later, not to threads that were there before, nor to a child after its
-/// parent has ended (EBUSY). Each of instantiate, negate and reject uses it up when it succeeds; at the end what was
-/// not used up rejects the key with the default Rejection, so that no requester waits for ever; not so the copy in a
-/// child that the handler forks, whose end is nobody's answer. One at a time and thread.
+/// Owns the calling thread's authority over one key under construction. Each of instantiate, negate and reject uses it
+/// up when it succeeds. An authority that is left at the end rejects the key with the default Rejection, so that no
+/// requester waits for ever. Move-only.
+/// Errors: keyring, with errno; usage, for an empty one: moved from, or used up.
+/// Threads: one at a time, and one Authority for each thread. It belongs to the thread that assumed it and to threads
+///   and programs that this one starts later, not to threads that were there before.
+/// Fork: the end of a child's copy is nobody's answer. A child has no authority after its parent has ended (EBUSY).
+/// See: keyctl_assume_authority(3), keyctl_instantiate(3).
 template <KeyType T>
 class [[nodiscard]] Authority {
  public:
-  /// keyctl_assume_authority. ENOKEY: no ring of this thread has the authorisation key; EKEYREVOKED: it is used up.
+  /// Assumes the authority that a ring of this thread has a key for.
+  /// Calls: keyctl_assume_authority.
+  /// Errors: keyring, with errno: ENOKEY, if no ring of this thread has the authorisation key; EKEYREVOKED, if it is
+  ///   used up; usage, for an empty key.
   [[nodiscard]] static Result<Authority> assume(KeyRef<T> key) noexcept {
     if (!key) return unexpected(keyring_detail::failed("keyctl_assume_authority", 0));
     if (keyctl_assume_authority(key.serial()) < 0) {
@@ -61,17 +71,21 @@ class [[nodiscard]] Authority {
     return authority;
   }
 
-  /// Timeout and permissions are set on this, before instantiate(): afterwards the right to do so is gone.
+  /// Returns the key. Its timeout and permissions are set before instantiate(): afterwards the right to do so is gone.
   [[nodiscard]] KeyRef<T> key() const noexcept { return KeyRef<T>::from_serial(serial()); }
 
-  /// What the requester said (request_key's callout info). keyctl_read of the authorisation key.
+  /// Reads what the requester said: the callout info of its request_key().
+  /// Calls: keyctl_read of the authorisation key.
+  /// Errors: those of the class; system (ENOMEM).
   [[nodiscard]] Result<SecretBytes> callout_info() const noexcept {
     return keyring_detail::read_all("keyctl_read", serial(), [](char* buffer, std::size_t size) noexcept {
       return keyctl_read(KEY_SPEC_REQKEY_AUTH_KEY, buffer, size);
     });
   }
 
-  /// keyctl_instantiate.
+  /// Gives the key its payload.
+  /// Calls: keyctl_instantiate; then keyctl_assume_authority(0).
+  /// Errors: those of the class; keyring, EDQUOT.
   [[nodiscard]] Result<void> instantiate(const typename T::Payload& payload,
                                          Destination destination = Destination::none()) && noexcept {
     const ByteView bytes{payload};
@@ -79,8 +93,10 @@ class [[nodiscard]] Authority {
         keyctl_instantiate(serial(), bytes.empty() ? nullptr : bytes.data(), bytes.size(), destination.number()),
         "keyctl_instantiate");
   }
-  /// keyctl_instantiate_iov: the payload in pieces, which are joined in the kernel only:
+  /// Gives the key a payload in pieces, which are joined in the kernel only:
   ///     instantiate_pieces({"user:", name, secret})
+  /// Calls: keyctl_instantiate_iov.
+  /// Errors: those of instantiate().
   template <std::size_t N>
   [[nodiscard]] Result<void> instantiate_pieces(const ByteView (&pieces)[N],
                                                 Destination destination = Destination::none()) && noexcept {
@@ -90,12 +106,14 @@ class [[nodiscard]] Authority {
     }
     return used(keyctl_instantiate_iov(serial(), vector, N, destination.number()), "keyctl_instantiate_iov");
   }
-  /// keyctl_negate: ENOKEY for everybody who asks within `timeout`.
+  /// Refuses the key: ENOKEY for everybody who asks within `timeout`.
+  /// Calls: keyctl_negate.
   [[nodiscard]] Result<void> negate(Seconds timeout, Destination destination = Destination::none()) && noexcept {
     return used(keyctl_negate(serial(), keyring_detail::rejection_seconds(timeout), destination.number()),
                 "keyctl_negate");
   }
-  /// keyctl_reject. Where the kernel has no such call, libkeyutils negates.
+  /// Refuses the key, and says why. Where the kernel has no such call, libkeyutils negates.
+  /// Calls: keyctl_reject.
   [[nodiscard]] Result<void> reject(Rejection rejection, Destination destination = Destination::none()) && noexcept {
     return used(keyctl_reject(serial(), keyring_detail::rejection_seconds(rejection.timeout),
                               static_cast<unsigned>(rejection.error), destination.number()),

@@ -14,6 +14,7 @@ GSSKEY_BEGIN_ABI
 /// Which upcalls a handler is for. Patterns have at most one '*'. Of several lines that fit the one wins whose '*'
 /// stands for the fewest characters in the type, then in the description, then in the callout info; of equals the first
 /// that is read, and files are read in no order.
+/// See: request-key.conf(5).
 struct RequestKeyRule {
   std::string_view type;         ///< "user", a pattern
   std::string_view description;  ///< "krb:*"
@@ -85,8 +86,8 @@ GSSKEY_HIDDEN inline constexpr std::string_view spaces = " \t\n\v\f\r";
 
 }  // namespace keyring_detail
 
-/// The line, with its line feed, for a program whose main() is handle_upcall(). Errors: usage, for what request-key
-/// could not read.
+/// Makes the line, with its line feed, for a program whose main() is handle_upcall().
+/// Errors: usage, for what request-key could not read; system (ENOMEM).
 [[nodiscard]] inline Result<SecretBytes> request_key_line(const RequestKeyRule& rule) noexcept {
   using keyring_detail::is_pattern;
   const auto refused = [](const char* text) { return unexpected(Error::usage("request_key_line", text)); };
@@ -116,7 +117,7 @@ struct RequestKeyFault {
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return line != 0; }
 };
 
-/// `text`: a whole file. A last line without line feed would lose its last character.
+/// Checks `text`, a whole file. A last line without a line feed is a fault: it would lose its last character.
 [[nodiscard]] constexpr RequestKeyFault check_request_key_conf(std::string_view text) noexcept {
   detail::TextReader in{text};
   for (std::size_t number = 1; !in.at_end(); ++number) {

@@ -28,15 +28,19 @@ struct Instantiation {
 };
 
 /// Who wants which key. The process that reads it is the handler: started by the kernel as root in the initial
-/// namespaces, with a session ring of its own that holds the authority. request_key() without callout info searches the
-/// requester's rings too; with one it may start another handler. Neither must be for the same key: the handler would
-/// wait for itself, and its requester with it, until the deadline (UpcallOptions).
+/// namespaces, with a session ring of its own that holds the authority. Move-only.
+///
+/// request_key() without callout info searches the requester's rings too; with it, it may start another handler.
+/// Neither must be for the same key: the handler would wait for itself, and its requester with it, until the deadline
+/// (UpcallOptions).
+/// Threads: one at a time; any number while nobody changes or moves it.
 class KeyRequest {
  public:
-  /// The arguments "create <key> <uid> <gid> <thread ring> <process ring> <session ring>", which the kernel gives to
-  /// /sbin/request-key, and request_key_line() (rule.hpp) to a handler. Ids of 2^31 and more come as
+  /// Reads the arguments "create <key> <uid> <gid> <thread ring> <process ring> <session ring>", which the kernel gives
+  /// to /sbin/request-key, and a line of request_key_line() (rule.hpp) to a handler. Ids of 2^31 and more come as
   /// negative numbers, to a handler that is /sbin/request-key itself: that of keyutils 1.6.3 takes them for options and
-  /// starts nothing, so that such a requester gets ENOKEY. Errors: usage; for the id -1, which is nobody's, too.
+  /// starts nothing, so that such a requester gets ENOKEY.
+  /// Errors: usage, for other arguments, and for the id -1, which is nobody's.
   [[nodiscard]] static Result<KeyRequest> parse(int argc, const char* const* argv) noexcept {
     using namespace keyring_detail;
     KeyRequest request;
@@ -60,19 +64,22 @@ class KeyRequest {
   [[nodiscard]] AnyKeyRef key() const noexcept { return key_; }
   [[nodiscard]] uid_t user() const noexcept { return user_; }
   [[nodiscard]] gid_t group() const noexcept { return group_; }
-  /// Empty if the requester has none.
+  /// Returns a ring of the requester; an empty one if the requester has none.
   [[nodiscard]] KeyringRef thread_ring() const noexcept { return rings_[0]; }
   [[nodiscard]] KeyringRef process_ring() const noexcept { return rings_[1]; }
   [[nodiscard]] KeyringRef session_ring() const noexcept { return rings_[2]; }
-  /// Any bytes but NUL: the requester chose them.
+  /// Returns the description of the key: any bytes but NUL, which the requester chose.
   [[nodiscard]] std::string_view description() const noexcept GSSKEY_LIFETIMEBOUND { return info_.description(); }
   [[nodiscard]] std::string_view type() const noexcept GSSKEY_LIFETIMEBOUND { return info_.type(); }
-  /// What the requester said; the requester chose this too.
+  /// Returns what the requester said; the requester chose this too.
   [[nodiscard]] std::string_view callout_info() const noexcept GSSKEY_LIFETIMEBOUND { return callout_info_.text(); }
 
-  /// The thread that asked, by its number in the initial process id name space, as /proc/keys tells it of the
+  /// Returns the thread that asked, by its number in the initial process id name space, as /proc/keys tells it of the
   /// authorisation key; in a chain of upcalls the first one. For logs and no decisions: it may be gone, and another
-  /// have its number. Errors: keyring; system; EBADMSG.
+  /// have its number.
+  /// Calls: keyctl_get_keyring_ID. Reads /proc/keys.
+  /// Errors: keyring, with errno: ENOKEY, without an authorisation key; EBADMSG, for a line of another form; system, of
+  ///   reading /proc/keys.
   [[nodiscard]] Result<pid_t> requester_thread() const noexcept {
     const key_serial_t authorisation = keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0);
     if (authorisation < 0) return unexpected(keyring_detail::failed("keyctl_get_keyring_ID"));
@@ -90,10 +97,11 @@ class KeyRequest {
     return thread;
   }
 
-  /// From here on this process is the requester's user and group, with no other groups, and without capabilities unless
-  /// that is root: setgroups, setresgid, setresuid; and each is looked at afterwards. The authority stays. Errors:
-  /// system; policy, for what was not dropped (SECBIT_NO_SETUID_FIXUP, PR_SET_KEEPCAPS); the process must then not go
-  /// on for the requester.
+  /// Makes this process the requester's user and group, with no other groups, and without capabilities unless the
+  /// requester is root; each is looked at afterwards. The authority stays. After an Error the process must not go on
+  /// for the requester.
+  /// Calls: setgroups, setresgid, setresuid; then getresuid, getresgid, getgroups, capget.
+  /// Errors: system, with errno; policy, for what was not dropped (SECBIT_NO_SETUID_FIXUP, PR_SET_KEEPCAPS).
   [[nodiscard]] Result<void> become_requester() const noexcept {
     if (::setgroups(0, nullptr) != 0) return unexpected(Error::system("setgroups", errno));
     if (::setresgid(group_, group_, group_) != 0) return unexpected(Error::system("setresgid", errno));
@@ -119,7 +127,9 @@ class KeyRequest {
     return {};
   }
 
-  /// keyctl_describe and keyctl_read of the authorisation key; done by handle_upcall().
+  /// Asks what the key is, and what the requester said; handle_upcall() does it.
+  /// Calls: keyctl_describe; keyctl_read of the authorisation key.
+  /// Errors: keyring, with errno; usage, for a key of another type; system (ENOMEM).
   template <KeyType T>
   [[nodiscard]] Result<void> load(const Authority<T>& authority) noexcept {
     auto info = key_.describe();
@@ -143,12 +153,14 @@ class KeyRequest {
   SecretBytes callout_info_;
 };
 
-/// Told what a handler could not do, in place of log_upcall(). `request` as far as it is known: at worst nothing of it.
-/// In the handler's process; when the deadline has passed, in a signal handler.
+/// A function that is told what a handler could not do, in place of log_upcall(). `request` is as far as it is known:
+/// at worst nothing of it.
+/// Threads: the handler's; when the deadline has passed, in a signal handler.
 using UpcallLog = void (*)(const KeyRequest& request, const Error& error) noexcept;
 
-/// "user;krb:alice for uid 1000: keyctl_instantiate: Disk quota exceeded", to syslog (LOG_AUTHPRIV, LOG_ERR) and to
-/// stderr: the kernel starts handlers with /dev/null there. Control characters become '?': the requester has a say.
+/// Writes "user;krb:alice for uid 1000: keyctl_instantiate: Disk quota exceeded" to syslog (LOG_AUTHPRIV, LOG_ERR) and
+/// to stderr: the kernel starts handlers with /dev/null there. Control characters become '?': the requester has a say.
+/// Calls: syslog, fprintf.
 inline void log_upcall(const KeyRequest& request, const Error& error) noexcept {
   const auto part = [](std::string_view text) { return static_cast<int>(text.size() < 200 ? text.size() : 200); };
   char line[800];
@@ -167,6 +179,7 @@ inline void log_upcall(const KeyRequest& request, const Error& error) noexcept {
   std::fprintf(stderr, "%s\n", line);
 }
 
+/// What handle_upcall() does beside asking the handler.
 struct UpcallOptions {
   /// How long the handler may take. When it is over the requester gets ETIMEDOUT, the log is told, and the process
   /// ends, by SIGKILL where that takes a second: nobody could end the requester's wait otherwise. Waiting in the kernel
@@ -260,16 +273,22 @@ template <KeyType T, class Handler>
 
 }  // namespace keyring_detail
 
-/// main() of a handler for keys of type T:
+/// Runs a handler for keys of type T, as main() of its program:
 ///     int main(int argc, char** argv) {
 ///       return handle_upcall<key_type::User>(argc, argv, [](const KeyRequest& request) { … });
 ///     }
-/// `handler` returns expected<SecretBytes, Rejection>, or expected<Instantiation, Rejection>. Assumes the authority,
-/// sets timeout and permissions before the payload, and answers in every case: with what the handler returns, or, for a
-/// moment, with ENOKEY if it throws, with ETIMEDOUT if it takes too long, with the kernel's errno if that refuses what
-/// it returned (EDQUOT, EINVAL); the kernel answers ENOKEY, for a minute, where the arguments are none or the process
-/// is killed. It must not return before it knows the answer: a process left behind has no authority. Returns the exit
-/// status: 0 when the kernel has its answer. What went wrong is told to the log.
+/// `handler` returns expected<SecretBytes, Rejection>, or expected<Instantiation, Rejection>, and not before it knows
+/// the answer: a process left behind has no authority. Timeout and permissions are set before the payload. What comes
+/// back is the exit status: 0 when the kernel has its answer. What went wrong is told to the log.
+///
+/// There is an answer in every case: what the handler returns, or, for a moment, ENOKEY if it throws, ETIMEDOUT if it
+/// takes too long, the kernel's errno if that refuses what it returned (EDQUOT, EINVAL). The kernel answers ENOKEY, for
+/// a minute, where the arguments are none or the process is killed.
+/// Calls: keyctl_assume_authority, keyctl_describe, keyctl_read; keyctl_set_timeout, keyctl_setperm; keyctl_instantiate
+///   or keyctl_reject. The deadline: timer_create, twice, with SIGRTMAX and SIGKILL.
+/// Blocks: as long as `handler` does, until the deadline at most.
+/// Threads: in a process, one at a time.
+/// See: request-key(8), request_key(2).
 template <KeyType T, class Handler>
 [[nodiscard]] inline int handle_upcall(int argc, const char* const* argv, Handler handler, UpcallOptions options = {}) {
   auto request = KeyRequest::parse(argc, argv);
