@@ -20,7 +20,7 @@ from pathlib import Path
 from internals import declarations, without_template
 from nodiscard import NOISE
 
-DONE = ("asio", "core", "http", "io")
+DONE = ("asio", "core", "http", "io", "krb5", "testing", "text", "tls")
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
 
 COMMENT = re.compile(r"^ *///(?!<) ?")
@@ -28,7 +28,7 @@ TAG = re.compile(r"([A-Z][a-z]+): ?")
 TAG_IN_TEXT = re.compile(rf"\S.*\b({'|'.join(TAGS)}): ")
 NEXT_SENTENCE = re.compile(r"[.:] [A-Z]")
 CALL = re.compile(r"(?<![\w.>])((?:gss|krb5|keyctl|EVP)_\w+)\(")
-OURS = ("gss_category", "krb5_category", "krb5_status")  # not of the C library
+OURS = ("gss_category", "krb5_category", "krb5_conf", "krb5_status")  # not of the C library
 RESULT = re.compile(r"\b(?:\w*Result|expected)\b")
 OWNER = re.compile(r"\b(?:SecretBytes|Unique\w+|\w+Handle|std::(?:string|vector|unique_ptr|shared_ptr|function|thread))\b")
 MEMBER = re.compile(r"^  (?:mutable )?([\w:<>\[\], *&]*[\w>]) \w+_(?:\{.*\}| = .*)?;", re.MULTILINE)

@@ -18,6 +18,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
+/// Tells the failures apart that everybody meets with Kerberos.
 enum class Failure : unsigned char {
   other,              ///< none of these, or the implementation does not tell (Heimdal 7.8 through SPNEGO)
   no_credential,      ///< no ticket or no key, and the implementation does not tell which
@@ -37,7 +38,7 @@ enum class Failure : unsigned char {
   not_delegated,  ///< delegation was demanded and not granted
 };
 
-/// Which of them an Error is: by its numbers, never by its words.
+/// Returns which Failure an Error is: by its numbers, never by its words.
 [[nodiscard]] inline Failure failure_of(const Error& error) noexcept {
   if (error.domain() == Domain::policy) {
     const auto missing = ContextFlags::from_bits(error.minor_status());
@@ -100,8 +101,9 @@ enum class Failure : unsigned char {
       return Failure::other;
   }
 }
-/// The same, of a call that used `credential`, which is asked first: where its ticket has ended, that is the reason,
-/// whatever the implementation made of it.
+/// Returns which Failure the Error of a call is that used `credential`. The credential is asked first: where its ticket
+/// has ended, that is the reason, whatever the implementation made of it.
+/// Blocks: as Credential::lifetime() does.
 template <Mechanism M>
 [[nodiscard]] inline Failure failure_of(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   if (error.domain() == Domain::gss && credential) {
@@ -111,7 +113,7 @@ template <Mechanism M>
   return failure_of(error);
 }
 
-/// What to do, for those who run the program; nothing for Failure::other. Static.
+/// Returns what to do, in a sentence for those who run the program; empty for Failure::other. Static.
 [[nodiscard]] constexpr std::string_view advice(Failure failure) noexcept {
   switch (failure) {
     case Failure::no_credential:
@@ -151,7 +153,10 @@ template <Mechanism M>
   }
   return {};
 }
+/// Returns what to do about an Error.
 [[nodiscard]] inline std::string_view advice(const Error& error) noexcept { return advice(failure_of(error)); }
+/// Returns what to do about the Error of a call that used `credential`.
+/// Blocks: as Credential::lifetime() does.
 template <Mechanism M>
 [[nodiscard]] inline std::string_view advice(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   return advice(failure_of(error, credential));

@@ -52,23 +52,35 @@ template <Usage U>
 }
 }  // namespace gss_detail
 
-/// The credential in `cache`, which stays the caller's and may be closed afterwards; who destroys it takes the tickets
-/// away from the credential, too. gss_krb5_import_cred. Errors: usage (nullptr), gss.
+/// Returns the credential that is in `cache`.
+/// Calls: gss_krb5_import_cred.
+/// Errors: usage, for nullptr; gss.
+/// Blocks: on the cache: disk, or a daemon that has it.
+/// Owner: of `cache`, the caller, who may close it afterwards. To destroy it takes the tickets away from the credential
+///   too.
 [[nodiscard]] inline Result<Credential<mech::Krb5, Initiate>> import_cache(krb5_ccache cache) noexcept {
   if (cache == nullptr) return unexpected(Error::usage("gss_krb5_import_cred", "no cache"));
   return gss_detail::import_krb5<Initiate>(cache, nullptr, nullptr);
 }
 
-/// Accepts for `principal`, or for every key of `keytab` if that is nullptr. Both stay the caller's, and may be closed
-/// and freed afterwards. gss_krb5_import_cred. Errors: usage (no keytab), gss.
+/// Returns a credential that accepts for `principal`, or for every key of `keytab` if `principal` is nullptr.
+/// Calls: gss_krb5_import_cred.
+/// Errors: usage, for no keytab; gss; on Heimdal also system, for a file that cannot be looked at.
+/// Blocks: on the keytab's disk.
+/// Owner: of both arguments, the caller, who may close and free them afterwards.
 [[nodiscard]] inline Result<Credential<mech::Krb5, Accept>> import_keytab(krb5_keytab keytab,
                                                                           krb5_principal principal = nullptr) noexcept {
   if (keytab == nullptr) return unexpected(Error::usage("gss_krb5_import_cred", "no keytab"));
   return gss_detail::import_krb5<Accept>(nullptr, keytab, principal);
 }
 
-/// Initiates with the tickets of `cache` and accepts for the cache's principal with its keys in `keytab`, as a service
-/// that is its own client does. Both stay the caller's, as above. gss_krb5_import_cred. Errors: usage (nullptr), gss.
+/// Returns a credential that initiates with the tickets of `cache` and accepts for the cache's principal with its keys
+/// in `keytab`, as a service that is its own client does.
+/// Calls: gss_krb5_import_cred.
+/// Errors: usage, for nullptr; gss; on Heimdal also system, for a keytab's file that cannot be looked at.
+/// Blocks: on the cache and the keytab: disk, or a daemon that has the cache.
+/// Owner: of both arguments, the caller, who may close them afterwards. To destroy the cache takes the tickets away
+///   from the credential too.
 [[nodiscard]] inline Result<Credential<mech::Krb5, Both>> import_cache_and_keytab(krb5_ccache cache,
                                                                                   krb5_keytab keytab) noexcept {
   if (cache == nullptr || keytab == nullptr) {
@@ -78,8 +90,11 @@ template <Usage U>
 }
 
 /// Copies what the credential has into `to`, a cache that was initialised and is not the credential's own. MIT krb5
-/// adds to what is there, Heimdal replaces it. gss_krb5_copy_ccache; store_credential_into() needs no libkrb5. Errors:
-/// usage (empty credential, no cache), gss.
+/// adds to what is there, Heimdal replaces it. store_credential_into() needs no libkrb5.
+/// Calls: gss_krb5_copy_ccache.
+/// Errors: usage, for an empty credential and for no cache; gss.
+/// Blocks: on both caches: disk, or a daemon that has one.
+/// Owner: of `to`, the caller.
 template <Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] inline Result<void> copy_to_cache(const Credential<mech::Krb5, U>& credential, krb5_ccache to) noexcept {

@@ -13,14 +13,15 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// From here on `name` is the default cache of the calling thread, whatever KRB5CCNAME says, in everything that asks
-/// for default credentials there, libraries too. Other threads keep theirs; a coroutine that goes on elsewhere leaves
-/// the setting behind, and what runs here next finds it. A program's own credentials come from
-/// Credential::acquire_from() or import_cache(). nullptr, MIT krb5 only: what KRB5CCNAME and krb5.conf say again. That
-/// such a cache exists is not checked. gss_krb5_ccache_name.
-///
-/// Errors: usage (an empty name); unavailable, without Capabilities::krb5_extensions, and for nullptr on Heimdal, which
-/// crashes on it; gss.
+/// Makes `name` the default cache of the calling thread, whatever KRB5CCNAME says, for everything that asks for default
+/// credentials there, libraries too. With nullptr it is again what KRB5CCNAME and krb5.conf say; MIT krb5 only. That
+/// such a cache exists is not checked. A program's own credentials come from Credential::acquire_from() or
+/// import_cache().
+/// Calls: gss_krb5_ccache_name.
+/// Errors: usage, for an empty name; unavailable, without Capabilities::krb5_extensions, and for nullptr on Heimdal,
+///   which crashes on it; gss.
+/// Threads: others keep theirs. A coroutine that goes on elsewhere leaves the setting behind, and what runs here next
+///   finds it.
 [[nodiscard]] inline Result<void> set_thread_cache(const char* name) noexcept {
   constexpr const char* operation = "gss_krb5_ccache_name";
   if (name != nullptr && *name == '\0') return unexpected(Error::usage(operation, "the name is empty"));
@@ -36,13 +37,15 @@ GSSKEY_BEGIN_GSS_ABI
   return {};
 }
 
-/// From here on `name` is the default keytab of every acceptor in this process, whatever KRB5_KTNAME says; credentials
-/// that were acquired before keep theirs. Threads that need different keytabs have Credential::acquire_from() or
-/// import_keytab(). nullptr: the default again, on Heimdal what krb5.conf and KRB5_KTNAME said when the calling thread
-/// first asked. krb5_gss_register_acceptor_identity.
-///
-/// Errors: usage (an empty name); unavailable, without Capabilities::krb5_extensions; gss, on Heimdal for a keytab
-/// without content, and the default is in force then. MIT krb5 looks at the keytab when it is used.
+/// Makes `name` the default keytab of every acceptor in this process, whatever KRB5_KTNAME says; credentials that were
+/// acquired before keep theirs. With nullptr it is the default again, on Heimdal what krb5.conf and KRB5_KTNAME said
+/// when the calling thread first asked. MIT krb5 looks at the keytab when it is used, Heimdal now.
+/// Calls: krb5_gss_register_acceptor_identity.
+/// Errors: usage, for an empty name; unavailable, without Capabilities::krb5_extensions; gss. On Heimdal also: usage,
+///   for a name of 4096 bytes or more; gss, for a keytab that is cut off or none, and system, for one that cannot be
+///   looked at: nothing has changed then; gss, for a keytab without content: the default is in force then.
+/// Blocks: on the keytab's disk, on Heimdal.
+/// Threads: for all of them. Those that need different keytabs have Credential::acquire_from() or import_keytab().
 [[nodiscard]] inline Result<void> set_process_keytab(const char* name) noexcept {
   constexpr const char* operation = "krb5_gss_register_acceptor_identity";
   if (name != nullptr && *name == '\0') return unexpected(Error::usage(operation, "the name is empty"));

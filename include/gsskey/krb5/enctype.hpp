@@ -17,7 +17,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Numbers of the IANA registry "Kerberos Encryption Type Numbers".
+/// Names encryption types of Kerberos. The numbers are those of the IANA registry "Kerberos Encryption Type Numbers".
 enum class Enctype : std::int32_t {
   aes128_cts_hmac_sha1_96 = 17,
   aes256_cts_hmac_sha1_96 = 18,
@@ -25,9 +25,11 @@ enum class Enctype : std::int32_t {
   aes256_cts_hmac_sha384_192 = 20,
 };
 
-/// gss_krb5_set_allowable_enctypes: keys of no other type are negotiated with this credential from here on. Not while
-/// other threads use the credential. Errors: usage (empty credential or list, or a number that is no Enctype: Heimdal
-/// 7.8 would allow every type then), gss, unavailable.
+/// Limits the types of the keys that are negotiated with this credential from here on.
+/// Calls: gss_krb5_set_allowable_enctypes.
+/// Errors: usage, for an empty credential, an empty list, more than four types, and a number that is no Enctype:
+///   Heimdal 7.8 would allow every type then; unavailable, without Capabilities::krb5_extensions; gss.
+/// Threads: not while others use the credential.
 template <Usage U>
 [[nodiscard]] inline Result<void> set_allowable_enctypes(Credential<mech::Krb5, U>& credential,
                                                          std::initializer_list<Enctype> enctypes) noexcept {

@@ -41,7 +41,8 @@ enum class Krb5Status : std::uint32_t {
   no_key_of_that_name = 0x025ea101,        ///< MIT krb5 only: the keytab has no key for that acceptor
 };
 
-/// The reason of an error, to be compared with the above; of no meaning for other domains than Domain::gss.
+/// Returns the reason of a gss error, to be compared with the names of Krb5Status; of no meaning for an error of
+/// another domain.
 [[nodiscard]] inline Krb5Status krb5_status(const Error& error) noexcept {
   return static_cast<Krb5Status>(error.domain() == Domain::gss ? error.minor_status() : 0);
 }

@@ -31,7 +31,8 @@ using TicketBits = decltype(written_by(gss_krb5_get_tkt_flags));
 }
 }  // namespace gss_detail
 
-/// RFC 4120 section 5.3.
+/// Names the flags of a ticket.
+/// See: RFC 4120 section 5.3.
 enum class TicketFlag : std::uint32_t {
   forwardable = 1u << 30,
   forwarded = 1u << 29,
@@ -49,13 +50,14 @@ enum class TicketFlag : std::uint32_t {
   encrypted_pa_rep = 1u << 16,  ///< RFC 6806 section 11
   anonymous = 1u << 15,         ///< RFC 8062
 };
+/// Holds flags of a ticket.
 using TicketFlags = FlagSet<TicketFlag>;
 
-/// When the initiator last proved who it is, in seconds since 1970: what "no older than" policies ask for.
-/// gsskrb5_extract_authtime_from_sec_context.
-///
+/// Returns when the initiator last proved who it is: what "no older than" policies ask for.
+/// Calls: gsskrb5_extract_authtime_from_sec_context.
 /// Errors: usage, if the context is empty; gss, if what was negotiated is not Kerberos, and for initiators on Heimdal;
-/// unavailable, without Capabilities::krb5_extensions.
+///   unavailable, without Capabilities::krb5_extensions.
+/// Units: seconds since 1970.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] inline Result<std::uint32_t> authentication_time(const SecurityContext<M>& context) noexcept {
@@ -71,7 +73,10 @@ template <Mechanism M>
   return static_cast<std::uint32_t>(time);
 }
 
-/// gss_krb5_get_tkt_flags, the same bits with every implementation. Errors as of authentication_time().
+/// Returns the flags of the initiator's ticket: the same bits with every implementation.
+/// Calls: gss_krb5_get_tkt_flags.
+/// Errors: usage, if the context is empty; gss, if what was negotiated is not Kerberos, and for initiators on Heimdal;
+///   unavailable, without Capabilities::krb5_extensions.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] inline Result<TicketFlags> ticket_flags(const SecurityContext<M>& context) noexcept {
@@ -87,13 +92,15 @@ template <Mechanism M>
   return TicketFlags::from_bits(gss_detail::ticket_bits(static_cast<std::uint32_t>(bits)));
 }
 
-/// The first authorization data of `type` (RFC 4120 section 7.5.4), on the acceptor's side. It proves nothing: MIT krb5
-/// also looks through what the initiator itself put beside the ticket's, and at the outermost level only, where 1 is
-/// the container of what may be ignored; Heimdal finds the PAC, 128, within it. For the PAC, and whether it was
-/// verified, see gss/name/attributes.hpp. gsskrb5_extract_authz_data_from_sec_context.
-///
-/// Errors as of authentication_time(); usage, for a type that is not positive; gss, RoutineError::failure, without such
-/// data.
+/// Returns the first authorization data of `type`, on the acceptor's side. They prove nothing: MIT krb5 also looks
+/// through those that the initiator itself put beside the ticket's, and at the outermost level only, where 1 is the
+/// container of what may be ignored; Heimdal finds the PAC, 128, within it. gss/name/attributes.hpp has the PAC, and
+/// whether it was verified.
+/// Calls: gsskrb5_extract_authz_data_from_sec_context.
+/// Errors: usage, if the context is empty, and for a type that is not positive; gss, if what was negotiated is not
+///   Kerberos, for initiators on Heimdal, and, with RoutineError::failure, without such data; unavailable, without
+///   Capabilities::krb5_extensions.
+/// See: RFC 4120 section 7.5.4.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
 [[nodiscard]] inline Result<Buffer> authorization_data(const SecurityContext<M>& context, std::int32_t type) noexcept {

@@ -11,7 +11,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Whose KDC a realm has. Clients of any implementation may use either.
+/// Says whose KDC a realm has. Clients of any implementation may use either.
 enum class Kdc {
   /// MIT krb5. Its database refuses S4U2Proxy.
   mit,
@@ -20,24 +20,27 @@ enum class Kdc {
   heimdal,
 };
 
+/// Names a user of a realm.
 struct TestUser {
   std::string name;
   std::string password;
 };
 
-/// A service that may get tickets to itself for any user (S4U2Self), and with these go on to other services.
+/// Names a service that may get tickets to itself for any user (S4U2Self), and with these go on to other services.
 struct TestDelegation {
   std::string service;                    ///< one of TestRealmOptions::services
   std::vector<std::string> targets = {};  ///< S4U2Proxy: Kdc::heimdal only
 };
 
+/// Says what a TestRealm is to be.
 struct TestRealmOptions {
   std::string realm = "GSSKEY.TEST";
   std::vector<TestUser> users = {};
   std::vector<std::string> services = {};  ///< principals with random keys, "host/localhost"; all are in keytab()
   Seconds ticket_lifetime = Seconds{10 * 3600};
   std::string kdc_address = "127.0.0.1";  ///< 127.x.y.z
-  /// 0: a free one. Any other must be this realm's alone: a KDC would share it with a second one started meanwhile.
+  /// The KDC's port, 0 for a free one. Any other must be this realm's alone: a KDC would share it with a second one
+  /// that is started meanwhile.
   std::uint16_t kdc_port = 0;
   bool canonicalize_hostnames = false;  ///< false: no DNS at all
   std::string permitted_enctypes =
@@ -48,6 +51,7 @@ struct TestRealmOptions {
   std::vector<std::string> kdc_settings = {};  ///< more lines of the realm in MIT's kdc.conf, or of [kdc] in Heimdal's
 };
 
+/// Says how TestRealm::login() gets its ticket.
 struct LoginOptions {
   std::string password = {};  ///< empty: the one that start() was given
   Seconds lifetime = {};      ///< 0: the realm's ticket_lifetime, which is also the most

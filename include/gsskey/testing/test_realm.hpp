@@ -25,19 +25,25 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// A realm: configuration, database, keytab and KDC in one folder of mode 0700, on loopback only. The destructor ends
-/// the KDC and removes the folder; should this process die without it, by SIGKILL say, a watcher does both. In a forked
-/// child the object can be used, and its destructor does nothing; after exec the realm lasts as long as the new
-/// program. Threads may share the const members. Needs kinit of MIT Kerberos, the programs of its KDC (krb5kdc,
-/// kdb5_util, kadmin.local from $PATH or the sbin folders; Kdc::heimdal says where Heimdal's are), and SIGCHLD not
-/// ignored; clients of any implementation may use it (krb5.conf serves Heimdal too).
-///
-/// A failing program is an Error of Domain::system: ENOENT with the Debian package's name if it is not installed, EIO
-/// with the program's own words if it refused. Where memory is short, std::bad_alloc is thrown, and nothing is left of
-/// the call. A moved-from realm may be destroyed or assigned to; calls that return a Result give Error::usage.
+/// Runs a realm: configuration, database, keytab and KDC in one folder of mode 0700, on loopback only. Clients of any
+/// implementation may use it: krb5.conf serves Heimdal too. It needs kinit of MIT Kerberos, the programs of its KDC
+/// (krb5kdc, kdb5_util, kadmin.local from $PATH or the sbin folders; Kdc::heimdal says where Heimdal's are), and
+/// SIGCHLD not ignored.
+/// Errors: system, for a program that fails: ENOENT with the Debian package's name if it is not installed, EIO with the
+///   program's own words if it refused; system, with errno; usage, for a realm that was moved from. Throws
+///   std::bad_alloc, and nothing is left of the call.
+/// Blocks: until the programs that a call runs have ended.
+/// Threads: they may share the const members.
+/// Fork: in a child the object can be used, and its destructor does nothing; after exec the realm lasts as long as the
+///   new program.
+/// Owner: of the KDC and the folder: the destructor ends the one and removes the other. Should this process die without
+///   it, by SIGKILL say, a watcher does both.
 class TestRealm {
  public:
-  /// Takes some 0.1 s, with Heimdal's KDC some 0.5 s. The KDC answers when this returns.
+  /// Makes a realm, and starts its KDC, which answers when this returns.
+  /// Errors: those of the class; usage, for an address that is not loopback, a line feed in a name or password, and
+  ///   S4U2Proxy of Kdc::mit.
+  /// Blocks: some 0.1 s, with Heimdal's KDC some 0.5 s.
   [[nodiscard]] static Result<TestRealm> start(TestRealmOptions options = {}) {
     const auto address = test_detail::loopback(options.kdc_address, 0).sin_addr.s_addr;
     if ((ntohl(address) >> 24) != 127) {
@@ -67,18 +73,21 @@ class TestRealm {
   }
 
   [[nodiscard]] const std::string& realm() const noexcept GSSKEY_LIFETIMEBOUND { return options_.realm; }
-  /// The KDC's, TCP and UDP.
+  /// Returns the KDC's port, for TCP and UDP.
   [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+  /// Returns where everything is; empty after a move.
   [[nodiscard]] const std::string& folder() const noexcept GSSKEY_LIFETIMEBOUND { return folder_.path(); }
+  /// Returns the path of the clients' configuration.
   [[nodiscard]] std::string krb5_conf() const { return folder() + "/krb5.conf"; }
-  /// The keys of all services of the options. There is no such file without a service.
+  /// Returns the path of the keys of all services of the options. There is no such file without a service.
   [[nodiscard]] std::string keytab() const { return folder() + "/keytab"; }
-  /// What the KDC has to say.
+  /// Returns the path of what the KDC has to say.
   [[nodiscard]] std::string kdc_log() const { return folder() + "/kdc.log"; }
-  /// "alice@REALM"
+  /// Returns "alice@REALM" for "alice".
   [[nodiscard]] std::string principal(std::string_view name) const { return std::string{name} + "@" + realm(); }
 
-  /// kinit. The name, "FILE:/…", of a new credential cache with the ticket.
+  /// Gets a ticket with kinit, and returns the name, "FILE:/…", of a new credential cache that has it.
+  /// Errors: those of the class; usage, for a user without a password here and in the options of start().
   [[nodiscard]] Result<std::string> login(std::string_view user, const LoginOptions& options = {}) const {
     if (!valid()) return unexpected(moved_from("TestRealm::login"));
     std::string password = options.password;
@@ -97,15 +106,17 @@ class TestRealm {
     return kinit(std::move(arguments), password + "\n");
   }
 
-  /// kinit -n: a ticket that names nobody (RFC 8062). It needs krb5-pkinit, a KDC that has a certificate and is told to
-  /// allow it (`kdc_settings`), clients that trust the certificate (`libdefaults`) and, of MIT's KDC, the principal
-  /// WELLKNOWN/ANONYMOUS.
+  /// Gets a ticket that names nobody, with kinit -n, and returns the name of its new credential cache. It needs
+  /// krb5-pkinit, a KDC that has a certificate and is told to allow it (`kdc_settings`), clients that trust the
+  /// certificate (`libdefaults`) and, of MIT's KDC, the principal WELLKNOWN/ANONYMOUS.
+  /// See: RFC 8062.
   [[nodiscard]] Result<std::string> login_anonymously() const {
     if (!valid()) return unexpected(moved_from("TestRealm::login_anonymously"));
     return kinit({"-n", "@" + realm()}, {});
   }
 
-  /// The path of a new keytab with the present keys of one principal, users too (for a client keytab).
+  /// Returns the path of a new keytab with the present keys of one principal, which may be a user (for a client
+  /// keytab).
   [[nodiscard]] Result<std::string> export_keytab(std::string_view principal) const {
     if (!valid()) return unexpected(moved_from("TestRealm::export_keytab"));
     auto place = test_detail::TempFolder::create_in(folder(), "export-");
@@ -118,9 +129,9 @@ class TestRealm {
     return path;
   }
 
-  /// Commands for kadmin.local, one per line: "cpw -pw new alice", "modprinc -maxlife 8s alice"; with Kdc::heimdal for
-  /// Heimdal's kadmin -l: "passwd --password=new alice", "modify --max-ticket-life=8s alice". They are all run, and
-  /// whatever is written to stderr, but for the notice about a missing policy, is a failure.
+  /// Runs commands of kadmin.local, one per line: "cpw -pw new alice", "modprinc -maxlife 8s alice"; with Kdc::heimdal
+  /// for Heimdal's kadmin -l: "passwd --password=new alice", "modify --max-ticket-life=8s alice". All of them are run,
+  /// and whatever is written to stderr, but for the notice about a missing policy, is a failure.
   [[nodiscard]] Result<void> kadmin(std::string_view commands) const {
     if (!valid()) return unexpected(moved_from("TestRealm::kadmin"));
     std::string input{commands};
@@ -141,23 +152,25 @@ class TestRealm {
     });
   }
 
-  /// "NAME=value", for the children of a test: KRB5_CONFIG, KRB5_KTNAME (keytab()), KRB5_CLIENT_KTNAME (a file that
-  /// does not exist), KRB5RCACHENAME (a replay cache of the realm's own) and KRB5CCNAME (`cache`, which login()
-  /// returned, or an empty one).
+  /// Returns variables, "NAME=value", for the children of a test: KRB5_CONFIG, KRB5_KTNAME (keytab()),
+  /// KRB5_CLIENT_KTNAME (a file that does not exist), KRB5RCACHENAME (a replay cache of the realm's own) and KRB5CCNAME
+  /// (`cache`, which login() returned, or an empty one).
   [[nodiscard]] std::vector<std::string> environment(std::string_view cache = {}) const {
     return {"KRB5_CONFIG=" + krb5_conf(), "KRB5_KTNAME=FILE:" + keytab(),
             "KRB5_CLIENT_KTNAME=FILE:" + folder() + "/client.keytab", "KRB5RCACHENAME=file2:" + folder() + "/rcache",
             "KRB5CCNAME=" + (cache.empty() ? "FILE:" + folder() + "/ccache" : std::string{cache})};
   }
-  /// The same for this process, as long as what it returns lives.
+  /// Sets the variables of environment() in this process, as long as what it returns lives.
+  /// Calls: setenv(3).
+  /// Threads: not while others use the environment.
   [[nodiscard]] Result<RealmEnvironment> enter(std::string_view cache = {}) const {
     if (!valid()) return unexpected(moved_from("TestRealm::enter"));
     return RealmEnvironment::of(environment(cache));
   }
 
-  /// From here on the KDC cannot be reached; tickets and keytabs stay.
+  /// Ends the KDC; tickets and keytabs stay.
   void stop_kdc() noexcept { kdc_.stop(); }
-  /// On the same port.
+  /// Starts the KDC again, on the same port.
   [[nodiscard]] Result<void> restart_kdc() {
     if (!valid()) return unexpected(moved_from("TestRealm::restart_kdc"));
     kdc_.stop();

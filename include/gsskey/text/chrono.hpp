@@ -9,13 +9,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// The other direction is Seconds' constructor. Indefinite becomes the longest duration that there is.
+/// Converts to std::chrono; the constructor of Seconds converts from it. Indefinite becomes the longest duration that
+/// there is.
 [[nodiscard]] constexpr std::chrono::seconds to_chrono(Seconds seconds) noexcept {
   return seconds.is_indefinite() ? std::chrono::seconds::max() : std::chrono::seconds{seconds.count()};
 }
 
-/// When something ends that is good for `lifetime` from `now` on, of a credential or a context for instance. Indefinite
-/// becomes the last time that there is. Clocks: system_clock for people, steady_clock for timers.
+/// Returns when something ends that is good for `lifetime` from `now` on: a credential or a context, for instance.
+/// Indefinite becomes the last time that there is. The clock is system_clock for people, steady_clock for timers.
 template <class Clock = std::chrono::system_clock>
 [[nodiscard]] constexpr typename Clock::time_point expiry(Seconds lifetime,
                                                           typename Clock::time_point now = Clock::now()) noexcept {
@@ -23,8 +24,7 @@ template <class Clock = std::chrono::system_clock>
   return now + to_chrono(lifetime);
 }
 
-/// How long until then, in whole seconds, the last one begun counted: 0 if it is over, indefinite from the last time
-/// that there is.
+/// Returns how long it is until `end`, rounded up: 0 if `end` is over, indefinite if it is the last time that there is.
 template <class Clock, class Duration>
 [[nodiscard]] constexpr Seconds until(std::chrono::time_point<Clock, Duration> end,
                                       std::chrono::time_point<Clock, Duration> now = Clock::now()) noexcept {

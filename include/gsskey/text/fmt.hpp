@@ -7,7 +7,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/text/line.hpp>
 
-/// As the line's text, so with its width, fill, alignment and precision.
+/// Prints what has a line as its text, with the width, fill, alignment and precision of a text.
 template <gsskey::HasLine T>
 struct fmt::formatter<T, char> : fmt::formatter<fmt::string_view> {
   template <class Context>
@@ -18,11 +18,12 @@ struct fmt::formatter<T, char> : fmt::formatter<fmt::string_view> {
   }
 };
 
-/// Nobody is to see secrets, nor what a view may show; <fmt/ranges.h> would print both.
+/// Prints no secrets: without this, <fmt/ranges.h> would.
 template <>
 struct fmt::formatter<gsskey::SecretBytes, char> {
   formatter() = delete;
 };
+/// Prints no bytes that a view shows: they may be secrets.
 template <>
 struct fmt::formatter<gsskey::ByteView, char> {
   formatter() = delete;

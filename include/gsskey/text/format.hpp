@@ -13,7 +13,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/text/line.hpp>
 
-/// As the line's text, so with its width, fill, alignment and precision.
+/// Prints what has a line as its text, with the width, fill, alignment and precision of a text.
 template <gsskey::HasLine T>
 struct std::formatter<T, char> : std::formatter<std::string_view, char> {
   template <class Context>
@@ -24,11 +24,12 @@ struct std::formatter<T, char> : std::formatter<std::string_view, char> {
   }
 };
 
-/// Nobody is to see secrets, nor what a view may show; std::format of ranges would print both.
+/// Prints no secrets: without this, std::format of ranges would.
 template <>
 struct std::formatter<gsskey::SecretBytes, char> {
   formatter() = delete;
 };
+/// Prints no bytes that a view shows: they may be secrets.
 template <>
 struct std::formatter<gsskey::ByteView, char> {
   formatter() = delete;

@@ -18,8 +18,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// An error to be printed with what to do about it, where that is known: log("{}", advised(error)). It has a
-/// copy of the error, which costs no more than a count, so it may be kept.
+/// Holds an error that is to be printed with what to do about it, where that is known: log("{}", advised(error)). It
+/// has a copy of the error, which costs no more than a count, so it may be kept.
 class AdvisedError {
  public:
   AdvisedError(Error error, std::string_view what) noexcept : error_{std::move(error)}, advice_{what} {}
@@ -30,14 +30,17 @@ class AdvisedError {
   Error error_;
   std::string_view advice_;
 };
+/// Adds to an error what to do about it.
 [[nodiscard]] inline AdvisedError advised(const Error& error) noexcept { return {error, advice(error)}; }
-/// Of a call that used `credential`; see failure_of().
+/// Adds to the error of a call that used `credential` what to do about it, as failure_of() has it.
+/// Blocks: as Credential::lifetime() does.
 template <Mechanism M>
 [[nodiscard]] inline AdvisedError advised(const Error& error, const Credential<M, Initiate>& credential) noexcept {
   return {error, advice(error, credential)};
 }
 
-/// The error's line, "; " and the advice.
+/// Appends the error's line, "; " and the advice.
+/// Errors: what the sink throws.
 template <LineSink Sink>
 inline void append_line(Sink& sink, const AdvisedError& advised) {
   append_line(sink, advised.error());
@@ -46,21 +49,21 @@ inline void append_line(Sink& sink, const AdvisedError& advised) {
   text_detail::put(sink, advised.advice());
 }
 
-/// "1.2.840.113554.1.2.2"; "none" for the empty one.
+/// Appends "1.2.840.113554.1.2.2"; "none" for the empty one.
 template <LineSink Sink>
 inline void append_line(Sink& sink, const Oid& oid) {
   text_detail::put(sink, oid.empty() ? std::string_view{"none"} : oid.to_text().view());
 }
 
-/// "mutual|integrity"; "none".
+/// Appends "mutual|integrity"; "none" for no flags.
 template <LineSink Sink>
 inline void append_line(Sink& sink, std::same_as<ContextFlags> auto flags) {
   if (flags.empty()) return text_detail::put(sink, "none");
   text_detail::put_flags(sink, flags.bits());
 }
 
-/// "alice@EXAMPLE.COM"; "none" for an empty name, and the line of the error in angle brackets for one that cannot be
-/// displayed.
+/// Appends "alice@EXAMPLE.COM"; "none" for an empty name, and the line of the error in angle brackets for one that
+/// cannot be displayed.
 template <LineSink Sink>
 inline void append_line(Sink& sink, const Name& name) {
   if (!name) return text_detail::put(sink, "none");

@@ -13,7 +13,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// What lines are appended to: std::string, std::vector<char>-likes of text libraries.
+/// Takes lines: std::string, and what text libraries have like a std::vector<char>.
 template <class S>
 concept LineSink = requires(S& sink, const char* chars) { sink.append(chars, chars); };
 
@@ -71,7 +71,8 @@ inline void put_flags(Sink& sink, std::uint32_t flags) {
 }
 }  // namespace text_detail
 
-/// "gss_init_sec_context (krb5): failure; Ticket expired", "keyctl_read (key 7): Permission denied".
+/// Appends "gss_init_sec_context (krb5): failure; Ticket expired" or "keyctl_read (key 7): Permission denied".
+/// Errors: what the sink throws.
 template <LineSink Sink>
 inline void append_line(Sink& sink, const Error& error) {
   using namespace text_detail;
@@ -93,7 +94,7 @@ inline void append_line(Sink& sink, const Error& error) {
   }
 }
 
-/// "600s", "indefinite".
+/// Appends "600s" or "indefinite".
 template <LineSink Sink>
 inline void append_line(Sink& sink, std::same_as<Seconds> auto seconds) {
   if (seconds.is_indefinite()) return text_detail::put(sink, "indefinite");
@@ -107,7 +108,7 @@ struct AnySink {
 };
 }  // namespace text_detail
 
-/// What can be printed: Error, Seconds, and what the other headers of text/ add. Not tokens, nor secrets.
+/// Can be printed: Error, Seconds, and what the other headers of text/ add. Not tokens, nor secrets.
 template <class T>
 concept HasLine = requires(text_detail::AnySink& sink, const T& value) { append_line(sink, value); };
 

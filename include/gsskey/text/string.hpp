@@ -12,7 +12,7 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 
 /// Returns the line that text/fmt.hpp and text/format.hpp print too.
-/// Errors: std::bad_alloc, thrown.
+/// Errors: throws std::bad_alloc.
 template <HasLine T>
 [[nodiscard]] inline std::string to_string(const T& value) {
   std::string line;
@@ -21,7 +21,7 @@ template <HasLine T>
 }
 
 /// Prints the line, with the stream's width, fill and alignment.
-/// Errors: the stream's; std::bad_alloc, thrown.
+/// Errors: those of the stream; throws std::bad_alloc.
 template <HasLine T>
 inline std::ostream& operator<<(std::ostream& out, const T& value) {
   return out << to_string(value);

@@ -25,7 +25,7 @@ union Forever {
   constexpr ~Forever() {}
 };
 
-/// Values: major status.
+/// Has major statuses as values.
 class GSSKEY_HIDDEN MajorCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "gss"; }
@@ -108,7 +108,7 @@ class GSSKEY_HIDDEN MajorCategory final : public std::error_category {
   return nullptr;
 }
 
-/// Values: Krb5Status.
+/// Has Krb5Status as values.
 class GSSKEY_HIDDEN Krb5Category final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "krb5"; }
@@ -129,7 +129,7 @@ class GSSKEY_HIDDEN Krb5Category final : public std::error_category {
   }
 };
 
-/// Values: the domains of Error that are refusals: usage, policy, unavailable, seal.
+/// Has the domains of Error as values that are refusals: usage, policy, unavailable, seal.
 class GSSKEY_HIDDEN RefusalCategory final : public std::error_category {
  public:
   [[nodiscard]] const char* name() const noexcept override { return "gsskey"; }
@@ -170,22 +170,28 @@ GSSKEY_SHARED constinit Forever<RefusalCategory> refusal_category;
 
 }  // namespace gss_detail
 
+/// Returns the category of major statuses, to be compared with RoutineError. Static, and never destroyed.
 [[nodiscard]] inline const std::error_category& gss_category() noexcept { return gss_detail::major_category.category; }
+/// Returns the category of reasons of Kerberos, to be compared with Krb5Status. Static, and never destroyed.
 [[nodiscard]] inline const std::error_category& krb5_category() noexcept { return gss_detail::krb5_category.category; }
+/// Returns the category of refusals: its values are usage, policy, unavailable and seal of Domain. Static, and never
+/// destroyed.
 [[nodiscard]] inline const std::error_category& refusal_category() noexcept {
   return gss_detail::refusal_category.category;
 }
 
+/// Makes the code of gss_category() that an error of that routine error has.
 [[nodiscard]] inline std::error_code make_error_code(RoutineError error) noexcept {
   return {static_cast<int>(error), gss_category()};
 }
+/// Makes the code of krb5_category() that an error with that reason has.
 [[nodiscard]] inline std::error_code make_error_code(Krb5Status status) noexcept {
   return {static_cast<int>(status), krb5_category()};
 }
 
-/// Without the words and the name of the call, which an error_code has no room for. Where the mechanism gave a reason
-/// of Kerberos that is it, to be compared with Krb5Status; else the major status, to be compared with RoutineError.
-/// What came from errno is of the generic category. Never 0.
+/// Makes the code of an Error, without the words and the name of the call, for which an error_code has no room. Where
+/// the mechanism gave a reason of Kerberos the code is of krb5_category(), else that of a gss error is of
+/// gss_category(). A refusal is of refusal_category(), and what came from errno of std::generic_category(). Never 0.
 [[nodiscard]] inline std::error_code make_error_code(const Error& error) noexcept {
   const auto minor = static_cast<int>(error.minor_status());
   switch (error.domain()) {

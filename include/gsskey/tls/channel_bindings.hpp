@@ -14,10 +14,13 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// RFC 5929 section 4: the hash of the server's certificate, with the hash of its signature, but SHA-256 in place of
-/// MD5 and SHA-1. It binds to the server, not to the connection: a proxy that has the same certificate passes. Errors:
-/// policy, for a certificate whose signature has no hash of its own (Ed25519), for which none is defined; system
-/// (ENOMEM).
+/// Returns tls-server-end-point: the hash of the server's certificate, with the hash of its signature, but SHA-256 in
+/// place of MD5 and SHA-1. It binds to the server, not to the connection: a proxy that has the same certificate passes.
+/// Calls: ERR_clear_error, X509_get_signature_info, EVP_get_digestbynid, X509_digest.
+/// Errors: policy, for a certificate whose signature has no hash of its own (Ed25519), for which none is defined, and
+///   for a hash that OpenSSL cannot compute; usage, for no certificate; system (ENOMEM).
+/// Owner: the certificate is borrowed for the call.
+/// See: RFC 5929 section 4.
 [[nodiscard]] inline Result<ChannelBindings> tls_server_end_point(X509* certificate) noexcept {
   constexpr const char* operation = "X509_digest";
   int hash = NID_undef;
@@ -40,7 +43,7 @@ GSSKEY_BEGIN_GSS_ABI
   }
   return ChannelBindings{"tls-server-end-point", ByteView{digest, size}};
 }
-/// The same of a connection, on either side. Errors: usage, before there is a certificate.
+/// Returns tls-server-end-point of a connection, on either side; usage, before there is a certificate.
 [[nodiscard]] inline Result<ChannelBindings> tls_server_end_point(SSL* connection) noexcept {
   if (SSL_is_server(connection) == 1) return tls_server_end_point(SSL_get_certificate(connection));
   X509* const certificate = SSL_get1_peer_certificate(connection);
@@ -49,9 +52,14 @@ GSSKEY_BEGIN_GSS_ABI
   return bindings;
 }
 
-/// RFC 9266: keying material of the connection, for TLS 1.3 and for TLS 1.2 with the extended master secret. The one to
-/// use where both ends can. Errors: usage, before the handshake is done; policy, where it would be no secret of this
-/// connection alone: without extended master secret, below TLS 1.2, after a renegotiation; system (ENOMEM).
+/// Returns tls-exporter: keying material of the connection, for TLS 1.3 and for TLS 1.2 with the extended master
+/// secret. Use this one where both ends can.
+/// Calls: ERR_clear_error, SSL_export_keying_material.
+/// Errors: usage, before the handshake is done; policy, where it would be no secret of this connection alone: without
+///   extended master secret, below TLS 1.2, after a renegotiation; policy, where OpenSSL exports nothing; system
+///   (ENOMEM).
+/// Owner: the connection is borrowed for the call.
+/// See: RFC 9266.
 GSSKEY_HIDDEN [[nodiscard]] inline Result<ChannelBindings> tls_exporter(SSL* connection) noexcept {
   constexpr const char* operation = "SSL_export_keying_material";
   if (SSL_is_init_finished(connection) != 1)
@@ -77,10 +85,13 @@ GSSKEY_HIDDEN [[nodiscard]] inline Result<ChannelBindings> tls_exporter(SSL* con
   return bindings;
 }
 
-/// RFC 5929 section 3: the first Finished message of the latest handshake: the client's, or the server's where a
-/// session was resumed. For peers that know nothing newer: TLS 1.2 and below. Errors: usage, before the handshake is
-/// done; policy, for TLS 1.3, which has no such binding, and without extended master secret, where two connections can
-/// have the same (triple handshake).
+/// Returns tls-unique: the first Finished message of the latest handshake, the client's, or the server's where a
+/// session was resumed. For peers that know nothing newer: TLS 1.2 and below.
+/// Calls: SSL_get_finished, SSL_get_peer_finished.
+/// Errors: usage, before the handshake is done; policy, for TLS 1.3, which has no such binding, and without extended
+///   master secret, where two connections can have the same Finished message (triple handshake).
+/// Owner: the connection is borrowed for the call.
+/// See: RFC 5929 section 3.
 [[nodiscard]] inline Result<ChannelBindings> tls_unique(SSL* connection) noexcept {
   constexpr const char* operation = "SSL_get_finished";
   if (SSL_is_init_finished(connection) != 1)

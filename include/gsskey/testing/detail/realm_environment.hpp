@@ -17,8 +17,10 @@ GSSKEY_BEGIN_ABI
 
 class TestRealm;
 
-/// While it lives, this process's environment points into a realm; the end brings the old values back. setenv(): for
-/// the whole process, and not while other threads use the environment. Several nest like scopes.
+/// Points this process's environment into a realm as long as it lives; its end brings the old values back. Several nest
+/// like scopes.
+/// Calls: setenv(3), unsetenv(3).
+/// Threads: for the whole process, and not while others use the environment.
 class RealmEnvironment {
  public:
   RealmEnvironment(RealmEnvironment&& other) noexcept : saved_{std::exchange(other.saved_, {})} {}
