@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """The comments of public declarations are contracts in the form that .github/CONTRIBUTING.md describes:
 
+- a class, an enum or a function of a namespace has one, where it is not a specialisation or the definition of a member;
 - tags are known ones, each at the beginning of a line, each once, in the order of TAGS; behind them only what goes on
   indented by two;
 - `Errors:` is there for each public function that returns a Result or an expected;
 - `Calls:` is there for each public function that calls the C library or the kernel itself, and names such a call;
 - `Threads:` is there for each public class that owns something.
 
-For `Errors:` and `Calls:` those of the class count too, and in a family, declarations without a blank line between
+For `Errors:` and `Calls:` those of the class count too, and for these and the comment in a family, declarations without a blank line between
 them, those of the one before: for what has the same name, no comment, or one sentence.
 
 contracts.py INCLUDE_DIR    prints what is missing and exits with 1 if there is something.
@@ -21,12 +22,15 @@ from internals import declarations, without_template
 from nodiscard import NOISE
 
 DONE = ("asio", "core", "http", "io", "krb5", "testing", "text", "tls")
+INTERNAL = {"detail", "platform"}  # folders
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
 
 COMMENT = re.compile(r"^ *///(?!<) ?")
 TAG = re.compile(r"([A-Z][a-z]+): ?")
 TAG_IN_TEXT = re.compile(rf"\S.*\b({'|'.join(TAGS)}): ")
 NEXT_SENTENCE = re.compile(r"[.:] [A-Z]")
+NAMESPACE = re.compile(r"(?:inline )?namespace\b")
+TYPE = re.compile(r"(?:class|struct|union|enum(?: class)?) (?:\[\[\w+\]\] )?(\w+)(?: final)?(?: :|$)")
 CALL = re.compile(r"(?<![\w.>])((?:gss|krb5|keyctl|EVP)_\w+)\(")
 OURS = ("gss_category", "krb5_category", "krb5_conf", "krb5_status")  # not of the C library
 RESULT = re.compile(r"\b(?:\w*Result|expected)\b")
@@ -87,6 +91,17 @@ def name_of(declaration):
     return found[1] if found else None
 
 
+def needs_comment(declared):
+    """What a namespace has: a type that is defined, or a function, but for operators."""
+    if NAMESPACE.match(declared.text) or declared.text.startswith("static_assert"):
+        return None
+    _, rest = without_template(declared.text)
+    if found := TYPE.match(re.sub(r"^requires.*?(?=class|struct|union)", "", rest)):
+        return found[1] if declared.body is not None else None
+    found = re.search(r"(?<!::)\b(?!operator\b)(\w+)$", rest.partition("]] ")[2].split("(")[0])
+    return found[1] if found and "(" in rest else None
+
+
 def is_sentence(block):
     return not tags(block) and not NEXT_SENTENCE.search(" ".join(block))
 
@@ -112,13 +127,17 @@ def violations(text, owning=()):
     for line, block in blocks.values():
         for at, fault in faults_of(block):
             yield line + at, fault
-    of_scope = {}
+    of_scope, namespaces = {}, {None}
     family, scope = [], None  # (name, tags, text of them) of what stands together
     for declared in declarations(text):
         top, block = blocks.get(declared.line, (declared.line, []))
         of_scope[declared.line] = tags(block), block
         if declared.scope != scope or not lines[top - 2].strip():
             family, scope = [], declared.scope
+        if NAMESPACE.match(declared.text):
+            namespaces.add(declared.line)
+        elif declared.scope in namespaces and not block and not family and (name := needs_comment(declared)):
+            yield declared.line, f"{name} has no comment"
         name, own = name_of(declared.text), tags(block)
         kept = {tag: block for tag in own}
         for tag in ("Errors", "Calls"):
@@ -145,7 +164,7 @@ def violations(text, owning=()):
 
 def main(include):
     root = Path(include)
-    headers = {path: path.read_text() for path in sorted(root.rglob("*.hpp")) if "detail" not in path.parts}
+    headers = {path: path.read_text() for path in sorted(root.rglob("*.hpp")) if not set(path.parts) & INTERNAL}
     owning = owners(headers.values())
     done = count = 0
     for path, text in headers.items():

@@ -26,6 +26,7 @@ class Owner : public Base<int> {
   [[nodiscard]] Result<void> unseen() { return gss_two(); }
   UniqueName name_;
 };
+/// Holds a number.
 class Value { public: int count() const { return gss_category().size(); } private: int count_; int* all_; };
 /// Reads one.
 /// Calls: gss_read.
@@ -40,7 +41,12 @@ class Value { public: int count() const { return gss_category().size(); } privat
 namespace detail { [[nodiscard]] Result<void> unseen() { return gss_three(); } }
 /// May be called: by all.
 [[nodiscard]] int no_result(Result<int> taken) { return taken.gss_value() + object->gss_value() + is_gss_value(); }
-int member;  ///< See: whatever
+int variable;  ///< See: whatever
+int Value::count() const { return 1; }
+[[nodiscard]] std::string Holder<int>::get() { return {}; }
+template <class T>
+struct Trait<T> { int member; };
+[[nodiscard]] bool operator==(Value, Value);
 // Errors: in a comment of ours, not for users. See: there.
 GSSKEY_END_ABI
 }
@@ -55,18 +61,22 @@ BAD = {  # what is found, in which of these lines
     "/// Runs. Errors: usage.\nvoid f();": 1,
     "/// Runs.\n/// Errors: usage. See: RFC.\nvoid f();": 2,
     "/// Runs.\n[[nodiscard]] Result<void> f();": 2,
-    "[[nodiscard]] Result<void> f();": 1,
-    "template <class T>\n[[nodiscard]] inline auto f() -> expected<T, Error> {}": 1,
-    "template <class T>\n  requires(sizeof(T) > 1)\n[[nodiscard]] asio::awaitable<Result<T>> f();": 1,
-    "/// Errors: a.\n[[nodiscard]] Result<void> f();\n\n[[nodiscard]] Result<void> f(int);": 4,
+    "/// Runs.\ntemplate <class T>\n[[nodiscard]] inline auto f() -> expected<T, Error> {}": 2,
+    "/// Runs.\ntemplate <class T>\n  requires(sizeof(T) > 1)\n[[nodiscard]] asio::awaitable<Result<T>> f();": 2,
+    "/// Errors: a.\n[[nodiscard]] Result<void> f();\n\n/// Runs.\n[[nodiscard]] Result<void> f(int);": 5,
     "/// Errors: a.\n[[nodiscard]] Result<void> f();\n/// Other. Than f().\n[[nodiscard]] Result<void> g();": 4,
     "/// Errors: a.\n[[nodiscard]] Result<void> f();\n/// Other.\n/// See: b.\n[[nodiscard]] Result<void> g();": 5,
-    "struct A {\n  [[nodiscard]] Result<void> f();\n};\n": 2,
-    "class A {\n  int x;\n\n public:\n  [[nodiscard]] StepResult f();\n};": 5,
+    "enum class Colour : int { red };": 1,
+    "template <class T>\nstruct A {\n  T member;\n};": 1,
+    "template <class T>\n  requires(sizeof(T) > 1)\nclass A final : public B {\n  T member;\n};": 1,
+    "[[nodiscard]] inline std::string f(int);": 1,
+    "namespace inner {\n[[nodiscard]] int f();\n}": 2,
+    "/// A.\nstruct A {\n  [[nodiscard]] Result<void> f();\n};\n": 3,
+    "/// A.\nclass A {\n  int x;\n\n public:\n  [[nodiscard]] StepResult f();\n};": 6,
     "/// Runs.\ninline void f() {\n  if (int i = 0) { gss_run(i); }\n}": 2,
     "/// Runs.\n/// Calls: gss_go.\ninline void f() { x::keyctl_run(); }": 3,
-    "void f() { EVP_run(); }": 1,
-    "void f() { run([] { return krb5_run(); }); }": 1,
+    "/// Runs.\nvoid f() { EVP_run(); }": 2,
+    "/// Runs.\nvoid f() { run([] { return krb5_run(); }); }": 2,
     "/// Holds it.\nclass A {\n  std::string text_;\n};": 2,
     "/// Holds it.\nclass [[nodiscard]] A {\n  A(A&&);\n};": 2,
     "/// Holds it.\n/// Threads: a.\nclass A {\n  UniqueOne one_;\n};\ntemplate <class T>\nclass B {\n  mutable A a_{};\n};": 6,
