@@ -18,17 +18,24 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
+/// A message, and where its token goes.
+/// Owner: of both, the caller.
 struct BatchMessage {
   ByteView message;
   /// Room for the token: see MessageProtector::room(). The message is at its place in there, or does not overlap.
   std::span<unsigned char> memory;
 };
 
-/// Keys for several threads, derived once, that send for one protector, which must outlive it. Move-only; one thread at
-/// a time calls, and none calls the protector's wrap or get_mic meanwhile; it may receive. Empty after a move.
+/// Keys for several threads, derived once, that send for one protector. Move-only; empty after a move.
+/// Errors: usage, for an empty one, and for memory that is too small: then nothing has been done; gss,
+///   RoutineError::context_expired, as MessageProtector; system or policy, as MessageProtector: then no token may be
+///   used, and the peer finds a gap.
+/// Threads: one at a time calls, and none calls the protector's wrap or get_mic meanwhile; it may receive.
+/// Owner: of the protector, the caller; it must outlive this.
 class MessageBatch {
  public:
-  /// For `threads` threads, the caller's among them. wrap() starts the others. Errors: usage; system (ENOMEM).
+  /// Derives keys for `threads` threads, the caller's among them. wrap() starts the others.
+  /// Errors: usage, for an empty protector or no thread; system (ENOMEM); policy or unavailable, if OpenSSL refuses.
   [[nodiscard]] static Result<MessageBatch> from_protector(MessageProtector& protector, unsigned threads) noexcept {
     constexpr const char* operation = "MessageBatch::from_protector";
     if (!protector) return unexpected(MessageProtector::empty(operation));
@@ -45,9 +52,10 @@ class MessageBatch {
     return batch;
   }
 
-  /// MessageProtector::wrap_into() for each, with sequence numbers in their order. Returns when all is done; threads
-  /// that cannot be started are done without. Errors: usage, if memory is too small: then nothing has been done;
-  /// system: then no token may be used, and the peer finds a gap.
+  /// Wraps each message as MessageProtector::wrap_into() does, with sequence numbers in their order. Threads that
+  /// cannot be started are done without.
+  /// Calls: pthread_create, pthread_join.
+  /// Blocks: until all is done.
   [[nodiscard]] Result<void> wrap(std::span<const BatchMessage> messages) noexcept {
     constexpr const char* operation = "MessageBatch::wrap";
     if (!helpers_) return unexpected(Error::usage(operation, "the batch is empty: moved from"));

@@ -25,8 +25,9 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
+/// How a MessageProtector behaves.
 struct ProtectorOptions {
-  /// Every call but lifetime() is refused with RoutineError::context_expired once the ticket has ended, as by
+  /// Once the ticket has ended, every call but lifetime() is refused with RoutineError::context_expired, as by
   /// ExpiringContext. By default they go on, as those of SecurityContext do.
   bool ends_with_ticket = false;
 };
@@ -37,30 +38,36 @@ struct MessagesReceived {
   std::uint64_t count = 0;
 };
 
-/// Why a handshake did not become a MessageProtector; the context that it established, unless that is empty.
+/// Why a handshake did not become a MessageProtector.
 template <Mechanism M>
 struct TakeOverFailure {
-  Error error;
-  SecurityContext<M> context;
+  Error error;                 ///< why
+  SecurityContext<M> context;  ///< what the handshake established; it may be empty
 };
 
 /// Protects the messages of a Kerberos context with keys that were taken from it: AES with SHA-1 or SHA-2, or Camellia.
 /// The peer notices no difference. Made by take_over(), take_over_after() and drive() with establish_as<>()
-/// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move: then calls answer
-/// Domain::usage.
+/// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move.
 ///
-/// Messages have any size that memory has; limits are those of what is at the other end, a SecurityContext, say.
-/// One thread may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs). Keys are
-/// wiped when it dies. What is an Error, and what the results mean, is as in SecurityContext, but that integrity is
-/// always looked at before the order; a system Error means that OpenSSL has no memory, a policy Error without flags
-/// that it fails for another reason, as without random numbers: no sequence number was used.
+/// Messages have any size that memory has; limits are those of what is at the other end, a SecurityContext, say. What
+/// is an Error, and what the results mean, is as in SecurityContext, but that integrity is always looked at before the
+/// order.
+/// Errors: usage, for an empty one; gss: RoutineError::context_expired, where ProtectorOptions say so, and for messages
+///   of the peer RoutineError::defective_token, bad_mic, or what Supplementary names; policy, with
+///   ContextFlag::confidentiality, for a message that the peer did not encrypt. Of OpenSSL: system, if it has no
+///   memory; policy without flags, if it fails for another reason, as without random numbers. After these two no
+///   sequence number was used.
+/// Threads: one may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs).
+/// Owner: of the keys, this object, which wipes them at its end.
+/// See: RFC 4121, RFC 8009, RFC 6803.
 class MessageProtector {
  public:
   [[nodiscard]] explicit operator bool() const noexcept { return state_ != nullptr; }
 
-  /// IANA's name of the encryption type; "" after a move.
+  /// Returns IANA's name of the encryption type; "" after a move.
   [[nodiscard]] const char* encryption_type() const noexcept { return state_ ? state_->type->name : ""; }
-  /// Names, flags and mechanism of the context. gss_duplicate_name.
+  /// Returns names, flags and mechanism of the context.
+  /// Calls: gss_duplicate_name.
   [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
     if (auto usable = is_usable("MessageProtector::inquire"); !usable) return unexpected(std::move(usable).error());
     auto initiator = copy_of(state_->info.initiator);
@@ -70,35 +77,36 @@ class MessageProtector {
     return ContextInfo{*std::move(initiator),  *std::move(acceptor), *lifetime(),
                        state_->info.mechanism, state_->info.flags,   state_->info.is_initiator};
   }
-  /// How long the context is meant to be used, 0 when that is over.
+  /// Returns how long the context is meant to be used, 0 when that is over.
+  /// Errors: usage, for an empty one.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     if (!state_) return unexpected(empty("MessageProtector::lifetime"));
     if (state_->end == 0) return Seconds::indefinite();
     const std::int64_t now = std::time(nullptr);
     return now < state_->end ? Seconds{static_cast<std::uint32_t>(state_->end - now)} : Seconds{};
   }
-  /// How strong the protection is, as SASL counts it: the bits of the key.
+  /// Returns how strong the protection is, as SASL counts it: the bits of the key.
   [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
     if (auto usable = is_usable("MessageProtector::sasl_ssf"); !usable) return unexpected(std::move(usable).error());
     return static_cast<std::uint32_t>(8 * state_->type->key_size);
   }
 
-  /// What a token of wrap() has before and after the message.
+  /// Returns what a token of wrap() has before and after the message.
   [[nodiscard]] Result<MessageRoom> room() const noexcept {
     if (auto usable = is_usable("MessageProtector::room"); !usable) return unexpected(std::move(usable).error());
     return around();
   }
-  /// The longest message whose wrap() token has at most `token_size` bytes. Errors: policy, if there is none.
+  /// Returns the length of the longest message whose wrap() token has at most `token_size` bytes.
+  /// Errors: those of the class; policy, if there is none.
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
     return size_limit("MessageProtector::wrap_size_limit", token_size, rfc3961::block_size + rfc4121::header_size);
   }
-  /// The longest message whose wrap_unencrypted() token has at most `token_size` bytes. Errors: policy, if there is
-  /// none.
+  /// Returns the length of the longest message whose wrap_unencrypted() token has at most `token_size` bytes.
   [[nodiscard]] Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t token_size) const noexcept {
     return size_limit("MessageProtector::wrap_unencrypted_size_limit", token_size, 0);
   }
 
-  /// Encrypts and authenticates.
+  /// Encrypts and authenticates a message.
   [[nodiscard]] Result<MessageToken> wrap(ByteView message) noexcept {
     constexpr const char* operation = "MessageProtector::wrap";
     if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
@@ -107,7 +115,7 @@ class MessageProtector {
     if (!state_->sender.wrap(message, token->data())) return unexpected(failed(operation));
     return token;
   }
-  /// Authenticates only: everybody on the way can read the message.
+  /// Authenticates a message, which everybody on the way can read.
   [[nodiscard]] Result<MessageToken> wrap_unencrypted(ByteView message) noexcept {
     constexpr const char* operation = "MessageProtector::wrap_unencrypted";
     if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());
@@ -116,8 +124,9 @@ class MessageProtector {
     if (!state_->sender.wrap_unencrypted(message, token->data())) return unexpected(failed(operation));
     return token;
   }
-  /// wrap() of several pieces, one after the other, into memory that does not overlap with them. Returns the token
-  /// inside it. Errors: usage, if it is too small.
+  /// Encrypts and authenticates several pieces, one after the other, into memory that does not overlap with them.
+  /// Returns the token inside it.
+  /// Errors: those of the class; usage, if the memory is too small.
   [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(MessageProtector& self,
                                                                   std::span<const ByteView> pieces,
                                                                   std::span<unsigned char> memory) noexcept {
@@ -150,8 +159,8 @@ class MessageProtector {
                                                                   std::span<unsigned char> memory) noexcept {
     return wrap_into(self, std::span<const ByteView>{&message, 1}, memory);
   }
-  /// Encrypts the message where it is, and returns the token around it, inside the block. Errors: usage, if the block
-  /// lacks the room.
+  /// Encrypts a message where it is. Returns the token around it, inside the block.
+  /// Errors: those of the class; usage, if the block lacks the room.
   [[nodiscard]] friend Result<std::span<unsigned char>> wrap_in_place(MessageProtector& self,
                                                                       MessageBlock message) noexcept {
     constexpr const char* operation = "MessageProtector::wrap_in_place";
@@ -165,26 +174,28 @@ class MessageProtector {
     return token;
   }
 
-  /// The plaintext of a token from the peer's wrap: encrypted, in order, and not there before; else an Error.
+  /// Returns the plaintext of a token from the peer's wrap: encrypted, in order, and not there before; else an Error.
   [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
     auto message = receive("MessageProtector::unwrap", token);
     if (!message) return unexpected(std::move(message).error());
     return std::move(message->plaintext);
   }
-  /// The same without the demand that the message was encrypted; `confidential` says whether it was.
+  /// Returns the message as unwrap() does, encrypted or not; `confidential` says which.
   [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
     auto message = receive("MessageProtector::unwrap_unencrypted", token, Demand::order);
     if (!message) return unexpected(std::move(message).error());
     return Unwrapped{std::move(message->plaintext), message->sealed};
   }
-  /// The same without the demand for order. Of what Ordering tells, all was encrypted by the peer.
+  /// Returns the plaintext as unwrap() does, in order or not; `ordering` says which. All of it was encrypted by the
+  /// peer.
   [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
     auto message = receive("MessageProtector::unwrap_with_ordering", token, Demand::confidentiality);
     if (!message) return unexpected(std::move(message).error());
     return OrderedMessage{std::move(message->plaintext), message->ordering};
   }
-  /// unwrap() into memory that does not overlap with the token; token.size() is always enough. Returns the plaintext
-  /// inside it. Errors: usage, if it is too small.
+  /// Writes the plaintext, as of unwrap(), into memory that does not overlap with the token; token.size() is always
+  /// enough. Returns the plaintext inside it.
+  /// Errors: those of the class; usage, if the memory is too small.
   [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_into(MessageProtector& self, ByteView token,
                                                                     std::span<unsigned char> memory) noexcept {
     constexpr const char* operation = "MessageProtector::unwrap_into";
@@ -198,8 +209,8 @@ class MessageProtector {
     }
     return memory.first(found->wrap.message_size);
   }
-  /// unwrap() where the token is: returns the plaintext inside it. What else is in `token` is undefined then. After an
-  /// Error nothing is left of a plaintext.
+  /// Decrypts a token, as unwrap(), where it is. Returns the plaintext inside it. What else is in `token` is undefined
+  /// then. After an Error nothing is left of a plaintext.
   [[nodiscard]] friend Result<std::span<unsigned char>> unwrap_in_place(MessageProtector& self,
                                                                         std::span<unsigned char> token) noexcept {
     constexpr const char* operation = "MessageProtector::unwrap_in_place";
@@ -220,7 +231,7 @@ class MessageProtector {
     return rest.subspan(place, wrap.message_size);
   }
 
-  /// A checksum over `message`, to be sent beside it.
+  /// Makes a checksum over `message`, to be sent beside it.
   [[nodiscard]] Result<MessageMic> get_mic(ByteView message) noexcept {
     constexpr const char* operation = "MessageProtector::get_mic";
     if (auto usable = is_usable(operation); !usable) return unexpected(std::move(usable).error());

@@ -52,13 +52,14 @@ struct ProtectorMaker {
 }  // namespace gss_detail
 
 /// Takes over a context that has received messages: so many, one after the other, none missing. If the count is too
-/// low, that many of the peer's old messages would be accepted again: who can should use take_over(). On success
-/// `context` is empty; on failure it is what it was, and goes on, unless it is empty then: MIT krb5's is lost if memory
-/// runs out at the very end.
-///
+/// low, that many of the peer's old messages would be accepted again: whoever can should use take_over().
+/// Calls: gss_inquire_context, gss_krb5_export_lucid_sec_context; on MIT krb5 gss_inquire_sec_context_by_oid before,
+///   because it deletes what it exports.
 /// Errors: usage, if the context is empty; policy, if it is none of Kerberos, its encryption type is not one of
-/// rfc3961::encryption_types, or its messages are those of DCE; unavailable, if OpenSSL lacks what it takes (its FIPS
-/// provider has no KRB5KDF), and without Capabilities::krb5_extensions; gss; system.
+///   rfc3961::encryption_types, or its messages are those of DCE; unavailable, if OpenSSL lacks what it takes (its FIPS
+///   provider has no KRB5KDF), and without Capabilities::krb5_extensions; gss; system.
+/// Owner: on success `context` is empty; on failure it is what it was, and goes on, unless it is empty then: MIT krb5's
+///   is lost if memory runs out at the very end.
 template <Mechanism M>
 [[nodiscard]] inline Result<MessageProtector> take_over_after(SecurityContext<M>&& context, MessagesReceived received,
                                                               ProtectorOptions options = {}) noexcept {
@@ -126,9 +127,10 @@ template <Mechanism M>
   }
 }
 
-/// Takes over what a completed handshake establishes: the safe way, for nothing has been received yet. On failure the
-/// context is in the failure, if it survived: usable, and what std::move(handshake).establish() gives. Errors as of
-/// establish() and take_over_after().
+/// Takes over what a completed handshake establishes: the safe way, for nothing has been received yet.
+/// Errors: those of establish() and take_over_after().
+/// Owner: on failure the context is in the failure, if it survived: usable, and what std::move(handshake).establish()
+///   gives.
 template <class H>
 [[nodiscard]] inline expected<MessageProtector, TakeOverFailure<typename H::Context::Mechanism>> take_over(
     H&& handshake, ProtectorOptions options = {}) noexcept

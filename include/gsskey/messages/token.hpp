@@ -15,10 +15,13 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 
 /// Owns bytes from malloc that are not secret, uninitialised at first. Move-only.
+/// Threads: one at a time; any number while nobody changes or moves it.
 class MessageToken : public detail::ByteAccess<MessageToken> {
  public:
   MessageToken() noexcept = default;
-  /// ENOMEM.
+  /// Allocates `size` bytes.
+  /// Calls: malloc.
+  /// Errors: system (ENOMEM).
   [[nodiscard]] static Result<MessageToken> with_size(std::size_t size) noexcept {
     MessageToken token;
     token.bytes_ = decltype(token.bytes_)::adopt(static_cast<unsigned char*>(std::malloc(size == 0 ? 1 : size)));
@@ -41,7 +44,8 @@ class MessageToken : public detail::ByteAccess<MessageToken> {
   [[nodiscard]] const unsigned char* data() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_.get(); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
 
-  /// The first `size` bytes, or all there are, as a secret; the others are wiped now.
+  /// Makes a secret of the first `size` bytes, or of all there are; the others are wiped now.
+  /// Owner: of the memory, the secret; no copy is made.
   [[nodiscard]] SecretBytes to_secret(std::size_t size) && noexcept {
     if (size > size_) size = size_;
     if (size < size_) explicit_bzero(bytes_.get() + size, size_ - size);
@@ -60,7 +64,7 @@ class MessageToken : public detail::ByteAccess<MessageToken> {
   std::size_t size_ = 0;
 };
 
-/// A MIC token of RFC 4121: no heap.
+/// A MIC token of RFC 4121, within this object: no heap.
 class MessageMic : public detail::ByteAccess<MessageMic> {
  public:
   static constexpr std::size_t max_size = 40;
