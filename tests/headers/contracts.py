@@ -8,8 +8,8 @@
 - `Calls:` is there for each public function that calls the C library or the kernel itself, and names such a call;
 - `Threads:` is there for each public class that owns something.
 
-For `Errors:` and `Calls:` those of the class count too, and for these and the comment in a family, declarations without a blank line between
-them, those of the one before: for what has the same name, no comment, or one sentence.
+`Errors:` and `Calls:` of the class count too. In a family, declarations without a blank line between them, those of the
+one before count, and its comment: for what has the same name, no comment, or one sentence.
 
 contracts.py INCLUDE_DIR    prints what is missing and exits with 1 if there is something.
 """

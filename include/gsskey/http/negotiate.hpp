@@ -55,8 +55,9 @@ class HttpInitiator {
   /// Makes the value of the Authorization header to repeat the request with, after a 401 that had these
   /// WWW-Authenticate headers.
   /// Errors: policy, if the server does not offer Negotiate or has refused; transport (EPROTO), for more rounds than
-  ///   are allowed; those of parse_www_authenticate() and Initiator::step(), which has the reason where the server
-  ///   tells it. Throws std::bad_alloc: the handshake is over then.
+  ///   are allowed, for a token before the handshake has begun and for one that asks for more than there is; those of
+  ///   parse_www_authenticate() and Initiator::step(), which has the reason where the server tells it. Throws
+  ///   std::bad_alloc: the handshake is over then.
   /// Blocks: on KDC, DNS or disk, as Initiator::step() does.
   [[nodiscard]] Result<std::string> authorize(std::span<const std::string_view> www_authenticate) {
     constexpr const char* operation = "WWW-Authenticate";
@@ -72,7 +73,7 @@ class HttpInitiator {
     if (rounds_ > options_.max_rounds) return detail::bad_header(operation, detail::too_many_rounds);
     return next(header->token);
   }
-  /// Makes that of a 401 with one WWW-Authenticate header, or with all of them joined by commas.
+  /// Makes the value after a 401 that had one WWW-Authenticate header, or with all of them joined by commas.
   [[nodiscard]] Result<std::string> authorize(std::string_view www_authenticate) {
     return authorize(std::span{&www_authenticate, 1});
   }
@@ -80,7 +81,9 @@ class HttpInitiator {
   /// Establishes the context, once the server has answered with another status than 401. The WWW-Authenticate headers
   /// are those of that response: a token in them proves who the server is.
   /// Errors: policy, if the server does not prove it and that was demanded; usage, if no request had an Authorization
-  ///   header; those of parse_www_authenticate(), Initiator::step() and Initiator::establish().
+  ///   header; transport (EPROTO), if the handshake is not complete with that response; those of
+  ///   parse_www_authenticate(), Initiator::step() and Initiator::establish().
+  /// Blocks: as Initiator::step() does.
   [[nodiscard]] Result<SecurityContext<M>> establish(std::span<const std::string_view> www_authenticate) && {
     constexpr const char* operation = "WWW-Authenticate";
     auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
@@ -98,7 +101,8 @@ class HttpInitiator {
     }
     return std::move(initiator_).establish();
   }
-  /// Establishes it with one WWW-Authenticate header, or with all of them joined by commas; empty: there was none.
+  /// Establishes the context with one WWW-Authenticate header, or with all of them joined by commas; empty: there was
+  /// none.
   [[nodiscard]] Result<SecurityContext<M>> establish(std::string_view www_authenticate) && {
     return std::move(*this).establish(std::span{&www_authenticate, 1});
   }
@@ -133,10 +137,10 @@ struct HttpAcceptorOptions {
   unsigned max_rounds = max_http_rounds;
 };
 
-/// Says who sent a request, which is to be served if they may.
+/// Says who sent a request. Whether they may have what they ask for is for the program to say.
 template <Mechanism M>
 struct HttpAnswer {
-  /// What tells who it is: inquire().
+  /// Names the sender: SecurityContext::inquire().
   SecurityContext<M> context;
   /// The value of a WWW-Authenticate header on the response, of whatever status; empty: no such header.
   std::string www_authenticate;

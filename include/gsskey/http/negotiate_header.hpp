@@ -150,7 +150,7 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
   if (!token) return unexpected(token.error());
   return NegotiateHeader{is_present, *std::move(token)};
 }
-/// Finds it in one header, or in all of them joined by commas.
+/// Finds the Negotiate challenge in one header, or in all of them joined by commas.
 [[nodiscard]] inline Result<NegotiateHeader> parse_www_authenticate(
     std::string_view value, std::size_t max_token_size = max_http_token_size) noexcept {
   return parse_www_authenticate(std::span{&value, 1}, max_token_size);

@@ -30,6 +30,7 @@ GSSKEY_BEGIN_ABI
 /// Owner: the descriptor is borrowed, and is not closed.
 class FdStream {
  public:
+  /// Takes a connected socket.
   explicit FdStream(int descriptor) noexcept : descriptor_{descriptor} {}
 
   /// Sets how long all that follows may take together, a whole drive() or all of a read: after that it is ETIMEDOUT,
@@ -47,7 +48,7 @@ class FdStream {
   /// Takes the limit of expires_after() away.
   void expires_never() noexcept { deadline_ = never; }
 
-  /// Writes all of both, with one system call where the socket takes them at once.
+  /// Writes all of `header` and then all of `body`, with one system call where the socket takes them at once.
   /// Errors: transport; some bytes may have gone then.
   [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {
     while (!header.empty() || !body.empty()) {

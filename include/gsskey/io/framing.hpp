@@ -165,6 +165,7 @@ class IncomingFrame {
 template <BlockingStream Stream>
 class FramedTransport {
  public:
+  /// Takes a stream.
   explicit FramedTransport(Stream& stream GSSKEY_LIFETIMEBOUND) noexcept : stream_{&stream} {}
 
   /// Sends `token`, which may be empty.

@@ -42,7 +42,8 @@ class SecureFdStream {
   /// Takes the limit of expires_after() away.
   void expires_never() noexcept { wire_.expires_never(); }
 
-  /// Writes all of both. They go in the same packets, which takes a copy of both if neither is empty.
+  /// Writes all of `header` and then all of `body`. They go in the same packets, which takes a copy of both if neither
+  /// is empty.
   /// Errors: transport, of the socket; those of RecordLayer::seal(); system (ENOMEM). Once a packet could not be sent
   ///   whole, nobody knows what the peer has: each further write gives that Error again.
   [[nodiscard]] Result<void> write(ByteView header, ByteView body = {}) noexcept {

@@ -22,6 +22,7 @@ GSSKEY_BEGIN_GSS_ABI
 /// has a copy of the error, which costs no more than a count, so it may be kept.
 class AdvisedError {
  public:
+  /// Takes an error and what to do about it.
   AdvisedError(Error error, std::string_view what) noexcept : error_{std::move(error)}, advice_{what} {}
   [[nodiscard]] const Error& error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
   [[nodiscard]] std::string_view advice() const noexcept { return advice_; }
