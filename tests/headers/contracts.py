@@ -21,7 +21,7 @@ from pathlib import Path
 from internals import declarations, without_template
 from nodiscard import NOISE
 
-DONE = ("asio", "core", "http", "io", "keyring", "krb5", "messages", "testing", "text", "tls")
+DONE = ("asio", "core", "handoff", "http", "io", "keyring", "krb5", "messages", "testing", "text", "tls")
 INTERNAL = {"detail", "platform"}  # folders
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
 

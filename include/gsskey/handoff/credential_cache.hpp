@@ -26,29 +26,33 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 namespace handoff {
 
+/// Where a CredentialCache may be made.
 struct CredentialCacheOptions {
-  /// The session may be another user's (su, sudo and set-uid programs inherit one), who then authenticates as this one.
+  /// Also in a session that is another user's (su, sudo and set-uid programs inherit one), who then authenticates as
+  /// this one.
   bool in_session_of_another_user = false;
 };
 
 /// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
 /// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
-/// filled by who makes it, and gone with the object, which must end on a thread of that session; credentials of it are
-/// of no use then. A forked child's copy names the cache and does nothing at its end; exec, _exit and a signal leave
-/// the cache in the session. Move-only; any number of them side by side, from any number of threads.
-///
-/// Making one asks a KDC where there is no ticket yet, and blocks. Errors: those of the calls that are named; keyring,
-/// EDQUOT with the figures, when the user has too many keys (200 of 20,000 bytes altogether; a cache with one ticket
-/// has seven; wait_for_quota() may help); policy, for a session that belongs to another user (check_ring());
-/// unavailable, but on MIT krb5.
+/// filled by whoever makes it, and gone with the object; credentials of it are of no use then. Move-only.
+/// Errors: those of the calls that are named; keyring, EDQUOT with the figures, when the user has too many keys (200 of
+///   20,000 bytes altogether; a cache with one ticket has seven; wait_for_quota() may help); policy, for a session that
+///   belongs to another user (check_ring()); system (getrandom); unavailable, but on MIT krb5.
+/// Blocks: while a KDC is asked, where there is no ticket yet.
+/// Threads: one at a time; any number of objects side by side. The end must come on a thread of that session.
+/// Fork: a child's copy names the cache and does nothing at its end. exec, _exit and a signal leave the cache in the
+///   session.
 class [[nodiscard]] CredentialCache {
  public:
-  /// Initial tickets for a password, which you wipe yourself. Credential::acquire_with_password, gss_store_cred_into.
+  /// Fills a cache with initial tickets for a password, which you wipe yourself.
+  /// Calls: gss_acquire_cred_with_password, gss_store_cred_into.
   [[nodiscard]] static Result<CredentialCache> acquire_with_password(const Name& name, ByteView password,
                                                                      CredentialCacheOptions options = {}) noexcept {
     return filled(options, [&] { return Initiating::acquire_with_password(name, password); });
   }
-  /// Initial tickets for a key of a keytab ("FILE:/etc/krb5.keytab"). gss_acquire_cred_from.
+  /// Fills a cache with initial tickets for a key of a keytab ("FILE:/etc/krb5.keytab").
+  /// Calls: gss_acquire_cred_from, gss_inquire_cred.
   [[nodiscard]] static Result<CredentialCache> acquire_with_keytab(const Name& name, const char* keytab,
                                                                    CredentialCacheOptions options = {}) noexcept {
     auto cache = create(options);
@@ -59,13 +63,14 @@ class [[nodiscard]] CredentialCache {
     if (const auto lifetime = credential->lifetime(); !lifetime) return unexpected(cache->explained(lifetime.error()));
     return cache;
   }
-  /// The tickets of another cache ("FILE:/tmp/krb5cc_0"), which stays as it is. gss_acquire_cred_from,
-  /// gss_store_cred_into.
+  /// Fills a cache with the tickets of another ("FILE:/tmp/krb5cc_0"), which stays as it is.
+  /// Calls: gss_acquire_cred_from, gss_store_cred_into.
   [[nodiscard]] static Result<CredentialCache> from_cache(const char* other,
                                                           CredentialCacheOptions options = {}) noexcept {
     return filled(options, [&] { return Initiating::acquire_from({.ccache = other}); });
   }
-  /// The tickets of a credential: a delegated one, say. gss_store_cred_into.
+  /// Fills a cache with the tickets of a credential: a delegated one, say.
+  /// Calls: gss_store_cred_into.
   template <Usage U>
     requires(!std::same_as<U, Accept>)
   [[nodiscard]] static Result<CredentialCache> from_credential(const Credential<mech::Krb5, U>& credential,
@@ -75,17 +80,20 @@ class [[nodiscard]] CredentialCache {
     return stored(*std::move(cache), credential);
   }
 
-  /// For CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef"; empty when this object is. Valid as long
-  /// as this object stays where it is. Who uses a copy of the name later than that is not told: libkrb5 makes an empty
-  /// cache of that name in the session, which nobody owns and nobody takes away.
+  /// Returns the name, for CredentialStore::ccache: "KEYRING:session:gsskey-0123456789abcdef"; "" when this object is
+  /// empty. A copy of the name must not be used later than the object: without a word libkrb5 makes an empty cache of
+  /// that name in the session, which nobody owns and nobody takes away.
+  /// Owner: of the text, this object, as long as it stays where it is.
   [[nodiscard]] const char* name() const noexcept GSSKEY_LIFETIMEBOUND { return ring_ ? name_ : ""; }
-  /// What is in it, to authenticate with. Credential::acquire_from. Errors: usage, for one that was moved from;
-  /// keyring, for one that is gone from the session.
+  /// Returns what is in it, to authenticate with.
+  /// Calls: keyctl_read, gss_acquire_cred_from.
+  /// Errors: usage, for one that was moved from; keyring, for one that is gone from the session; those of
+  ///   Credential::acquire_from().
   [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
     if (const auto there = ring_.members(); !there) return unexpected(there.error());
     return Initiating::acquire_from({.ccache = name_});
   }
-  /// The ring that it is in the kernel.
+  /// Returns the ring that it is in the kernel.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
 
  private:

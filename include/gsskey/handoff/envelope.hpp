@@ -28,7 +28,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Why a seal does not open. The first four are found before the key is used, the others are true of the sealed bytes.
+/// Why a seal does not open. not_a_seal, other_format, wrong_size and foreign_key are found before the key is used, the
+/// others are true of the sealed bytes.
 enum class SealFault : std::uint8_t {
   none,                  ///< it is an Error of something else
   not_a_seal,            ///< it does not begin like one
@@ -39,7 +40,7 @@ enum class SealFault : std::uint8_t {
   other_implementation,  ///< of another GSS library
   other_build,           ///< of the same GSS library in another build
   other_mechanism,       ///< of a mechanism that is not accepted
-  expired,
+  expired,               ///< its time to live is over
 };
 
 namespace gss_detail {
@@ -113,7 +114,7 @@ struct SealParts {
 };
 }  // namespace gss_detail
 
-/// What open_seal() found wrong; SealFault::none for Errors from elsewhere.
+/// Tells what open_seal() found wrong; SealFault::none for Errors from elsewhere.
 [[nodiscard]] inline SealFault seal_fault(const Error& error) noexcept {
   return error.domain() == Domain::seal ? static_cast<SealFault>(error.minor_status()) : SealFault::none;
 }
@@ -122,7 +123,8 @@ struct SealParts {
 struct SealKeyId {
   unsigned char bytes[8];
 
-  /// Of the key that `sealed` was made with, or so it says. Errors: seal, as those of open_seal().
+  /// Reads the id of the key that `sealed` says it was made with.
+  /// Errors: seal, as those of open_seal().
   [[nodiscard]] static Result<SealKeyId> parse(ByteView sealed) noexcept {
     gss_detail::SealParts parts;
     if (const SealFault fault = parts.read(sealed); fault != SealFault::none) {
@@ -137,11 +139,15 @@ struct SealKeyId {
 };
 
 /// An AES-256 key for seals. It seals up to 2^32 tokens: nonces are random. Move-only, wiped.
+/// Threads: any number seal and open with it at once, while nobody moves it.
+/// Owner: of its bytes, this object.
 class SealKey {
  public:
-  static constexpr std::size_t size = 32;
+  static constexpr std::size_t size = 32;  ///< bytes
 
-  /// Of OpenSSL's generator for secrets. Errors: policy, if that gives none; those of from_bytes().
+  /// Makes a key of OpenSSL's generator for secrets.
+  /// Calls: RAND_priv_bytes; those of from_bytes().
+  /// Errors: policy, if that gives none; those of from_bytes().
   [[nodiscard]] static Result<SealKey> generate() noexcept {
     auto bytes = SecretBytes::with_size(size);
     if (!bytes) return unexpected(bytes.error());
@@ -151,8 +157,9 @@ class SealKey {
     }
     return from_bytes(*std::move(bytes));
   }
-  /// Those of bytes() elsewhere. Errors: usage, if they are not 32; policy, if OpenSSL has no SHA-256 or AES-256-GCM;
-  /// system (ENOMEM).
+  /// Makes the key that has these bytes(): one of another process, or one that was kept.
+  /// Calls: EVP_MD_fetch, EVP_Digest, EVP_CIPHER_fetch.
+  /// Errors: usage, if they are not 32; policy, if OpenSSL has no SHA-256 or AES-256-GCM; system (ENOMEM).
   GSSKEY_HIDDEN [[nodiscard]] static Result<SealKey> from_bytes(SecretBytes bytes) noexcept {
     if (bytes.size() != size) return unexpected(Error::usage("SealKey", "a sealing key has 32 bytes"));
     ERR_clear_error();
@@ -179,9 +186,9 @@ class SealKey {
   }
 
   [[nodiscard]] const SealKeyId& id() const noexcept GSSKEY_LIFETIMEBOUND { return id_; }
-  /// To be kept where only those can read it who may open the seals. Empty after a move.
+  /// Returns the key, to be kept where only those can read it who may open the seals. Empty after a move.
   [[nodiscard]] const SecretBytes& bytes() const noexcept GSSKEY_LIFETIMEBOUND { return bytes_; }
-  /// AES-256-GCM, for seal() and open_seal(): to look it up takes longer than to seal.
+  /// Returns AES-256-GCM, for seal() and open_seal(): to look it up takes longer than to seal.
   [[nodiscard]] const EVP_CIPHER* cipher() const noexcept GSSKEY_LIFETIMEBOUND { return cipher_.get(); }
 
  private:
@@ -192,10 +199,12 @@ class SealKey {
   gss_detail::SealCipher cipher_;
 };
 
-/// `token`, encrypted and authenticated, beside the implementation and its build, the `mechanism` of the token, and the
-/// time from which it does not open any more: `time_to_live` from now on, by the machine's clock. At most 1 GiB. What
-/// comes back is no secret. Errors: usage (the key is moved from, the token too large); policy, if OpenSSL refuses;
-/// system (ENOMEM).
+/// Encrypts and authenticates `token`. Beside it stand the implementation and its build, the `mechanism` of the token,
+/// and the time from which it does not open any more: `time_to_live` from now on, by the machine's clock. What comes
+/// back is no secret.
+/// Calls: RAND_bytes, EVP_EncryptInit_ex2, EVP_EncryptUpdate, EVP_EncryptFinal_ex.
+/// Errors: usage, if the key is moved from, or the token larger than 1 GiB; policy, if OpenSSL refuses; system
+///   (ENOMEM).
 [[nodiscard]] inline Result<SecretBytes> seal(const SealKey& key, ByteView token, const Oid& mechanism,
                                               Seconds time_to_live) noexcept {
   using Layout = gss_detail::SealLayout;
@@ -232,9 +241,11 @@ class SealKey {
   return sealed;
 }
 
-/// The token again, if nothing of the seal was changed, and it is of this implementation in this build, of a mechanism
-/// that M accepts, and not expired. Errors: seal, of which seal_fault() tells the kind; usage; policy, if OpenSSL
-/// refuses; system (ENOMEM).
+/// Returns the token, if nothing of the seal was changed, and it is of this implementation in this build, of a
+/// mechanism that M accepts, and not expired.
+/// Calls: EVP_DecryptInit_ex2, EVP_DecryptUpdate, EVP_DecryptFinal_ex.
+/// Errors: seal, of which seal_fault() tells the kind; usage, if the key is moved from; policy, if OpenSSL refuses;
+///   system (ENOMEM).
 template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> open_seal(const SealKey& key, ByteView sealed) noexcept {
   if (key.bytes().empty()) return unexpected(Error::usage("open_seal", "the sealing key is empty: moved from"));

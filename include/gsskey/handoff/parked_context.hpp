@@ -163,6 +163,7 @@ template <Mechanism M>
 
 namespace handoff {
 
+/// How a context is parked, and where it may be.
 template <Mechanism M>
 struct ParkOptions {
   /// How long it can be claimed; the kernel sees to it. Shorter if the context ends before.
@@ -170,34 +171,39 @@ struct ParkOptions {
   /// What the initiator delegated (AcceptorOptions::delegated), to go along in the same seal; it stays good here too.
   /// nullptr: nothing goes along.
   const Credential<M, Initiate>* delegated = nullptr;
-  /// The ring may be another user's, who can claim then; or one that every process of this user has or can link, its
-  /// default session above all, which a process has that joined none (check_ring()).
+  /// The ring may be another user's, who can claim then (check_ring()).
   bool in_ring_of_another_user = false;
+  /// The ring may be one that every process of this user has or can link, its default session above all, which a
+  /// process has that joined none (check_ring()).
   bool in_ring_of_all_processes = false;
   /// What MIT krb5 adds to the lifetime of an acceptor's context (clockskew of krb5.conf): taken off again.
   Seconds acceptor_skew = Seconds{300};
 };
 
+/// What a claim gives beside the context.
 template <Mechanism M>
 struct ClaimOptions {
   /// Where the credential goes that came along; emptied before anything else, so that it never holds that of another.
-  /// Without a slot it is not kept.
+  /// nullptr: it is not kept.
   Credential<M, Initiate>* delegated = nullptr;
 };
 
-/// A context that waits to be claimed. It owns the key: at its end, on a thread that possesses the ring, it gives up
-/// what was not claimed: nobody can claim it then, who has linked its ring elsewhere neither. A forked child's copy can
-/// be claimed once, like any other, and gives up nothing at its end. Move-only.
+/// A context that waits to be claimed. At its end, on a thread that possesses the ring, it gives up what was not
+/// claimed: nobody can claim it then, not even those who have linked its ring elsewhere. Move-only.
+/// Threads: one at a time. The end must come on a thread that possesses the ring.
+/// Fork: a child's copy gives up nothing at its end; of all copies, one can be claimed.
+/// Owner: of the key in the kernel, this object.
 class [[nodiscard]] ParkedContext {
  public:
-  /// For claim() in another process: the sealed context, of about 600 bytes, or of 64 KiB with a large ticket. No
-  /// secret to who does not possess the ring. Valid as long as this object.
+  /// Returns what claim() in another process takes: the sealed context. No secret to those who do not possess the ring.
+  /// Owner: of the bytes, this object.
+  /// Units: about 600 bytes, or 64 KiB with a large ticket.
   [[nodiscard]] ByteView bytes() const noexcept GSSKEY_LIFETIMEBOUND { return sealed_; }
-  /// Where it was parked.
+  /// Returns where it was parked.
   [[nodiscard]] KeyringRef ring() const noexcept { return box_.ring(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(box_); }
 
-  /// Gives ownership up, with the bytes: from here on the key goes when it is claimed, or with the time to live.
+  /// Gives ownership up, and returns the bytes: from here on the key goes when it is claimed, or with the time to live.
   [[nodiscard]] SecretBytes release() && noexcept {
     static_cast<void>(std::move(box_).release());
     return std::move(sealed_);
@@ -247,14 +253,20 @@ namespace handoff {
 /// Parks a context in `ring`, for claim() in this process or another one: exports it, seals it with a key made for it
 /// alone, and leaves that key in the ring, for the time to live, in a small ring of its own and with a mask that nobody
 /// can change and that lets nobody link it: it is in one place, and of all that claim() one takes it from there.
+///
 /// Whoever possesses `ring` can claim, and nobody else: a ring of the session serves a process and its children, of
 /// other users too. Whoever possesses it can also read the key, as claim() does: processes of one session are not
-/// protected from each other. `ring` must be possessed by the calling thread (EACCES), and be neither another user's
-/// nor the user's default session unless the options say so (policy). The key goes through the ring of the calling
-/// thread, which is made if there is none, and is in `ring` only with its timeout: a process that is killed leaves
-/// nothing that outlives it. `context` is empty afterwards. On failure it is as before, unless the implementation lost
-/// it, and no key stays. Two keys of the user's quota. Errors: usage; gss, RoutineError::context_expired too; keyring
-/// (EDQUOT); policy (also GSS_USE_PROXY, OpenSSL); system (ENOMEM); unavailable.
+/// protected from each other. The key goes through the ring of the calling thread, which is made if there is none, and
+/// is in `ring` only with its timeout: a process that is killed leaves nothing that outlives it. It takes two keys of
+/// the user's quota.
+/// Calls: gss_inquire_context, gss_context_time, gss_export_cred, gss_export_sec_context; keyctl_describe, add_key,
+///   keyctl_set_timeout, keyctl_setperm, keyctl_move; those of seal().
+/// Errors: usage, for an empty context, and for a time to live of 0; gss, RoutineError::context_expired too; keyring:
+///   EACCES, if the calling thread does not possess `ring`, EDQUOT; policy, for a ring of another user or of all
+///   processes unless the options say so, with GSS_USE_PROXY, and if OpenSSL refuses; system (ENOMEM); unavailable,
+///   without Capabilities::context_export.
+/// Owner: of the context, what comes back; `context` is empty then. On failure it is as before, unless the
+///   implementation lost it, and no key stays.
 template <Mechanism M>
 [[nodiscard]] inline Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
                                                 ParkOptions<M> options = {}) noexcept {
@@ -315,10 +327,12 @@ template <Mechanism M>
 
 /// Takes a parked context: `parked` is ParkedContext::bytes(), `ring` where it was parked, or a ring that leads there.
 /// Of all that call this, in whatever processes and through whatever rings, one gets the key, and whatever comes of it
-/// then, nobody else will. Take `ring` from your own process and not from who sends the bytes: who can put a key there
-/// can have any context claimed. Errors: keyring (claimed already, over, ring not possessed); seal, of which
-/// seal_fault() tells what is wrong; policy (GSS_USE_PROXY, OpenSSL); system (ENOMEM), and it waits still; those of
-/// import_context() and import_credential(); unavailable.
+/// then, nobody else will. Take `ring` from your own process and not from whoever sends the bytes: whoever can put a
+/// key there can have any context claimed.
+/// Calls: keyctl_search, keyctl_read, keyctl_unlink; gss_import_sec_context, gss_import_cred; those of open_seal().
+/// Errors: keyring, if it is claimed already or over, or the ring not possessed; seal, of which seal_fault() tells what
+///   is wrong; policy, with GSS_USE_PROXY, and if OpenSSL refuses; system (ENOMEM), and the context waits still; those
+///   of import_context() and import_credential(); unavailable, without Capabilities::context_export.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
                                                       ClaimOptions<M> options = {}) noexcept {
@@ -331,7 +345,7 @@ template <Mechanism M>
 
   return handoff_detail::taken_apart<M>(*token, options.delegated);
 }
-/// The same where the object itself is.
+/// Takes a parked context where its object is.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecurityContext<M>> claim(const ParkedContext& parked,
                                                       ClaimOptions<M> options = {}) noexcept {
