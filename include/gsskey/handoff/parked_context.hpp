@@ -127,8 +127,9 @@ template <class Look>
 }
 
 /// Opens `parked`, and takes the key out of its ring, which hangs in `ring`: of all that try, the kernel lets one
-/// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; who
-/// was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what it found.
+/// unlink it, and there is no other link, because it cannot be linked. It is read before, because then it is gone; a
+/// claim that was too late forgets it, and what it opened. Killed in between, or short of memory, a process leaves what
+/// it found.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> take(ByteView parked, const SealKeyId& id, KeyringRef ring) noexcept {
   const auto not_there = [](const Error& error) {
@@ -226,7 +227,7 @@ class [[nodiscard]] ParkedContext {
       : box_{std::move(box)}, key_{key}, sealed_{std::move(sealed)} {}
   friend struct handoff_detail::Parked;
 
-  /// As who claims would take it: either does, never both.
+  /// Takes the key as a claim would: one of the two does, never both.
   void give_up() noexcept {
     if (!box_ || !box_.is_ours()) return;
     const int saved = errno;

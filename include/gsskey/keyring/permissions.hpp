@@ -16,11 +16,11 @@ enum class Right : std::uint32_t {
   view = 0x01,            ///< type, description and attributes, also in /proc/keys
   read = 0x02,            ///< the payload; of a ring, its members
   write = 0x04,           ///< the payload; of a ring, its links. Also revoke.
-  search = 0x08,          ///< be found, be searched. Also invalidate, and the payload for who possesses the key.
-  link = 0x10,            ///< be linked into a ring. Who may do that can possess the key.
+  search = 0x08,          ///< be found, be searched. Also invalidate; and a possessor reads the payload with it.
+  link = 0x10,            ///< be linked into a ring: a process that may do that can come to possess the key
   set_attributes = 0x20,  ///< permissions, owner, timeout, restriction. Also revoke.
 };
-/// What somebody may do with a key, altogether.
+/// A set of rights.
 using Rights = FlagSet<Right>;
 [[nodiscard]] constexpr Rights operator|(Right a, Right b) noexcept { return Rights{a} | b; }
 /// All six rights.
@@ -31,13 +31,13 @@ enum class Risk : std::uint32_t {
   others_may_invalidate = 1,    ///< search, for group or other, is also the right to invalidate the key for everybody
   others_see_description = 2,   ///< view, for group or other, shows the description in /proc/keys
   possessor_reads_anyway = 4,   ///< search without read, of the possessor's rights and those of user, group or other
-                                ///< together: who possesses the key reads it all the same
+                                ///< together: the possessor reads it all the same
   nobody_may_change_again = 8,  ///< without set_attributes for possessor and user the mask is final, for root too; and
                                 ///< what neither may search is not possessed, so the possessor's rights are nobody's
   link_gives_possession = 16,   ///< link, for user, group or other: a process of theirs links the key into a ring of
                                 ///< its own and then has the possessor's rights, of which the mask gives them fewer
 };
-/// What a mask implies, altogether.
+/// A set of risks.
 using Risks = FlagSet<Risk>;
 [[nodiscard]] constexpr Risks operator|(Risk a, Risk b) noexcept { return Risks{a} | b; }
 

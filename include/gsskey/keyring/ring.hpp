@@ -51,9 +51,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
     return create_aside(KeyringRef{}, type, payload, options, &Draft::place);
   }
   /// Makes a key as create() does, by way of `own` in place of a scratch ring, which saves three calls. `own` is a ring
-  /// that nobody else can reach, as that of the thread (install_thread()), and has no key of that type and description,
-  /// which this would take. If the process is killed on the way, the key goes with `own`. Where `own` is this ring
-  /// itself nothing is moved, and the permissions need no right to link.
+  /// that nobody else can reach, such as that of the thread (install_thread()), and has no key of that type and
+  /// description, which this would take. If the process is killed on the way, the key goes with `own`. Where `own` is
+  /// this ring itself nothing is moved, and the permissions need no right to link.
   /// Calls: add_key into `own`; then those of create().
   /// Errors: those of create(); usage, if `own` is empty.
   template <KeyType T>
@@ -116,8 +116,9 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// drops the timeout of a key that is there. If the new one cannot be set (EACCES, where the ring is not possessed),
   /// the key is taken out of the ring, new or not: a secret that was to end does not stay for ever.
   /// Calls: add_key, keyctl_set_timeout if there is a timeout; after a failure keyctl_read, keyctl_unlink.
-  /// Errors: those of the class, EDQUOT; usage, for what T says of descriptions and payloads, and for a timeout that is
-  ///   over.
+  /// Errors: those of the class; keyring, EDQUOT; usage, for what T says of descriptions and payloads, and for a
+  ///   timeout that is over.
+  /// Blocks: while such a key is under construction.
   /// See: add_key(2).
   template <KeyType T>
     requires(T::can_update && !std::same_as<T, key_type::Keyring>)  // what cannot be updated would be replaced

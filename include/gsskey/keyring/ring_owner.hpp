@@ -14,8 +14,8 @@ GSSKEY_BEGIN_ABI
 
 /// Rings that check_ring() does not refuse.
 struct RingTerms {
-  bool of_another_user = false;  ///< who reads, replaces and takes what is put there
-  bool of_all_processes = true;  ///< the user's own and default session ring, which each of his processes has
+  bool of_another_user = false;  ///< another user reads, replaces and takes what is put there
+  bool of_all_processes = true;  ///< the user's own and default session ring, which each of the user's processes has
 };
 
 namespace keyring_detail {

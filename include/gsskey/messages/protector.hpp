@@ -321,7 +321,7 @@ class MessageProtector {
     return unexpected(refused(operation, GSS_S_OLD_TOKEN));
   }
 
-  /// A token that was looked at, and who can say whether it is the peer's.
+  /// A token that was looked at, and what can say whether it is the peer's.
   struct Read {
     rfc4121::WrapToken wrap;
     rfc4121::Receiver* receiver;

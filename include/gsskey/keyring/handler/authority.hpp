@@ -28,7 +28,7 @@ class Destination {
   key_serial_t number_;
 };
 
-/// That there is no key, and why: what the requester, and everybody who asks within `timeout`, gets as errno. 1 to
+/// Says that there is no key, and why: the errno that the requester gets, and everybody who asks within `timeout`. 1 to
 /// 4094; ENOKEY, EKEYREJECTED, EKEYEXPIRED, EKEYREVOKED are usual. The timeout is short for causes that may pass; 0, or
 /// a time that is over, is the shortest.
 struct Rejection {

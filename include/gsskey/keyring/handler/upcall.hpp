@@ -27,12 +27,12 @@ struct Instantiation {
   Destination destination = Destination::none();
 };
 
-/// Who wants which key. The process that reads it is the handler: started by the kernel as root in the initial
+/// Says who wants which key. The process that reads it is the handler: started by the kernel as root in the initial
 /// namespaces, with a session ring of its own that holds the authority. Move-only.
 ///
 /// request_key() without callout info searches the requester's rings too; with it, it may start another handler.
-/// Neither must be for the same key: the handler would wait for itself, and its requester with it, until the deadline
-/// (UpcallOptions).
+/// Neither must be for the key that is requested: the handler would wait for itself, and its requester with it, until
+/// the deadline (UpcallOptions).
 /// Threads: one at a time; any number while nobody changes or moves it.
 class KeyRequest {
  public:
