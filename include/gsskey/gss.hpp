@@ -4,15 +4,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/core/answer.hpp>           // IWYU pragma: export
-#include <gsskey/core/bytes.hpp>            // IWYU pragma: export
-#include <gsskey/core/config.hpp>           // IWYU pragma: export
-#include <gsskey/core/error.hpp>            // IWYU pragma: export
-#include <gsskey/core/expected.hpp>         // IWYU pragma: export
-#include <gsskey/core/flag_set.hpp>         // IWYU pragma: export
-#include <gsskey/core/seconds.hpp>          // IWYU pragma: export
-#include <gsskey/core/unique_handle.hpp>    // IWYU pragma: export
-#include <gsskey/gss/buffer.hpp>            // IWYU pragma: export
+#include <gsskey/core/answer.hpp>         // IWYU pragma: export
+#include <gsskey/core/bytes.hpp>          // IWYU pragma: export
+#include <gsskey/core/config.hpp>         // IWYU pragma: export
+#include <gsskey/core/error.hpp>          // IWYU pragma: export
+#include <gsskey/core/expected.hpp>       // IWYU pragma: export
+#include <gsskey/core/flag_set.hpp>       // IWYU pragma: export
+#include <gsskey/core/seconds.hpp>        // IWYU pragma: export
+#include <gsskey/core/unique_handle.hpp>  // IWYU pragma: export
+#include <gsskey/gss/buffer.hpp>          // IWYU pragma: export
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context_flags.hpp>     // IWYU pragma: export
 #include <gsskey/gss/credential.hpp>        // IWYU pragma: export
 #include <gsskey/gss/credential_store.hpp>  // IWYU pragma: export

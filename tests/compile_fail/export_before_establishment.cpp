@@ -8,8 +8,8 @@ using namespace gsskey;
 
 void early(Acceptor<mech::Krb5> handshake, SecurityContext<mech::Krb5> context) {
 #ifdef MUST_FAIL
-  static_cast<void>(std::move(handshake).export_context());
+  static_cast<void>(export_context(std::move(handshake)));
 #else
-  static_cast<void>(std::move(context).export_context());
+  static_cast<void>(export_context(std::move(context)));
 #endif
 }

@@ -178,15 +178,15 @@ void messages_in_place() {
 void moving() {
   auto ends = faults::pair<Krb5>();
   auto& [ours, theirs] = ends;
-  auto exported_context = std::move(ours).export_context();
+  auto exported_context = export_context(std::move(ours));
   if (!exported_context) {
     faults::note(exported_context.error());
     if (!ours && faults::failures() == 2) throw faults::Stopped{};  // it could not be taken back either
-    exported_context = again([&] { return std::move(ours).export_context(); });
+    exported_context = again([&] { return export_context(std::move(ours)); });
   }
   const auto token = *std::move(exported_context);
   check(!ours, "an exported context is empty");
-  ours = again([&] { return SecurityContext<Krb5>::import_context(token); });
+  ours = again([&] { return import_context<Krb5>(token); });
   check(need(theirs.unwrap(need(ours.wrap("moved")))).text() == "moved", "the context goes on");
   const auto ticket = again([] { return Credential<Krb5, Initiate>::acquire_default(); });
   const auto exported = again([&] { return export_credential(ticket); });

@@ -120,7 +120,7 @@ void contexts() {
 void errors() {
   auto ends = faults::pair<Krb5>();
   faults::refused(ends.acceptor.unwrap("no token"));
-  faults::refused(SecurityContext<Krb5>::import_context("no context"));
+  faults::refused(import_context<Krb5>("no context"));
   faults::refused(Credential<Krb5, Initiate>::acquire_with_password(need(Name::user("alice")), "wrong"));
   Acceptor<Krb5> acceptor;
   check(!acceptor.step("no token"), "what is no token is refused");

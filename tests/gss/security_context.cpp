@@ -1,4 +1,4 @@
-// Established contexts: messages, what a forger or a lossy wire can do to them, inquiry, export and import.
+// Established contexts: messages, what a forger or a lossy wire can do to them, inquiry.
 #include <gsskey/gss/security_context.hpp>
 
 #include <algorithm>
@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "support/catch.hpp"
-#include "support/environment.hpp"
 #include "support/handles.hpp"
 #include "support/read_only.hpp"
 #include "support/realm.hpp"
@@ -76,8 +75,6 @@ TEST_CASE("input is read from memory that cannot be written") {
   CHECK(must(ends.acceptor.unwrap(token.view())).text() == "a message");
   const support::ReadOnly mic{must(ends.initiator.get_mic(message.view()))};
   must(ends.acceptor.verify_mic(message.view(), mic.view()));
-  const support::ReadOnly exported{must(std::move(ends.acceptor).export_context())};
-  CHECK(SecurityContext<mech::Krb5>::import_context(exported.view()));
 }
 
 /// Whatever a peer writes into the header, the memory that the token is in stays as it was.
@@ -293,75 +290,6 @@ TEST_CASE("the size limit is one that tokens keep, and never zero") {
   CHECK(must(ends.initiator.wrap_size_limit(65536)) > 65000);
 }
 
-TEMPLATE_TEST_CASE("exported here, imported there, traffic both ways", "", mech::Krb5, mech::Spnego) {
-  auto ends = support::pair<TestType>();
-  must(ends.acceptor.unwrap(wrapped(ends.initiator, "before")));
-
-  auto token = must(std::move(ends.acceptor).export_context());
-  CHECK_FALSE(ends.acceptor);  // only one instance is active
-  CHECK(token.size() > 0);
-  auto moved = must(SecurityContext<TestType>::import_context(token));
-  CHECK(must(moved.unwrap(wrapped(ends.initiator, "after"))).text() == "after");
-  CHECK(must(ends.initiator.unwrap(wrapped(moved, "back"))).text() == "back");
-  must(moved.verify_mic("m", must(ends.initiator.get_mic("m"))));
-
-  auto other = must(SecurityContext<TestType>::import_context(must(std::move(ends.initiator).export_context())));
-  CHECK(must(moved.unwrap(wrapped(other, "both moved"))).text() == "both moved");
-  CHECK(must(moved.inquire()).mechanism == mech::Krb5::oid);
-}
-
-#if defined(GSSKEY_GSS_MIT)
-TEST_CASE("no export where gssproxy's plugin would crash; the context works on") {
-  auto ends = support::pair<mech::Krb5>();
-  {
-    const support::Environment proxy{"GSS_USE_PROXY", "Yes"};
-    const auto refused = std::move(ends.acceptor).export_context();
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error().domain() == Domain::policy);
-  }
-  CHECK(must(ends.acceptor.unwrap(must(ends.initiator.wrap("still here")))).text() == "still here");
-  const support::Environment no_proxy{"GSS_USE_PROXY", "no"};
-  CHECK(std::move(ends.acceptor).export_context().has_value());
-}
-#endif
-
-TEST_CASE("the exported token is secret: wiped when it dies") {
-  auto ends = support::pair<mech::Krb5>();
-  // that it is a SecretBytes is what makes it so; tests/core/bytes looks at the freed memory
-  static_assert(std::is_same_v<decltype(std::move(ends.acceptor).export_context()), Result<SecretBytes>>);
-  static_assert(std::is_same_v<decltype(ends.acceptor.unwrap({})), Result<SecretBytes>>);
-}
-
-TEST_CASE("an exported context of one mechanism is not imported as another") {
-  auto ends = support::pair<mech::Krb5>();
-  const auto token = must(std::move(ends.acceptor).export_context());
-  support::Handles handles;
-  {
-    const auto wrong = SecurityContext<mech::Ntlmssp>::import_context(token);
-    REQUIRE_FALSE(wrong);
-    CHECK(wrong.error().domain() == Domain::policy);
-  }
-  CHECK(handles.leaked() == 0);
-}
-
-TEST_CASE("cut, changed and empty export tokens are refused, before the library sees them") {
-  auto ends = support::pair<mech::Krb5>();
-  const auto token = must(std::move(ends.acceptor).export_context());
-  for (std::size_t size = 0; size < token.size(); size += 3) {
-    CAPTURE(size);
-    CHECK_FALSE(SecurityContext<mech::Krb5>::import_context(ByteView{token}.subview(0, size)));
-  }
-  for (std::size_t i = 0; i < token.size(); ++i) {
-    std::string bad{token.text()};
-    bad[i] = static_cast<char>(bad[i] ^ 1);
-    const auto refused = SecurityContext<mech::Krb5>::import_context(bad);
-    CAPTURE(i);
-    REQUIRE_FALSE(refused);
-    CHECK(refused.error().domain() == Domain::usage);
-  }
-  CHECK(SecurityContext<mech::Krb5>::import_context(token));
-}
-
 TEST_CASE("an empty context refuses every call") {
   auto ends = support::pair<mech::Krb5>();
   auto& gone = ends.initiator;
@@ -376,7 +304,6 @@ TEST_CASE("an empty context refuses every call") {
   usage(gone.wrap_size_limit(1000).error());
   usage(gone.inquire().error());
   usage(gone.lifetime().error());
-  usage(std::move(gone).export_context().error());
 }
 
 TEST_CASE("moves: released once, self-move changes nothing, assignment destroys at once") {

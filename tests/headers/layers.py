@@ -53,7 +53,6 @@ READERS = ["core/detail/reader.hpp", "core/detail/der.hpp", "core/detail/text_re
 # But of these the callers are tested with such bytes:
 READ_THROUGH = {
     "core/detail/rfc4121_header.hpp": "core/detail/reader, fuzz/rfc4121",
-    "gss/detail/export_header.hpp": "fuzz/parked_token, handoff/parked_context",
     "handoff/detail/library_build.hpp": "handoff/envelope",
     "keyring/detail/proc_file.hpp": "keyring/proc_keys, keyring/quota",
 }

@@ -14,7 +14,6 @@ READS = re.compile(r"#include <gsskey/core/detail/(?:reader|der|text_reader|rfc4
 TESTED_BY = {
     "core/detail/rfc4121_header": "fuzz/rfc4121",
     "gss/context/options": None,  # four bytes of the GSS library in this process
-    "gss/detail/export_header": "gss/security_context",
     "gss/detail/negotiation": "fuzz/negotiation",
     "gss/detail/token_rewriting": "gss/security_context",
     "gss/platform/keytab_guard": "fuzz/keytab",

@@ -134,9 +134,9 @@ TEST_CASE("replayed, reordered and missing messages: the answers of SecurityCont
   auto both = handshakes<mech::Krb5>(options);
   auto sender = must(std::move(both.initiator).establish());
   // The same context twice: once as it is, once taken over.
-  const auto exported = must(must(std::move(both.acceptor).establish()).export_context());
-  auto theirs = must(SecurityContext<mech::Krb5>::import_context(exported));
-  auto copy = must(SecurityContext<mech::Krb5>::import_context(exported));
+  const auto exported = must(export_context(must(std::move(both.acceptor).establish())));
+  auto theirs = must(import_context<mech::Krb5>(exported));
+  auto copy = must(import_context<mech::Krb5>(exported));
   auto ours = must(take_over_after(std::move(copy), MessagesReceived{0}));
 
   std::vector<Bytes> tokens;
@@ -222,9 +222,9 @@ TEST_CASE("sequence numbers go on across 2^32 and around 2^64, with a context at
   const std::uint64_t first = GENERATE(std::uint64_t{0xfffffffe}, ~std::uint64_t{0} - 1);
   CAPTURE(first);
   auto both = handshakes<mech::Krb5>();
-  const auto initiator = must(must(std::move(both.initiator).establish()).export_context());
-  const auto acceptor = must(must(std::move(both.acceptor).establish()).export_context());
-  const auto numbers = must(export_lucid(must(SecurityContext<mech::Krb5>::import_context(initiator))));
+  const auto initiator = must(export_context(must(std::move(both.initiator).establish())));
+  const auto acceptor = must(export_context(must(std::move(both.acceptor).establish())));
+  const auto numbers = must(export_lucid(must(import_context<mech::Krb5>(initiator))));
   // The numbers stand in an exported context in big endian and, where it remembers what came, in the machine's order.
   const auto moved = [&](ByteView exported) {
     Bytes bytes = bytes_of(gss_detail::ExportHeader::body_of(exported));

@@ -1,6 +1,7 @@
 // Messages of every length, tokens turned by every count, every octet changed, everything malformed: between a
 // MessageProtector and contexts of the library, at both ends, for every encryption type. With GSSKEY_TEST_EVERYTHING
 // in the environment nothing is left out, which takes minutes; else some of it stands for the rest.
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/iov.hpp>
 #include <gsskey/krb5/lucid.hpp>
@@ -41,13 +42,13 @@ Trio trio(bool ours_initiates) {
   InitiatorOptions options;
   options.demand = options.demand.without(ContextFlag::replay | ContextFlag::sequence);
   auto both = support::handshakes<mech::Krb5>(options);
-  auto initiator = must(must(std::move(both.initiator).establish()).export_context());
-  auto acceptor = must(must(std::move(both.acceptor).establish()).export_context());
+  auto initiator = must(export_context(must(std::move(both.initiator).establish())));
+  auto acceptor = must(export_context(must(std::move(both.acceptor).establish())));
   const auto& mine = ours_initiates ? initiator : acceptor;
   const auto& theirs = ours_initiates ? acceptor : initiator;
-  return {must(Context::import_context(theirs)), must(Context::import_context(mine)),
-          must(take_over_after(must(Context::import_context(mine)), MessagesReceived{0})),
-          must(export_lucid(must(Context::import_context(theirs)))), ours_initiates};
+  return {must(import_context<mech::Krb5>(theirs)), must(import_context<mech::Krb5>(mine)),
+          must(take_over_after(must(import_context<mech::Krb5>(mine)), MessagesReceived{0})),
+          must(export_lucid(must(import_context<mech::Krb5>(theirs)))), ours_initiates};
 }
 
 /// For every encryption type, with us at either end.

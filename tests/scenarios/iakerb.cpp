@@ -83,7 +83,7 @@ TEST_CASE("a password and an acceptor, and no way to the KDC") {
   CHECK(must(initiator.unwrap(must(acceptor.wrap("to the client")))).text() == "to the client");
   must(initiator.verify_mic("signed", must(acceptor.get_mic("signed"))));
 
-  auto moved = must(SecurityContext<Iakerb>::import_context(must(std::move(acceptor).export_context())));
+  auto moved = must(import_context<Iakerb>(must(export_context(std::move(acceptor)))));
   CHECK(must(moved.unwrap(must(initiator.wrap("later")))).text() == "later");
 }
 

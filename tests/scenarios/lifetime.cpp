@@ -1,6 +1,7 @@
 // How long credentials and contexts are good for: every call that says it says the same, to the second of the ticket's
 // end; and what credentials of each usage say of themselves.
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/credential/add.hpp>
 #include <gsskey/gss/credential/options.hpp>
 #include <gsskey/gss/credential/transfer.hpp>
@@ -196,7 +197,7 @@ TEST_CASE("a context that was exported ends when it did before") {
   const Login login;
   auto ends = handshake<mech::Krb5>(must(Client::acquire_default()));
   const auto moved = [](SecurityContext<mech::Krb5>& context) {
-    return must(SecurityContext<mech::Krb5>::import_context(must(std::move(context).export_context())));
+    return must(import_context<mech::Krb5>(must(export_context(std::move(context)))));
   };
   are_told(support::Ends<mech::Krb5>{moved(ends.initiator), moved(ends.acceptor)}, login.end());
 }

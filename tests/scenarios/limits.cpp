@@ -221,8 +221,7 @@ const std::vector<Call>& calls_of_names_and_tokens() {
        [&](ByteView bytes) {
          return answer(Credential<M, Initiate>::acquire_with_password(alice, bytes), limits.password);
        }},
-      {"import_context", token,
-       [&](ByteView bytes) { return answer(SecurityContext<M>::import_context(bytes), token); }},
+      {"import_context", token, [&](ByteView bytes) { return answer(import_context<M>(bytes), token); }},
       {"import_credential", token,
        [&](ByteView bytes) { return answer(import_credential<M, Initiate>(bytes), token); }},
       {"Acceptor::step", token, [&](ByteView bytes) { return answer(support::acceptor<M>().step(bytes), token); }},

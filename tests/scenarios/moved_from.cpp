@@ -267,7 +267,7 @@ TEST_CASE("gss: Credential, Initiator, Acceptor, SecurityContext, ExpiringContex
         CHECK(is_usage(context.inquire()));
         CHECK(is_usage(context.lifetime()));
         CHECK(is_usage(context.mechanism()));
-        CHECK(is_usage(std::move(context).export_context()));
+        CHECK(is_usage(export_context(std::move(context))));
         CHECK(is_usage(ExpiringContext<Krb5>::from_context(std::move(context))));
         CHECK(is_usage(take_over_after(std::move(context), {0})));
         CHECK(is_usage(context.room()));

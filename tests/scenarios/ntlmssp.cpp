@@ -65,7 +65,7 @@ TEST_CASE("over NTLM: who it is, MICs, and the context in another place") {
   must(ends.initiator.verify_mic("signed", must(ends.acceptor.get_mic("signed"))));
   CHECK(must(ends.initiator.unwrap(must(ends.acceptor.wrap("back")))).text() == "back");
 
-  auto moved = must(SecurityContext<mech::Ntlmssp>::import_context(must(std::move(ends.acceptor).export_context())));
+  auto moved = must(import_context<mech::Ntlmssp>(must(export_context(std::move(ends.acceptor)))));
   CHECK(must(moved.unwrap(must(ends.initiator.wrap("later")))).text() == "later");
   const auto forged = moved.verify_mic("another", must(ends.initiator.get_mic("signed")));
   REQUIRE_FALSE(forged);

@@ -1,5 +1,6 @@
 // What no real peer can be made to do: a GSS library under the test's control, in the place of the real one. What is
 // passed to it, what it may leave behind, and what must be released how often.
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/gss/security_context.hpp>
 
@@ -418,7 +419,7 @@ TEST_CASE("a failed export leaves what the implementation left") {
       if (deletes_it) *slot = GSS_C_NO_CONTEXT;
       return GSS_S_UNAVAILABLE;
     };
-    const auto failed = std::move(established).export_context();
+    const auto failed = export_context(std::move(established));
     REQUIRE_FALSE(failed);
     CHECK(failed.error().major_status() == GSS_S_UNAVAILABLE);
     CHECK(static_cast<bool>(established) == !deletes_it);
@@ -434,7 +435,7 @@ TEST_CASE("an export that forgets to clear the handle does not leave two owners"
     set(out, "exported");
     return GSS_S_COMPLETE;
   };
-  REQUIRE(std::move(established).export_context());
+  REQUIRE(export_context(std::move(established)));
   CHECK_FALSE(established);
   CHECK(released[raw] == 1);
 }

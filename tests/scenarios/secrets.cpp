@@ -819,12 +819,11 @@ TEST_CASE("gss: contexts") {
                    static_cast<void>(export_lucid(std::move(theirs)));
                  }),
                  with_pair(export_lucid_in_c));
-  leaves_no_more("SecurityContext::export_context, SecurityContext::import_context",
-                 with_pair([](Context&, Context& context, Secrets&) {
-                   auto token = std::move(context).export_context();
+  leaves_no_more("export_context, import_context", with_pair([](Context&, Context& context, Secrets&) {
+                   auto token = export_context(std::move(context));
                    if (!token) return;
-                   static_cast<void>(Context::import_context(*token));
-                   static_cast<void>(Context::import_context(ByteView{*token}.subview(0, 100)));
+                   static_cast<void>(import_context<mech::Krb5>(*token));
+                   static_cast<void>(import_context<mech::Krb5>(ByteView{*token}.subview(0, 100)));
                  }),
                  with_pair(export_in_c));
 }

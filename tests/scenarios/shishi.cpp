@@ -99,7 +99,7 @@ TEST_CASE("a context that cannot be asked says so") {
 TEST_CASE("a context that cannot be exported is not lost") {
   static_assert(!capabilities.context_export);
   auto ends = establish();
-  const auto token = std::move(ends.initiator).export_context();
+  const auto token = export_context(std::move(ends.initiator));
   REQUIRE_FALSE(token);
   CHECK(routine_error(token.error()) == RoutineError::unavailable);
   CHECK(ends.initiator);

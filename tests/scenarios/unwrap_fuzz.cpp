@@ -2,6 +2,7 @@
 // and so is the plaintext. With -DFUZZING it is a target of libFuzzer; without, a program that runs the files of a
 // folder. To look for more: clang++-19 -std=c++20 -O1 -fsanitize=fuzzer,address -DFUZZING, with -Iinclude -Itests and
 // what mit-krb5-gssapi.pc and libcrypto.pc say, and then -max_len=35 and the folder.
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/messages/take_over.hpp>
 
 #include <algorithm>
@@ -34,9 +35,9 @@ struct Peers {
     support::realm();
     auto ends = support::pair<mech::Krb5>();
     sender = std::move(ends.initiator);
-    const auto exported = must(std::move(ends.acceptor).export_context());
-    theirs = must(SecurityContext<mech::Krb5>::import_context(exported));
-    ours = take_over_after(must(SecurityContext<mech::Krb5>::import_context(exported)), MessagesReceived{0});
+    const auto exported = must(export_context(std::move(ends.acceptor)));
+    theirs = must(import_context<mech::Krb5>(exported));
+    ours = take_over_after(must(import_context<mech::Krb5>(exported)), MessagesReceived{0});
     if (!ours) std::abort();
   }
 };

@@ -38,13 +38,13 @@ constexpr bool has_wrap = requires(T& object) { object.wrap(ByteView{}); };
 template <class T>
 constexpr bool has_step = requires(T& object) { object.step(ByteView{}); };
 template <class T>
-constexpr bool has_export = requires(T&& object) { std::move(object).export_context(); };
+constexpr bool has_export = requires(T&& object) { export_context(std::move(object)); };
 static_assert(has_wrap<Context> && !has_wrap<Initiator<mech::Krb5>> && !has_wrap<Acceptor<mech::Krb5>>);
 static_assert(!has_step<Context> && has_step<Initiator<mech::Krb5>> && has_step<Acceptor<mech::Krb5>>);
 static_assert(has_export<Context> && !has_export<Initiator<mech::Krb5>>);
 // What consumes wants to be told so: an rvalue.
 template <class T>
-constexpr bool exports_lvalue = requires(T& object) { object.export_context(); };
+constexpr bool exports_lvalue = requires(T& object) { export_context(object); };
 static_assert(!exports_lvalue<Context>);
 
 // Credentials cross neither mechanisms nor sides; temporaries are not borrowed.

@@ -1,5 +1,4 @@
-// gsskey/gss/security_context: an established security context: protects messages, can be asked, can move to another
-// process.
+// gsskey/gss/security_context: an established security context: protects messages, and can be asked.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -14,12 +13,10 @@
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/context_flags.hpp>
-#include <gsskey/gss/detail/export_header.hpp>
 #include <gsskey/gss/detail/token_rewriting.hpp>
 #include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
-#include <gsskey/gss/platform/gssproxy.hpp>
 #include <gsskey/gss/status.hpp>
 
 namespace gsskey {
@@ -292,54 +289,6 @@ class SecurityContext {
     if ((major & 0x00ff0000u) == GSS_S_CONTEXT_EXPIRED) return Seconds{};
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_context_time", major, minor));
     return Seconds{lifetime};
-  }
-
-  /// Turns the context into a token for import_context() in another process. On success this object is empty: only one
-  /// instance may be active (RFC 2744 section 5.14). On failure it still holds the context, unless the implementation
-  /// deleted it. The token holds keys, is not protected against those who can write to it, opens as often as it is
-  /// imported, and only with the implementation that made it: never store or send it as it is. Our ExportHeader goes
-  /// before the implementation's bytes. Errors: gss; policy, where gssproxy's plugin would crash.
-  /// gss_export_sec_context.
-  [[nodiscard]] Result<SecretBytes> export_context() && noexcept {
-    if (!handle_) return unexpected(detail::empty_context("gss_export_sec_context"));
-    if (gss_detail::is_proxied()) {
-      return unexpected(Error::policy("gss_export_sec_context", 0, "GSS_USE_PROXY: gssproxy crashes there"));
-    }
-    OM_uint32 minor = 0;
-    gss_buffer_desc out{0, nullptr};
-    const OM_uint32 major = gss_export_sec_context(&minor, handle_.inout(), &out);
-    const SecretBytes body = gss_detail::adopt_secret(out);
-    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_export_sec_context", major, minor));
-    handle_.reset();
-    auto token = gss_detail::ExportHeader::prepended_to(body);
-    if (!token) {
-      static_cast<void>(gss_import_sec_context(&minor, &out, handle_.put()));  // nothing is lost
-      return unexpected(token.error());
-    }
-    return *std::move(token);
-  }
-  /// The other end. Errors: usage, if the token is not whole or another implementation's (those crash on such tokens);
-  /// gss; policy, if the context is one of another mechanism. gss_import_sec_context.
-  [[nodiscard]] static Result<SecurityContext> import_context(ByteView token) noexcept {
-    if (!limits.token.admits(token.size())) {
-      return unexpected(gss_detail::too_long("gss_import_sec_context", limits.token));
-    }
-    const ByteView body = gss_detail::ExportHeader::body_of(token);
-    if (body.empty()) {
-      return unexpected(Error::usage("gss_import_sec_context",
-                                     "not a whole context that export_context() made with " GSSKEY_GSS_NAME));
-    }
-    OM_uint32 minor = 0;
-    gss_buffer_desc in = gss_detail::borrow(body);
-    SecurityContext context;
-    const OM_uint32 major = gss_import_sec_context(&minor, &in, context.handle_.put());
-    if (major != GSS_S_COMPLETE) return unexpected(failed("gss_import_sec_context", major, minor));
-    const auto mechanism = context.mechanism();
-    if (!mechanism) return unexpected(mechanism.error());
-    if (!M::accepts(*mechanism)) {
-      return unexpected(Error::policy("gss_import_sec_context", 0, "the context is one of another mechanism"));
-    }
-    return context;
   }
 
  private:

@@ -18,6 +18,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/credential/transfer.hpp>
 #include <gsskey/gss/platform/gssproxy.hpp>
@@ -95,7 +96,7 @@ template <Mechanism M>
   detail::Reader in{both};
   ByteView exported;
   const bool is_whole = in.take_prefixed<4>(exported);
-  auto context = SecurityContext<M>::import_context(is_whole ? exported : ByteView{});
+  auto context = import_context<M>(is_whole ? exported : ByteView{});
   if (!context || delegated == nullptr) return context;
   if (const ByteView credential = in.rest(); !credential.empty()) {
     // SPNEGO's is the one that was delegated within.
@@ -315,12 +316,12 @@ template <Mechanism M>
         "this thread does not possess the ring: nobody here could claim what is parked there"));
   }
 
-  const auto exported = std::move(context).export_context();  // from here on the context is in the token
+  const auto exported = export_context(std::move(context));  // from here on the context is in the token
   if (!exported) return unexpected(exported.error());
   const auto token = handoff_detail::joined(*exported, credential);
   auto sealed = token ? seal(*sealing, *token, info->mechanism, left) : Result<SecretBytes>{unexpected(token.error())};
   if (!sealed) {
-    if (auto again = SecurityContext<M>::import_context(*exported)) context = *std::move(again);
+    if (auto again = import_context<M>(*exported)) context = *std::move(again);
     return unexpected(sealed.error());
   }
   return handoff_detail::Parked::with(*std::move(box), key, *std::move(sealed));

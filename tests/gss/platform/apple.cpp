@@ -51,7 +51,7 @@ TEMPLATE_TEST_CASE("handshake, messages, MICs, keys, and the context in another 
   must(ends.acceptor.verify_mic("signed", must(ends.initiator.get_mic("signed"))));
   CHECK(must(pseudo_random(ends.initiator, "label", 32)).text() ==
         must(pseudo_random(ends.acceptor, "label", 32)).text());
-  auto moved = must(SecurityContext<TestType>::import_context(must(std::move(ends.acceptor).export_context())));
+  auto moved = must(import_context<TestType>(must(export_context(std::move(ends.acceptor)))));
   CHECK(must(moved.unwrap(must(ends.initiator.wrap("later")))).text() == "later");
 }
 

@@ -29,7 +29,7 @@ struct Capabilities {
   bool spnego = false;                 ///< mech::Spnego, mech::Negotiate
   bool iakerb = false;                 ///< mech::Iakerb
   bool context_inquiry = false;        ///< gss_inquire_context; an Acceptor knows the peer's name anyway
-  bool context_export = false;         ///< SecurityContext::export_context
+  bool context_export = false;         ///< export_context(), import_context()
   bool credential_export = false;      ///< gss_export_cred, gss_import_cred: gss/credential/transfer.hpp
   bool store_credential = false;       ///< gss_store_cred: store_credential() of gss/credential/transfer.hpp
   bool store_into = false;             ///< gss_store_cred_into: store_credential_into()
