@@ -19,7 +19,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// Owns bytes, and has the accessors of every owner in this library.
+/// Owns bytes, and has the accessors that every owner of bytes in this library has.
 template <class T>
 concept OwnedBytes = std::convertible_to<const T&, ByteView> && requires(const T& bytes) {
   { bytes.data() } -> std::same_as<const unsigned char*>;
@@ -30,7 +30,7 @@ concept OwnedBytes = std::convertible_to<const T&, ByteView> && requires(const T
   { bytes.text() } -> std::same_as<std::string_view>;
 };
 
-/// What a stream of encrypted messages needs; a double in a test has no more.
+/// Encrypts and decrypts messages. This is what a stream of them needs, and all that a double in a test has to have.
 template <class C>
 concept WrapsMessages = std::movable<C> && requires(C& context, const C& asked, ByteView bytes, std::uint32_t size) {
   { *context.wrap(bytes) } -> std::convertible_to<ByteView>;
@@ -42,8 +42,8 @@ concept WrapsMessages = std::movable<C> && requires(C& context, const C& asked, 
 GSSKEY_END_ABI
 GSSKEY_BEGIN_GSS_ABI
 
-/// SecurityContext<M>, ExpiringContext<M> and MessageProtector: what the calls mean, and what is an Error, is said at
-/// SecurityContext. What wrap and get_mic give differs in its type: it is an OwnedBytes.
+/// Protects messages: SecurityContext<M>, ExpiringContext<M> and MessageProtector. SecurityContext says what the calls
+/// mean and what is an Error. Results of wrap and get_mic differ in their type, which is an OwnedBytes.
 ///
 /// Of all three, calls that take or give a std::span are free functions (gss/context/in_place.hpp), the others are
 /// members: <span> alone would make gss.hpp 2.7 % dearer to compile, and all of in_place.hpp a quarter. Three members

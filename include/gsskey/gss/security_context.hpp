@@ -55,7 +55,7 @@ struct Strength;  // gsskey/gss/context/options.hpp
 }
 }  // namespace gss_detail
 
-/// What gss_inquire_context says of an established context.
+/// What inquire() says of an established context.
 struct ContextInfo {
   Name initiator;    ///< empty if anonymous or not told
   Name acceptor;     ///< empty where the mechanism does not tell its own acceptor (NTLM)
@@ -68,11 +68,12 @@ struct ContextInfo {
 /// What unwrap_unencrypted() found.
 struct Unwrapped {
   SecretBytes message;
-  bool confidential = false;
+  bool confidential = false;  ///< it was encrypted
 };
 
-/// Where a message stands among those that came before it (RFC 2743 section 1.2.3). Which of it is noticed depends on
-/// the context: with ContextFlag::replay duplicate and old, with ContextFlag::sequence gap and unsequenced too.
+/// Where a message stands among those that came before it. What is noticed depends on the context: with
+/// ContextFlag::replay duplicate and old, with ContextFlag::sequence gap and unsequenced too.
+/// See: RFC 2743 section 1.2.3.
 enum class Ordering : unsigned char {
   in_order,     ///< the one that was expected
   gap,          ///< messages before it are missing, yet
@@ -87,18 +88,24 @@ struct OrderedMessage {
   Ordering ordering = Ordering::in_order;
 };
 
-/// How many bytes a token has before and after its encrypted message: the same for all messages of a context.
+/// How many bytes a token has before and after its encrypted message: all messages of a context have the same.
+/// Units: bytes.
 struct MessageRoom {
   std::size_t header = 0;
   std::size_t trailer = 0;
 };
 
-/// Owns an established gss_ctx_id_t of mechanism M: Initiator<M> and Acceptor<M> make it, import_context() too. A
-/// MessageContext.
-/// Move-only, as large as the handle; after a move its calls answer Domain::usage. The destructor calls
-/// gss_delete_sec_context.
+/// Owns an established security context of mechanism M, a MessageContext: Initiator<M> and Acceptor<M> make it,
+/// import_context() too. Move-only, as large as the handle.
 ///
-/// One thread at a time: each message moves the sequence numbers. Different contexts are independent.
+/// What is said here of a call, a token or an error is true of each MessageContext. An empty context, one that was
+/// moved from, answers every call with Domain::usage.
+/// Calls: gss_delete_sec_context, when it goes.
+/// Errors: usage, for an empty context, for a message of more than limits.message, and for a token of more than
+///   limits.token; gss, for what the implementation refuses.
+/// Threads: one at a time, because each message moves the sequence numbers; different contexts are independent.
+/// Fork: both processes have the context then. Only one of them may use it: they would give out the same numbers.
+/// Owner: of the gss_ctx_id_t, until release().
 template <Mechanism M>
 class SecurityContext {
   template <class T>
@@ -107,29 +114,35 @@ class SecurityContext {
  public:
   using Mechanism = M;
 
-  /// Empty: for a class that gets its context later. Every call answers Domain::usage.
+  /// Makes an empty one, for a class that gets its context later.
   SecurityContext() noexcept = default;
-  /// Takes ownership of an established context; that it is one of M is the caller's word.
+  /// Takes an established context over; that it is one of M is the caller's word.
   [[nodiscard]] static SecurityContext adopt(gss_ctx_id_t raw) noexcept {
     SecurityContext context;
     context.handle_ = decltype(handle_)::adopt(raw);
     return context;
   }
   [[nodiscard]] gss_ctx_id_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
+  /// Gives the context up: the caller owns it.
   [[nodiscard]] gss_ctx_id_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
-  /// Encrypts and authenticates. gss_wrap, which may grant less than it was asked: that is an Error here. The token is
-  /// gss memory. Errors: usage, for an empty context and for more than limits.message, here and below, or limits.token;
-  /// policy (not encrypted); gss.
+  /// Encrypts and authenticates a message.
+  /// Calls: gss_wrap, which may grant less than it was asked for: that is an Error here.
+  /// Errors: those of the class; policy, if the message was not encrypted.
+  /// See: RFC 2744 section 5.33.
   [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept { return wrap_raw(true, message); }
-  /// Authenticates only: everybody on the way can read the message.
+  /// Authenticates a message that everybody on the way can read.
   [[nodiscard]] Result<Buffer> wrap_unencrypted(ByteView message) noexcept { return wrap_raw(false, message); }
 
-  /// The plaintext of a token from the peer's wrap. Success is GSS_S_COMPLETE and encrypted, nothing else: a token that
-  /// is a duplicate, old, out of order or behind a gap is an Error (Supplementary tells which), as is one that was only
-  /// authenticated. KnownFaults::forgery_moves_window: on Heimdal 7.8 one forged token, refused here, makes it refuse
-  /// the genuine ones that follow. gss_unwrap. Errors: usage, policy (not encrypted), gss.
+  /// Returns the plaintext of a token of the peer's wrap(). Success is GSS_S_COMPLETE and encrypted, nothing else.
+  ///
+  /// KnownFaults::forgery_moves_window: one forged token, refused here, makes Heimdal 7.8 refuse the genuine ones that
+  /// follow.
+  /// Calls: gss_unwrap.
+  /// Errors: those of the class; gss too for a token that is a duplicate, old, out of order or behind a gap, of which
+  ///   has() with Supplementary tells which; policy, if the message was only authenticated; system (ENOMEM).
+  /// See: RFC 2744 section 5.31.
   [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
     auto unwrapped = unwrap_unencrypted(token);
     if (!unwrapped) return unexpected(std::move(unwrapped).error());
@@ -138,7 +151,9 @@ class SecurityContext {
     }
     return std::move(unwrapped->message);
   }
-  /// The same without the demand that the message was encrypted; `confidential` says whether it was.
+  /// Returns the plaintext as unwrap() does, also of a message that was not encrypted, and says whether it was.
+  /// Calls: gss_unwrap.
+  /// Errors: those of unwrap(), without policy.
   [[nodiscard]] Result<Unwrapped> unwrap_unencrypted(ByteView token) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(detail::empty_context("gss_unwrap"));
@@ -165,7 +180,10 @@ class SecurityContext {
     return Unwrapped{std::move(message), encrypted != 0 && !known_faults.unwrap_misreports_confidentiality};
   }
 
-  /// A checksum over `message`, to be sent beside it. gss_get_mic.
+  /// Makes a checksum over `message`, to be sent beside it.
+  /// Calls: gss_get_mic.
+  /// Errors: those of the class.
+  /// See: RFC 2744 section 5.15.
   [[nodiscard]] Result<Buffer> get_mic(ByteView message) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(detail::empty_context("gss_get_mic"));
@@ -182,9 +200,11 @@ class SecurityContext {
     }
     return mic;
   }
-  /// Checks what the peer's get_mic made of `message`. Success is GSS_S_COMPLETE and nothing else: Heimdal 7.8 reports
-  /// a gap before it has looked at the checksum, and refuses what follows (KnownFaults::forgery_moves_window).
-  /// gss_verify_mic.
+  /// Checks what the peer's get_mic() made of `message`. Success is GSS_S_COMPLETE and nothing else: Heimdal 7.8
+  /// reports a gap before it has looked at the checksum, and refuses what follows (KnownFaults::forgery_moves_window).
+  /// Calls: gss_verify_mic.
+  /// Errors: those of the class; gss too for a MIC that is a duplicate, old, out of order or behind a gap.
+  /// See: RFC 2744 section 5.32.
   [[nodiscard]] Result<void> verify_mic(ByteView message, ByteView mic) noexcept {
     if (!handle_) [[unlikely]] {
       return unexpected(detail::empty_context("gss_verify_mic"));
@@ -205,39 +225,49 @@ class SecurityContext {
     return {};
   }
 
-  /// The longest message, in bytes, whose wrap() token has at most `token_size` bytes; limits.message at most.
-  /// gss_wrap_size_limit. A limit of 0 is an Error (policy): who cuts messages by it would never end.
+  /// Returns the size of the longest message whose wrap() token has at most `token_size` bytes; limits.message at most.
+  /// Calls: gss_wrap_size_limit.
+  /// Errors: those of the class; policy, if not one byte fits: a program that cuts messages by 0 would never end.
+  /// Units: bytes.
+  /// See: RFC 2744 section 5.34.
   [[nodiscard]] Result<std::uint32_t> wrap_size_limit(std::uint32_t token_size) const noexcept {
     return size_limit(true, token_size);
   }
-  /// The longest message whose wrap_unencrypted() token has at most `token_size` bytes.
+  /// Returns the size of the longest message whose wrap_unencrypted() token has at most `token_size` bytes.
   [[nodiscard]] Result<std::uint32_t> wrap_unencrypted_size_limit(std::uint32_t token_size) const noexcept {
     return size_limit(false, token_size);
   }
 
-  /// What a token of wrap() has before and after the message. gss_wrap_iov_length. Errors: usage; gss; unavailable,
-  /// also for keys whose messages are padded (none of AES and Camellia). Include gss/context/in_place.hpp.
+  /// Returns how many bytes a token of wrap() has before and after the message. Include gss/context/in_place.hpp.
+  /// Calls: gss_wrap_iov_length.
+  /// Errors: those of the class; unavailable, without Capabilities::iov, and for keys whose messages are padded (not
+  ///   those of AES and Camellia).
   [[nodiscard]] Result<MessageRoom> room() const noexcept {
     return gss_detail::InPlace<M>::room(*this);  // gss/context/in_place.hpp
   }
-  /// unwrap() that hands out the plaintext though the message is a duplicate, old, out of order or behind a gap, and
-  /// says so; it was encrypted and is the peer's in each case. The caller decides what each is worth: a duplicate that
-  /// is acted upon twice is a replay. gss_unwrap. Include gss/context/ordering.hpp.
+  /// Returns the plaintext also of a message that is a duplicate, old, out of order or behind a gap, and says so: it
+  /// was encrypted and is the peer's in each case. The caller decides what each is worth: a duplicate that is acted
+  /// upon twice is a replay. Include gss/context/ordering.hpp.
   ///
-  /// With KnownFaults::order_before_integrity only in_order is ever told: there the rest is an Error, with the bit that
-  /// Supplementary names, because the token was not looked at any further and may be anybody's. Errors: usage, policy
-  /// (not encrypted), gss.
+  /// With KnownFaults::order_before_integrity only in_order is ever told. There the rest is an Error as of unwrap(),
+  /// because the token was not looked at any further and may be anybody's.
+  /// Calls: gss_unwrap.
+  /// Errors: those of the class; policy, if the message was only authenticated; system (ENOMEM).
   [[nodiscard]] Result<OrderedMessage> unwrap_with_ordering(ByteView token) noexcept {
     return gss_detail::WithOrdering<M>::unwrap(*this, token);  // gss/context/ordering.hpp
   }
-  /// How strong the protection is, as SASL counts it: the bits of the key, 1 for integrity only.
-  /// GSS_C_SEC_CONTEXT_SASL_SSF. Errors: usage; gss; unavailable, without Capabilities::sasl_ssf; policy, if the
-  /// implementation's answer is no number. Include gss/context/options.hpp.
+  /// Returns how strong the protection is, as SASL counts it: the bits of the key, 1 for integrity only. Include
+  /// gss/context/options.hpp.
+  /// Calls: gss_inquire_sec_context_by_oid (GSS_C_SEC_CONTEXT_SASL_SSF).
+  /// Errors: those of the class; unavailable, without Capabilities::sasl_ssf; policy, if the answer is no number.
   [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
     return gss_detail::Strength<M>::sasl_ssf(*this);  // gss/context/options.hpp
   }
 
-  /// gss_inquire_context.
+  /// Returns what the implementation knows of the context.
+  /// Calls: gss_inquire_context.
+  /// Errors: those of the class; unavailable, without Capabilities::context_inquiry.
+  /// See: RFC 2744 section 5.20.
   [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
     if (!handle_) return unexpected(detail::empty_context("gss_inquire_context"));
     if constexpr (!capabilities.context_inquiry) {
@@ -267,7 +297,9 @@ class SecurityContext {
     info.acceptor = *std::move(second);
     return info;
   }
-  /// The mechanism that was negotiated: ContextInfo::mechanism, in a fraction of the time, because no names are made.
+  /// Returns ContextInfo::mechanism, in a fraction of the time of inquire(), because no names are made.
+  /// Calls: gss_inquire_context.
+  /// Errors: those of inquire().
   [[nodiscard]] Result<Oid> mechanism() const noexcept {
     if (!handle_) return unexpected(detail::empty_context("gss_inquire_context"));
     if constexpr (!capabilities.context_inquiry) {
@@ -280,7 +312,10 @@ class SecurityContext {
     if (major != GSS_S_COMPLETE) return unexpected(failed("gss_inquire_context", major, minor));
     return Oid::copy_of(mechanism);
   }
-  /// How long the context is meant to be used, 0 when that is over; see ContextInfo::lifetime. gss_context_time.
+  /// Returns how long the context is meant to be used, 0 when that is over: ContextInfo::lifetime.
+  /// Calls: gss_context_time.
+  /// Errors: those of the class.
+  /// See: RFC 2744 section 5.7.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     if (!handle_) return unexpected(detail::empty_context("gss_context_time"));
     OM_uint32 minor = 0;

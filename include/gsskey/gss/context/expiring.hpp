@@ -20,8 +20,9 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
+/// Says what an ExpiringContext takes off the lifetime that it is told.
 struct ExpiryOptions {
-  /// What MIT krb5 adds to the ticket's life on acceptors: clockskew of krb5.conf. It is taken off again.
+  /// What MIT krb5 adds to the ticket's life on acceptors: clockskew of krb5.conf.
   Seconds acceptor_skew = Seconds{300};
 };
 
@@ -44,16 +45,21 @@ template <Mechanism M>
 
 }  // namespace gss_detail
 
-/// Implementations go on protecting messages when the ticket that a context was made with has ended. For those who want
-/// to have the peer authenticate anew then, this asks before each call, and refuses all but lifetime() with
-/// RoutineError::context_expired. A MessageContext, made of an established context; move-only; one thread at a time.
+/// Refuses every call but lifetime() once the ticket has ended that its context was made with, so that the peer has to
+/// authenticate anew; implementations go on protecting messages then. A MessageContext; move-only.
+/// Calls: gss_context_time, before each other call.
+/// Errors: those of the SecurityContext; gss with RoutineError::context_expired.
+/// Threads: one at a time.
+/// Fork: as of the SecurityContext.
+/// Owner: of the context.
 template <Mechanism M>
 class ExpiringContext {
  public:
   using Mechanism = M;
 
-  /// Takes the context over, if it tells its lifetime; else it stays where it is. gss_inquire_context. Errors: usage,
-  /// gss, unavailable.
+  /// Takes the context over, if it can be inquired; else it stays where it is.
+  /// Calls: gss_inquire_context.
+  /// Errors: those of SecurityContext::inquire().
   [[nodiscard]] static Result<ExpiringContext> from_context(SecurityContext<M>&& context,
                                                             ExpiryOptions options = {}) noexcept {
     const auto info = context.inquire();
@@ -64,14 +70,16 @@ class ExpiringContext {
 
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(context_); }
 
-  /// How long it is still of use; 0: it has ended. gss_context_time.
+  /// Returns how long the context is still of use, 0 when that is over.
+  /// Calls: gss_context_time.
+  /// Errors: those of SecurityContext::lifetime().
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     const auto lifetime = context_.lifetime();
     if (!lifetime) return lifetime;
     return gss_detail::without_skew(*lifetime, skew_);
   }
 
-  /// As those of SecurityContext. Errors: theirs, and gss with RoutineError::context_expired.
+  /// Encrypts and authenticates a message. This call and those below do what those of SecurityContext do.
   [[nodiscard]] Result<Buffer> wrap(ByteView message) noexcept {
     return while_alive("gss_wrap", [&] { return context_.wrap(message); });
   }
@@ -109,7 +117,7 @@ class ExpiringContext {
     return while_alive("gss_inquire_sec_context_by_oid", [&] { return context_.sasl_ssf(); });
   }
 
-  /// As those of gss/context/in_place.hpp.
+  /// Encrypts a message where it is. This call and those below do what those of gss/context/in_place.hpp do.
   [[nodiscard]] friend Result<std::span<unsigned char>> wrap_in_place(ExpiringContext& self,
                                                                       MessageBlock message) noexcept {
     return self.while_alive("gss_wrap_iov", [&] { return wrap_in_place(self.context_, message); });
@@ -132,7 +140,7 @@ class ExpiringContext {
     return self.while_alive("gss_unwrap", [&] { return unwrap_into(self.context_, token, memory); });
   }
 
-  /// The context itself, without the policy, and for calls that only it has.
+  /// Returns the context itself, which goes on when its ticket has ended, for calls that only it has.
   [[nodiscard]] SecurityContext<M>& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
   [[nodiscard]] const SecurityContext<M>& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
 

@@ -108,7 +108,7 @@ template <Mechanism M>
 }
 
 /// Makes the context of a token that export_context() made, in this process or in another. The token is not used up:
-/// to import it twice makes two contexts with the same keys and sequence numbers, which must not both be used.
+/// imported twice, it makes two contexts with the same keys and sequence numbers, of which only one may be used.
 /// Calls: gss_import_sec_context, gss_inquire_context.
 /// Errors: usage, for more than limits.token, and for a token that is not whole or another implementation's, on which
 ///   some crash; gss; policy, if the context is one of another mechanism; unavailable, without

@@ -12,12 +12,14 @@
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
-/// A message in a block that has the room around it: header bytes at least before `offset`, trailer bytes at least
-/// behind the message.
+/// A message in a block that has the room of its token around it: at least MessageRoom::header bytes before the
+/// message, at least MessageRoom::trailer bytes behind it.
+/// Owner: the memory is borrowed.
+/// Units: bytes.
 struct MessageBlock {
   std::span<unsigned char> block;
-  std::size_t offset = 0;
-  std::size_t size = 0;
+  std::size_t offset = 0;  ///< of the message in the block
+  std::size_t size = 0;    ///< of the message
 };
 
 namespace gss_detail {
@@ -25,7 +27,8 @@ namespace gss_detail {
 [[nodiscard, gnu::cold]] inline Error no_room(const char* operation) noexcept {
   return Error::usage(operation, "the block has no room for the token around the message");
 }
-/// Where the token of this message will be. Errors: usage, if the block lacks the room.
+/// Returns where the token of this message will be.
+/// Errors: usage, if the block lacks the room.
 [[nodiscard]] inline Result<std::span<unsigned char>> token_around(const char* operation, MessageBlock message,
                                                                    MessageRoom room) noexcept {
   const std::size_t size = message.block.size();
@@ -100,9 +103,10 @@ struct InPlace {
 
 }  // namespace gss_detail
 
-/// Encrypts the message where it is, and returns the token around it, inside the block: that of wrap(). gss_wrap_iov.
-/// Errors: those of room(), and usage, if the block lacks the room or the token exceeds limits.token; policy (not
-/// encrypted). After an Error the message is undefined.
+/// Encrypts the message where it is, and returns the token around it, inside the block: the token of wrap().
+/// Calls: gss_wrap_iov, gss_wrap_iov_length.
+/// Errors: those of room(); usage, if the block lacks the room or the token exceeds limits.token; gss; policy, if the
+///   message was not encrypted. The message is undefined then.
 template <Mechanism M>
 [[nodiscard]] inline Result<std::span<unsigned char>> wrap_in_place(SecurityContext<M>& context,
                                                                     MessageBlock message) noexcept {
@@ -111,8 +115,10 @@ template <Mechanism M>
   return gss_detail::InPlace<M>::wrap(context, *room, message);
 }
 
-/// wrap() of several pieces, one after the other, into memory that does not overlap with them. Returns the token inside
-/// it. Errors as of wrap_in_place().
+/// Encrypts several pieces, one after the other, into memory that does not overlap with them, and returns the token
+/// inside that memory.
+/// Calls: gss_wrap_iov, gss_wrap_iov_length.
+/// Errors: those of wrap_in_place(); usage too, if the pieces together exceed limits.message.
 template <Mechanism M>
 [[nodiscard]] inline Result<std::span<unsigned char>> wrap_into(SecurityContext<M>& context,
                                                                 std::span<const ByteView> pieces,
@@ -140,10 +146,11 @@ template <Mechanism M>
   return wrap_into(context, std::span<const ByteView>{&message, 1}, memory);
 }
 
-/// Decrypts a token of the peer's wrap() where it is, and returns the plaintext inside it; what else is in `token` is
-/// undefined then. Success is what it is of unwrap(). A token that is not laid out so that this is possible is
-/// unwrapped beside and copied back. gss_unwrap_iov. Errors: usage, policy (not encrypted), gss, unavailable. After an
-/// Error the token is undefined, and nothing in it may be looked at.
+/// Decrypts a token of the peer's wrap() where it is, and returns the plaintext inside it; all else in `token` is
+/// undefined then. Success means what it means of unwrap(). With KnownFaults::unwrap_iov_refuses_streams a token that
+/// is not laid out for that is unwrapped beside and copied back.
+/// Calls: gss_unwrap_iov; with that fault gss_wrap_iov_length and gss_unwrap too.
+/// Errors: those of unwrap() and room(). The token is undefined then, and nothing in it may be looked at.
 template <Mechanism M>
 [[nodiscard]] inline Result<std::span<unsigned char>> unwrap_in_place(SecurityContext<M>& context,
                                                                       std::span<unsigned char> token) noexcept {
@@ -159,9 +166,10 @@ template <Mechanism M>
   }
 }
 
-/// unwrap() into memory that does not overlap with the token; token.size() is always enough. Returns the plaintext,
-/// which begins where the memory does. Errors: those of unwrap(), and usage, if the memory is too small: then the token
-/// can be unwrapped still.
+/// Decrypts a token into memory that does not overlap with it, and returns the plaintext, which begins where the memory
+/// does. Memory of token.size() bytes is always enough.
+/// Calls: gss_unwrap; gss_wrap_iov_length, if the memory is smaller than the token.
+/// Errors: those of unwrap(); usage too, if the memory is too small: the token can be unwrapped still.
 template <Mechanism M>
 [[nodiscard]] inline Result<std::span<unsigned char>> unwrap_into(SecurityContext<M>& context, ByteView token,
                                                                   std::span<unsigned char> memory) noexcept {

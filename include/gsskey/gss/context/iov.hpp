@@ -16,7 +16,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// What a piece is.
+/// What a piece of a message is.
 enum class IovType : OM_uint32 {
   data = 1,        ///< encrypted in place
   header = 2,      ///< before the data; wrap writes it
@@ -31,12 +31,14 @@ namespace gss_detail {
 struct RawPieces;
 }
 
-/// One piece: memory of the caller's, which the calls write to.
+/// One piece of a message, which the calls write to.
+/// Owner: the memory is borrowed.
 class IovBuffer {
  public:
+  /// Makes a piece of memory.
   IovBuffer(IovType type, std::span<unsigned char> memory) noexcept
       : raw_{static_cast<OM_uint32>(type), {memory.size(), memory.data()}} {}
-  /// Without memory: for wrap_iov_length(), or where unwrap_iov() is to say what it found.
+  /// Makes a piece without memory, for wrap_iov_length(), or where unwrap_iov() is to say what it found.
   explicit IovBuffer(IovType type, std::size_t size = 0) noexcept
       : raw_{static_cast<OM_uint32>(type), {size, nullptr}} {}
 
@@ -89,10 +91,11 @@ template <Mechanism M, class Call>
 }
 }  // namespace gss_detail
 
-/// Encrypts the `data` pieces where they are and writes header, padding and trailer, whose sizes wrap_iov_length()
-/// gave. Header, data and trailer one after the other are a token of wrap(). Whatever was demanded is an error if it is
-/// not done. gss_wrap_iov. Errors: usage, also if all pieces together exceed limits.token, here and below; policy (not
-/// encrypted); gss; unavailable.
+/// Encrypts the `data` pieces where they are, and writes header, padding and trailer, whose sizes wrap_iov_length()
+/// gave. Header, data and trailer one after the other are a token of wrap().
+/// Calls: gss_wrap_iov.
+/// Errors: usage, for an empty context, and if all pieces together exceed limits.token; policy, if the message was not
+///   encrypted; gss; unavailable, without Capabilities::iov.
 template <Mechanism M>
 [[nodiscard]] inline Result<void> wrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   int encrypted = 0;
@@ -107,7 +110,8 @@ template <Mechanism M>
   return done;
 }
 /// Sets the sizes of header, padding and trailer that a message with these `data` and `sign_only` pieces needs.
-/// gss_wrap_iov_length.
+/// Calls: gss_wrap_iov_length.
+/// Errors: those of wrap_iov(), without policy.
 template <Mechanism M>
 [[nodiscard]] inline Result<void> wrap_iov_length(const SecurityContext<M>& context,
                                                   std::span<IovBuffer> pieces) noexcept {
@@ -117,9 +121,12 @@ template <Mechanism M>
                                                                        count);
                               });
 }
-/// Decrypts where the pieces are: those that wrap_iov() wrote, or a `stream` and one `data`, which is then set to the
-/// plaintext inside the stream (not on Heimdal 7.8). Success is GSS_S_COMPLETE and encrypted, as in unwrap(). What was
-/// decrypted of a message that is refused must not be looked at. gss_unwrap_iov.
+/// Decrypts the pieces where they are: those that wrap_iov() wrote, or a `stream` and one `data`, which is then set to
+/// the plaintext inside the stream (not with KnownFaults::unwrap_iov_refuses_streams). Success is GSS_S_COMPLETE and
+/// encrypted, as of unwrap(). What was decrypted of a message that is refused must not be looked at.
+/// Calls: gss_unwrap_iov.
+/// Errors: usage, for an empty context, and if all pieces together exceed limits.token; policy, if the message was only
+///   authenticated; gss, also for a message out of order, as of unwrap(); unavailable, without Capabilities::iov.
 template <Mechanism M>
 [[nodiscard]] inline Result<void> unwrap_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   if (known_faults.unwrap_iov_trusts_extra_count && gss_detail::extra_count_exceeds(pieces)) {
@@ -137,8 +144,11 @@ template <Mechanism M>
   return done;
 }
 
-/// A checksum over the `data` and `sign_only` pieces, written to the `mic_token` piece, whose size get_mic_iov_length()
-/// gave: the same bytes that get_mic() makes of them joined. gss_get_mic_iov; MIT krb5 only.
+/// Writes a checksum over the `data` and `sign_only` pieces to the `mic_token` piece, whose size get_mic_iov_length()
+/// gave: the bytes that get_mic() makes of all those pieces joined.
+/// Calls: gss_get_mic_iov.
+/// Errors: usage, for an empty context, and if all pieces together exceed limits.token; gss; unavailable, without
+///   Capabilities::mic_iov.
 template <Mechanism M>
 [[nodiscard]] inline Result<void> get_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_get_mic_iov", capabilities.mic_iov, context, pieces,
@@ -146,7 +156,9 @@ template <Mechanism M>
                                 return gss_detail::gss_get_mic_iov(minor, raw, GSS_C_QOP_DEFAULT, first, count);
                               });
 }
-/// gss_get_mic_iov_length; MIT krb5 only.
+/// Sets the size of the `mic_token` piece that get_mic_iov() needs.
+/// Calls: gss_get_mic_iov_length.
+/// Errors: those of get_mic_iov().
 template <Mechanism M>
 [[nodiscard]] inline Result<void> get_mic_iov_length(const SecurityContext<M>& context,
                                                      std::span<IovBuffer> pieces) noexcept {
@@ -155,7 +167,9 @@ template <Mechanism M>
                                 return gss_detail::gss_get_mic_iov_length(minor, raw, GSS_C_QOP_DEFAULT, first, count);
                               });
 }
-/// Success is GSS_S_COMPLETE and nothing else. gss_verify_mic_iov; MIT krb5 only.
+/// Checks what the peer's get_mic() or get_mic_iov() made. Success is GSS_S_COMPLETE and nothing else.
+/// Calls: gss_verify_mic_iov.
+/// Errors: those of get_mic_iov().
 template <Mechanism M>
 [[nodiscard]] inline Result<void> verify_mic_iov(SecurityContext<M>& context, std::span<IovBuffer> pieces) noexcept {
   return gss_detail::call_iov("gss_verify_mic_iov", capabilities.mic_iov, context, pieces,
@@ -164,8 +178,10 @@ template <Mechanism M>
                               });
 }
 
-/// wrap() of `message` that protects `associated` too, which travels beside the token. gss_wrap_aead. Errors: usage,
-/// also if both together exceed limits.message; policy (not encrypted); gss; unavailable.
+/// Encrypts a message, and protects `associated` too, which travels beside the token.
+/// Calls: gss_wrap_aead.
+/// Errors: usage, for an empty context, and if both together exceed limits.message; policy, if the message was not
+///   encrypted; gss; unavailable, without Capabilities::iov.
 template <Mechanism M>
 [[nodiscard]] inline Result<Buffer> wrap_aead(SecurityContext<M>& context, ByteView associated,
                                               ByteView message) noexcept {
@@ -189,8 +205,12 @@ template <Mechanism M>
   }
   return token;
 }
-/// The plaintext of a token of wrap_aead(), if `associated` is what it was. Success is GSS_S_COMPLETE and encrypted.
-/// gss_unwrap_aead; not on Heimdal 7.8, where unwrap_iov() with a `sign_only` piece does the same.
+/// Returns the plaintext of a token of wrap_aead(), if `associated` is what it was. Success is GSS_S_COMPLETE and
+/// encrypted. With KnownFaults::unwrap_iov_refuses_streams use unwrap_iov() and a `sign_only` piece.
+/// Calls: gss_unwrap_aead.
+/// Errors: usage, for an empty context, and if both together exceed limits.token; policy, if the message was only
+///   authenticated; gss, also for a message out of order, as of unwrap(); system (ENOMEM); unavailable, without
+///   Capabilities::iov and with that fault.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> unwrap_aead(SecurityContext<M>& context, ByteView associated,
                                                      ByteView token) noexcept {

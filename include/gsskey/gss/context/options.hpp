@@ -18,15 +18,16 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// For inquire_context_object().
+/// What inquire_context_object() can be asked for.
 namespace GSSKEY_HIDDEN context_object {
 inline constexpr Oid session_key{"1.2.840.113554.1.2.2.5.5"};  ///< GSS_C_INQ_SSPI_SESSION_KEY
 inline constexpr Oid sasl_ssf{"1.2.840.113554.1.2.2.5.15"};    ///< GSS_C_SEC_CONTEXT_SASL_SSF
 }  // namespace GSSKEY_HIDDEN context_object
 
-/// gss_inquire_sec_context_by_oid: whatever the implementation documents for `Object`. Wiped when it goes. Errors:
-/// usage, if the context is empty; unavailable, without Capabilities::context_options; gss, RoutineError::unavailable
-/// or bad_mech for an object that the implementation does not know.
+/// Returns what the implementation documents for `Object`.
+/// Calls: gss_inquire_sec_context_by_oid.
+/// Errors: usage, for an empty context; unavailable, without Capabilities::context_options; gss, for an object that the
+///   implementation does not know RoutineError::unavailable or bad_mech.
 template <const Oid& Object, Mechanism M>
 [[nodiscard]] inline Result<BufferSet> inquire_context_object(const SecurityContext<M>& context) noexcept {
   constexpr const char* operation = "gss_inquire_sec_context_by_oid";
@@ -43,8 +44,9 @@ template <const Oid& Object, Mechanism M>
   }
 }
 
-/// gss_set_sec_context_option: whatever the implementation documents for `Option`; at most limits.token bytes. Errors
-/// as of inquire_context_object().
+/// Sets what the implementation documents for `Option`.
+/// Calls: gss_set_sec_context_option.
+/// Errors: those of inquire_context_object(); usage too, for more than limits.token.
 template <const Oid& Option, Mechanism M>
 [[nodiscard]] inline Result<void> set_context_option(SecurityContext<M>& context, ByteView value) noexcept {
   constexpr const char* operation = "gss_set_sec_context_option";
@@ -69,9 +71,10 @@ struct SessionKey {
   Oid type;  ///< for Kerberos 1.2.840.113554.1.2.2.4 and the number of the encryption type; empty on Heimdal 7.8
 };
 
-/// For protocols that protect messages by themselves (SMB, LDAP of Microsoft's kind); a new protocol better derives its
-/// keys by pseudo_random(). GSS_C_INQ_SSPI_SESSION_KEY. Errors as of inquire_context_object(), policy if the
-/// implementation gave none, system (ENOMEM).
+/// Returns the key that both ends share, for protocols that protect messages by themselves (SMB, LDAP of Microsoft's
+/// kind). A new protocol better derives its keys by pseudo_random().
+/// Calls: gss_inquire_sec_context_by_oid (GSS_C_INQ_SSPI_SESSION_KEY).
+/// Errors: those of inquire_context_object(); policy, if the implementation gave no key; system (ENOMEM).
 template <Mechanism M>
 [[nodiscard]] inline Result<SessionKey> session_key(const SecurityContext<M>& context) noexcept {
   const auto answers = inquire_context_object<context_object::session_key>(context);

@@ -15,18 +15,22 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// RFC 4401 section 2: which of the context's keys is asked. The values are those of GSS_C_PRF_KEY_*.
+/// Which of the context's keys pseudo_random() takes. The values are those of GSS_C_PRF_KEY_*.
+/// See: RFC 4401 section 2.
 enum class PrfKey : int {
   full = 0,     ///< the one that both ends contributed to, where the mechanism has such a key
   partial = 1,  ///< the one that was there before the acceptor answered
 };
 
-/// `size` bytes that both ends of this context, and nobody else, get for the same `input`, `size` and `key`; of the
-/// same `input`, a smaller size gives the beginning of a larger one (RFC 4402 for Kerberos). Each use needs an `input`
-/// of its own: begin it with the protocol's name. gss_pseudo_random.
-///
-/// Errors: usage, if nothing is asked for, or input or size exceeds limits.pseudo_random; unavailable, without
-/// Capabilities::pseudo_random; policy, if the mechanism gave another size; gss.
+/// Derives `size` bytes that both ends of this context, and nobody else, get for one `input`, `size` and `key`. Of one
+/// `input`, a smaller size gives the beginning of a larger one. Each use needs an `input` of its own: begin it with the
+/// protocol's name.
+/// Calls: gss_pseudo_random.
+/// Errors: usage, for an empty context, if no bytes are asked for, and if `input` or `size` exceeds
+///   limits.pseudo_random; unavailable, without Capabilities::pseudo_random; policy, if the mechanism gave another
+///   number of bytes; gss.
+/// Units: bytes.
+/// See: RFC 4401 section 2; RFC 4402, for Kerberos.
 template <Mechanism M>
 [[nodiscard]] inline Result<SecretBytes> pseudo_random(const SecurityContext<M>& context, ByteView input,
                                                        std::size_t size, PrfKey key = PrfKey::full) noexcept {
