@@ -88,6 +88,7 @@ void credentials() {
   RenewingCredential renewing{[] { return Credential<Krb5, Initiate>::acquire_default(); }};
   const auto lease = need(renewing.lease());  // it tries again after a second
   check(static_cast<bool>(*lease), "the credential of a lease");
+  static_cast<void>(again([&] { return renewing.renew(); }));
 }
 
 using Corporate = mech::Negotiate<mech::Krb5>;

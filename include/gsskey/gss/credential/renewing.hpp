@@ -2,15 +2,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <pthread.h>
 #include <time.h>
 
+#include <atomic>
 #include <cerrno>
 #include <concepts>
+#include <condition_variable>
 #include <cstdint>
+#include <mutex>
 #include <new>
+#include <type_traits>
 #include <utility>
 
+#include <gsskey/core/detail/process_mark.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
@@ -30,25 +34,57 @@ struct CredentialOf<Result<Credential<M_, U_>>> {
   using U = U_;
 };
 
+/// A moment, in milliseconds, by the clock that nobody sets and that goes on while the machine sleeps, and by the
+/// clock by which tickets end, which somebody may set.
+struct Moment {
+  static constexpr std::uint64_t second = 1000;
+  static constexpr std::uint64_t never = ~std::uint64_t{0};
+  std::uint64_t since_boot = never;
+  std::uint64_t real = never;
+
+  [[nodiscard]] static std::uint64_t of(clockid_t clock) noexcept {
+    timespec time{};
+    clock_gettime(clock, &time);
+    return static_cast<std::uint64_t>(time.tv_sec) * second + static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
+  }
+  [[nodiscard]] static Moment now() noexcept { return {of(CLOCK_BOOTTIME), of(CLOCK_REALTIME)}; }
+  [[nodiscard]] Moment later_by(std::uint64_t milliseconds) const noexcept {
+    return {since_boot + milliseconds, real + milliseconds};
+  }
+  /// By either clock: which of them is right is for nobody to know.
+  [[nodiscard]] bool has_come(Moment now) const noexcept { return now.since_boot >= since_boot || now.real >= real; }
+};
+
 /// A credential and the number of leases of it.
 template <Mechanism M, Usage U>
 struct SharedCredential {
   Credential<M, U> credential;
-  std::uint64_t renew_at;
-  std::uint64_t ends_at;
+  Moment acquired;
+  Moment renew_at;
+  Moment ends_at;
   long count = 1;
+
+  [[nodiscard]] bool is_due(Moment now) const noexcept {
+    constexpr std::uint64_t skew = 300 * Moment::second;  // what Kerberos lets clocks differ by
+    return renew_at.has_come(now) || (renew_at.real != Moment::never && now.real + skew < acquired.real);
+  }
 };
 
-class MutexLock {
- public:
-  explicit MutexLock(pthread_mutex_t& mutex) noexcept : mutex_{mutex} { pthread_mutex_lock(&mutex_); }
-  MutexLock(const MutexLock&) = delete;
-  MutexLock& operator=(const MutexLock&) = delete;
-  ~MutexLock() { pthread_mutex_unlock(&mutex_); }
-
- private:
-  pthread_mutex_t& mutex_;
-};
+/// Whether what an initiator is told means that its ticket, or its credential, is of no use any more: RFC 4120 section
+/// 7.5.9, as MIT krb5 and Heimdal number it.
+[[nodiscard]] inline bool means_stale(const Error& error) noexcept {
+  if (error.domain() != Domain::gss) return false;
+  switch (error.minor_status()) {
+    case 0x96c73a1f:  // KRB_AP_ERR_BAD_INTEGRITY
+    case 0x96c73a20:  // KRB_AP_ERR_TKT_EXPIRED
+    case 0x96c73a29:  // KRB_AP_ERR_MODIFIED
+    case 0x96c73a2c:  // KRB_AP_ERR_BADKEYVER
+    case 0x96c73a2d:  // KRB_AP_ERR_NOKEY
+      return true;
+    default:
+      return GSS_ROUTINE_ERROR(error.major_status()) == GSS_S_CREDENTIALS_EXPIRED;
+  }
+}
 }  // namespace gss_detail
 
 /// A share in a credential, which lives as long as its last lease, whatever was acquired meanwhile: keep the lease
@@ -93,7 +129,16 @@ class CredentialLease {
 ///
 /// With a cache somebody else must renew the tickets in it; MIT krb5 does that itself with a client keytab, once half
 /// of their life is over. Acceptors' credentials never end, so they are acquired once: the keytab is read anew for each
-/// handshake. Thread-safe; it stays where it is.
+/// handshake.
+///
+/// Time is that of two clocks: the machine's, which goes on while it sleeps and which nobody sets, and the real one, by
+/// which tickets end. A credential is due when it is by either, and when the real clock was set back by more than five
+/// minutes behind the moment at which it was acquired.
+/// Blocks: one thread at a time in the callable, as long as that takes; where there is no good credential, the others
+///   until it has returned.
+/// Threads: any; it stays where it is.
+/// Fork: a child acquires a credential of its own, with the callable, whatever other threads were doing at the fork;
+///   the parent's stays in its memory, untouched, until it ends. Leases that it inherits are the parent's credential.
 template <class Acquire>
 class RenewingCredential {
   using Traits = gss_detail::CredentialOf<decltype(std::declval<Acquire&>()())>;
@@ -107,71 +152,142 @@ class RenewingCredential {
   RenewingCredential(const RenewingCredential&) = delete;
   RenewingCredential& operator=(const RenewingCredential&) = delete;
   ~RenewingCredential() {
-    pthread_cond_destroy(&renewed_);
-    pthread_mutex_destroy(&mutex_);
+    State* const state = state_.load(std::memory_order_acquire);
+    if (state != nullptr && state->process == detail::this_process()) delete state;
   }
 
-  /// A share in the current credential. One thread at a time acquires, and blocks as long as that takes; the others
-  /// get the old credential while it is good, and wait for the new one when it is not. Should acquiring fail, the old
-  /// one serves to its end, then the error is returned; there is a new attempt once a second at most. Errors: those of
-  /// the callable, and gss (what it acquired has expired). An exception of the callable passes through.
+  /// A share in the current credential. While one thread acquires, the others get the old credential if it is good.
+  /// Should acquiring fail, the old one serves to its end, then the error is returned; there is a new attempt once a
+  /// second at most. An exception of the callable passes through.
+  /// Errors: those of the callable; gss, for an acquired credential that has expired; system (ENOMEM).
   [[nodiscard]] Result<Lease> lease() {
-    gss_detail::MutexLock lock{mutex_};
+    State* const state = own_state();
+    if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    std::unique_lock lock{state->mutex};
     while (true) {
-      const std::uint64_t time = now();
-      if (current_.shared_ != nullptr && time < current_.shared_->renew_at) return current_;
-      const bool is_good = current_.shared_ != nullptr && time < current_.shared_->ends_at;
-      const bool may_try = !is_acquiring_ && time >= retry_at_;
-      if (may_try) {
-        if (renew()) return current_;
+      const auto now = Moment::now();
+      const auto* const shared = state->current.shared_;
+      if (shared != nullptr && !state->is_stale && !shared->is_due(now)) return state->current;
+      const bool is_good = shared != nullptr && !state->is_stale && !shared->ends_at.has_come(now);
+      if (!state->is_acquiring && now.since_boot >= state->retry_at) {
+        if (acquire_anew(*state, lock)) return state->current;
       } else if (is_good) {
-        return current_;
-      } else if (is_acquiring_) {
-        pthread_cond_wait(&renewed_, &mutex_);
+        return state->current;
+      } else if (state->is_acquiring) {
+        state->renewed.wait(lock);
       } else {
-        return unexpected(error_);
+        return unexpected(state->error);
       }
     }
   }
 
- private:
-  using Shared = gss_detail::SharedCredential<typename Traits::M, typename Traits::U>;
-  static constexpr std::uint64_t second = 1000;
-  static constexpr std::uint64_t never = ~std::uint64_t{0};
+  /// Acquires anew, however good the current credential is: a password was changed, a user has got another group.
+  /// Threads that ask for it at one time share what is acquired after the last of them has asked. Should it fail, the
+  /// current one stays.
+  /// Errors: those of lease().
+  [[nodiscard]] Result<Lease> renew() {
+    State* const state = own_state();
+    if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    std::unique_lock lock{state->mutex};
+    const std::uint64_t wanted = state->begun + 1;
+    while (state->done < wanted) {
+      if (state->is_acquiring) {
+        state->renewed.wait(lock);
+      } else {
+        static_cast<void>(acquire_anew(*state, lock));
+      }
+    }
+    if (state->has_failed) return unexpected(state->error);
+    return state->current;
+  }
 
-  /// Milliseconds of a clock that nobody sets.
-  [[nodiscard]] static std::uint64_t now() noexcept {
-    timespec time{};
-    clock_gettime(CLOCK_BOOTTIME, &time);
-    return static_cast<std::uint64_t>(time.tv_sec) * second + static_cast<std::uint64_t>(time.tv_nsec) / 1'000'000;
+  /// Tells of a handshake with `used` that failed, and returns whether it is worth another one with a new lease(). So
+  /// it is where the peer says that it cannot read the ticket (wrong key version, modified, no key, bad integrity: the
+  /// service's key was changed) or that it has ended: then `used` is not leased any more, unless acquiring fails. A
+  /// peer can say what it likes, so once a second at most.
+  ///
+  ///     if (client.report(*lease, context.error())) lease = client.lease();  // and once more
+  ///
+  /// Heimdal's acceptors tell nobody why they refuse: their clients see the connection close, and renew() is the way.
+  /// Where the callable finds the ticket again, in a cache with a name, call forget_ticket() of krb5/credential.hpp.
+  [[nodiscard]] bool report(const Lease& used, const Error& error) {
+    if (!gss_detail::means_stale(error)) return false;
+    State* const state = own_state();
+    if (state == nullptr) return false;
+    const std::unique_lock lock{state->mutex};
+    if (state->current.shared_ != used.shared_ || state->is_stale) return true;
+    const auto now = Moment::now();
+    if (now.since_boot < state->believe_at) return false;
+    state->believe_at = now.since_boot + Moment::second;
+    state->retry_at = 0;
+    state->is_stale = true;
+    return true;
+  }
+
+ private:
+  using Moment = gss_detail::Moment;
+  using Shared = gss_detail::SharedCredential<typename Traits::M, typename Traits::U>;
+
+  /// What a child must not touch: a thread that is not there may be in the middle of it.
+  struct State {
+    explicit State(std::uint32_t its_process) noexcept : process{its_process} {}
+    const std::uint32_t process;
+    bool is_acquiring = false;
+    bool has_failed = false;  // that which was done last
+    bool is_stale = false;    // what report() said of `current`
+    std::mutex mutex{};
+    std::condition_variable renewed{};
+    Lease current{nullptr};
+    Error error = Error::usage("RenewingCredential", "nothing was acquired yet");
+    std::uint64_t begun = 0;  // how many times the callable was called
+    std::uint64_t done = 0;   // the last of them that returned
+    std::uint64_t retry_at = 0;
+    std::uint64_t believe_at = 0;
+  };
+
+  /// This process's; nullptr where memory is short.
+  [[nodiscard]] State* own_state() noexcept {
+    const std::uint32_t process = detail::this_process();
+    State* state = state_.load(std::memory_order_acquire);
+    while (state == nullptr || state->process != process) {
+      auto* const made = new (std::nothrow) State{process};
+      if (made == nullptr || state_.compare_exchange_strong(state, made, std::memory_order_acq_rel)) return made;
+      delete made;  // another thread was faster
+    }
+    return state;
   }
 
   /// With the mutex, which is free while the callable runs.
-  [[nodiscard]] bool renew() {
+  [[nodiscard]] bool acquire_anew(State& state, std::unique_lock<std::mutex>& lock) {
     struct Turn {
-      explicit Turn(RenewingCredential& renewing) noexcept : owner{renewing} {
-        owner.is_acquiring_ = true;
-        pthread_mutex_unlock(&owner.mutex_);
+      Turn(State& its_state, std::unique_lock<std::mutex>& its_lock) noexcept : state{its_state}, lock{its_lock} {
+        state.is_acquiring = true;
+        ++state.begun;
+        lock.unlock();
       }
       Turn(const Turn&) = delete;
       Turn& operator=(const Turn&) = delete;
       ~Turn() {
-        pthread_mutex_lock(&owner.mutex_);
-        owner.is_acquiring_ = false;
-        pthread_cond_broadcast(&owner.renewed_);
+        lock.lock();
+        state.is_acquiring = false;
+        state.is_stale = false;
+        state.renewed.notify_all();
       }
-      RenewingCredential& owner;
+      State& state;
+      std::unique_lock<std::mutex>& lock;
     };
-    auto acquired = [this] {
-      const Turn turn{*this};
+    auto acquired = [&] {
+      const Turn turn{state, lock};
       return acquire();
     }();
+    state.done = state.begun;
+    state.has_failed = !acquired;
     if (!acquired) {
-      error_ = std::move(acquired).error();
-      retry_at_ = now() + second;
+      state.error = std::move(acquired).error();
+      state.retry_at = Moment::now().since_boot + Moment::second;
       return false;
     }
-    current_ = *acquired;
+    state.current = *acquired;
     return true;
   }
 
@@ -184,28 +300,23 @@ class RenewingCredential {
       return unexpected(Error::gss("gss_inquire_cred", GSS_S_CREDENTIALS_EXPIRED, 0, Traits::M::name)
                             .with_text("the credentials have expired; nobody renewed them"));
     }
-    std::uint64_t renew_at = never;
-    std::uint64_t ends_at = never;
+    const auto now = Moment::now();
+    Moment renew_at;
+    Moment ends_at;
     if (!lifetime->is_indefinite()) {
-      const std::uint64_t start = now();
-      const std::uint64_t whole = lifetime->count() * second;
-      const std::uint64_t margin = margin_.count() * second;
-      renew_at = start + (margin < whole / 2 ? whole - margin : whole / 2);
-      ends_at = start + whole;
+      const std::uint64_t whole = lifetime->count() * Moment::second;
+      const std::uint64_t margin = margin_.count() * Moment::second;
+      renew_at = now.later_by(margin < whole / 2 ? whole - margin : whole / 2);
+      ends_at = now.later_by(whole);
     }
-    auto* shared = new (std::nothrow) Shared{*std::move(credential), renew_at, ends_at};
+    auto* shared = new (std::nothrow) Shared{*std::move(credential), now, renew_at, ends_at};
     if (shared == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     return Lease{shared};
   }
 
   Acquire acquire_;
   const Seconds margin_;
-  pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t renewed_ = PTHREAD_COND_INITIALIZER;
-  Lease current_{nullptr};
-  Error error_ = Error::usage("RenewingCredential", "nothing was acquired yet");
-  std::uint64_t retry_at_ = 0;
-  bool is_acquiring_ = false;
+  std::atomic<State*> state_{nullptr};
 };
 
 GSSKEY_END_GSS_ABI
