@@ -22,16 +22,20 @@ void of_libkrb5() {
   krb5_ccache cache = nullptr;
   krb5_ccache other = nullptr;
   krb5_keytab keytab = nullptr;
+  krb5_principal service = nullptr;
   check(krb5_init_context(&context) == 0 && krb5_cc_default(context, &cache) == 0 &&
-            krb5_cc_resolve(context, "MEMORY:faults", &other) == 0 && krb5_kt_default(context, &keytab) == 0,
+            krb5_cc_resolve(context, "MEMORY:faults", &other) == 0 && krb5_kt_default(context, &keytab) == 0 &&
+            krb5_parse_name(context, "host/localhost@GSSKEY.TEST", &service) == 0,
         "libkrb5");
   try {
     const auto ticket = again([&] { return import_cache(cache); });
     check(!again([&] { return ticket.lifetime(); }).is_indefinite(), "the ticket of a cache");
     static_cast<void>(again([&] { return import_keytab(keytab); }));
     again([&] { return copy_to_cache(ticket, other); });
+    again([&] { return forget_ticket(context, other, service); });
   } catch (const faults::Stopped&) {
   }
+  krb5_free_principal(context, service);
   krb5_kt_close(context, keytab);
   krb5_cc_destroy(context, other);
   krb5_cc_close(context, cache);

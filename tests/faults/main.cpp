@@ -132,7 +132,7 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
   const std::string_view operation = error.operation();
   const auto number = error.minor_status();
   const bool is_memory = number == static_cast<std::uint32_t>(ENOMEM);
-  if (name.starts_with("gss")) {
+  if (name.starts_with("gss") || name == "krb5_cc_remove_cred") {
     return error.domain() == Domain::gss && operation == name && is_memory;
   }
   if (name == "krb5_gss_register_acceptor_identity") {  // which has no minor status

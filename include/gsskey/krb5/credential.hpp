@@ -107,6 +107,30 @@ template <Usage U>
   return {};
 }
 
+/// Takes the tickets for `service`, of whichever realm, out of `cache`, so that the next handshake asks the KDC for a
+/// new one. A ticket that was made with an old key of the service is of no use and stays to its end, however often a
+/// credential is acquired from that cache. Credentials that were acquired from it see it go. That there is none is no
+/// error. In a file Heimdal leaves it behind as one that has ended.
+///
+///     krb5_cc_resolve(context, "MEMORY:daemon", &cache);
+///     krb5_sname_to_principal(context, "db.example.org", "postgres", KRB5_NT_SRV_HST, &service);
+///     if (client.report(*lease, error) && forget_ticket(context, cache, service)) lease = client.lease();
+///
+/// Calls: krb5_cc_remove_cred.
+/// Errors: usage, for nullptr; gss, with the code of libkrb5 as minor status.
+[[nodiscard]] inline Result<void> forget_ticket(krb5_context context, krb5_ccache cache,
+                                                krb5_principal service) noexcept {
+  constexpr const char* operation = "krb5_cc_remove_cred";
+  if (context == nullptr || cache == nullptr || service == nullptr) {
+    return unexpected(Error::usage(operation, "no context of libkrb5, no cache, or no service"));
+  }
+  krb5_creds match{};
+  match.server = service;
+  const krb5_error_code code = krb5_cc_remove_cred(context, cache, KRB5_TC_MATCH_SRV_NAMEONLY, &match);
+  if (code == 0) return {};
+  return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, GSS_S_FAILURE, static_cast<OM_uint32>(code)));
+}
+
 GSSKEY_END_GSS_ABI
 }  // namespace gsskey
 
