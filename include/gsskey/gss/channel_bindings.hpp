@@ -11,18 +11,21 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// The application data of RFC 2744 section 3.11, which both ends must give alike; addresses are left unspecified, as
-/// RFC 4121 section 4.1.1.2 wants it behind address translation. A value of its own; none by default. openssl/
-/// channel_bindings.hpp makes those of a TLS connection.
+/// Ties a context to its channel: application data that both ends must give alike. Addresses are left unspecified, as
+/// RFC 4121 section 4.1.1.2 wants it behind address translation. A value of its own; none by default.
+/// tls/channel_bindings.hpp makes those of a TLS connection.
+/// See: RFC 2744 section 3.11, RFC 5056.
 class ChannelBindings {
  public:
-  /// A name of the IANA registry and 64 bytes of hash need 85.
+  /// The most application data. A name of the IANA registry and 64 bytes of hash need 85.
+  /// Units: bytes.
   static constexpr std::size_t max_size = 127;
 
   constexpr ChannelBindings() noexcept = default;
 
-  /// `unique_prefix` ":" `data` (RFC 5056 section 2.1): "tls-server-end-point" and a hash, max_size bytes at most. What
-  /// is longer, or has no data and so would bind to nothing, is refused by the handshake that it is given to.
+  /// Makes `unique_prefix` ":" `data`, of max_size bytes at most: "tls-server-end-point" and a hash. What is longer, or
+  /// has no data and so would bind to nothing, is not valid, and refused by the handshake that it is given to.
+  /// See: RFC 5056 section 2.1.
   ChannelBindings(std::string_view unique_prefix, ByteView data) noexcept {
     const bool fits = data.size() < max_size && unique_prefix.size() < max_size - data.size();
     if (unique_prefix.empty() || data.empty() || !fits) {
@@ -35,10 +38,13 @@ class ChannelBindings {
     size_ = static_cast<unsigned char>(unique_prefix.size() + 1 + data.size());
   }
 
+  /// Returns what the C call gets; nothing if these are not valid.
+  /// Owner: this object.
   [[nodiscard]] ByteView application_data() const noexcept GSSKEY_LIFETIMEBOUND {
     return {data_, is_valid() ? size_ : 0u};
   }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  /// Returns whether a handshake takes these; empty ones are valid.
   [[nodiscard]] constexpr bool is_valid() const noexcept { return size_ != refused; }
 
  private:
@@ -48,9 +54,9 @@ class ChannelBindings {
   unsigned char size_ = 0;
 };
 
-/// What an acceptor knows of the bindings, once complete. An initiator never learns it.
+/// What an acceptor knows of the bindings, once its handshake is complete. An initiator never learns it.
 enum class Binding : unsigned char {
-  bound,      ///< the initiator gave the same
+  bound,      ///< the initiator gave those of the acceptor
   unbound,    ///< the initiator gave none; one that gave others is refused
   unknowable  ///< the implementation does not tell bound from unbound
 };

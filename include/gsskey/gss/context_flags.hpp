@@ -11,8 +11,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// req_flags and ret_flags of RFC 2744 sections 5.1 and 5.19, with the extensions that have a number. The values are
-/// the same in every implementation.
+/// The services of a context, as its ends ask for them and grant them. Every implementation has these values.
+/// See: RFC 2744 sections 5.1 and 5.19.
 enum class ContextFlag : std::uint32_t {
   delegate = 1,                ///< the acceptor gets a credential of the initiator
   mutual = 2,                  ///< the acceptor proves who it is
@@ -30,42 +30,45 @@ enum class ContextFlag : std::uint32_t {
   delegate_by_policy = 0x8000  ///< delegate if the KDC says that the target is trusted (RFC 5896)
 };
 
-/// Unknown bits are kept.
+/// A set of ContextFlags, which keeps unknown bits too.
 using ContextFlags = FlagSet<ContextFlag>;
 
 [[nodiscard]] constexpr ContextFlags operator|(ContextFlag a, ContextFlag b) noexcept {
   return ContextFlags{a} | ContextFlags{b};
 }
 
-/// What an acceptor demands: all of some flags, and at least one of some others. Flags alone are a demand for all of
-/// them, so `.demand = ContextFlag::integrity` and `.demand = {}` say all there is to say.
+/// What an acceptor demands: all of some flags, and at least one of some others. `.demand = ContextFlag::integrity`
+/// demands one flag, `.demand = {}` nothing.
 class ContextDemand {
  public:
   constexpr ContextDemand() noexcept = default;
+  /// Demands all of these flags.
   constexpr ContextDemand(ContextFlags all) noexcept : all_{all} {}
   template <std::same_as<ContextFlag>... Flags>
   constexpr ContextDemand(ContextFlag flag, Flags... others) noexcept : all_{flag, others...} {}
-  /// The same, and one of `flags` at least.
+  /// Returns the demand for all(), and for at least one of `flags`.
   [[nodiscard]] constexpr ContextDemand and_one_of(ContextFlags flags) const noexcept {
     ContextDemand demand{all_};
     demand.one_of_ = flags;
     return demand;
   }
 
+  /// Returns the flags of which each is demanded.
   [[nodiscard]] constexpr ContextFlags all() const noexcept { return all_; }
+  /// Returns the flags of which at least one is demanded.
   [[nodiscard]] constexpr ContextFlags one_of() const noexcept { return one_of_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return all_.empty() && one_of_.empty(); }
-  /// What `granted` lacks: flags of all(), and all of one_of() where none is there. Empty: the demand is met.
+  /// Returns what `granted` lacks: flags of all(), and all of one_of() where none is there. Empty: the demand is met.
   [[nodiscard]] constexpr ContextFlags missing_from(ContextFlags granted) const noexcept {
     const bool has_one = one_of_.empty() || (one_of_.bits() & granted.bits()) != 0;
     return all_.without(granted) | (has_one ? ContextFlags{} : one_of_);
   }
 
-  /// `flags` are demanded too.
+  /// Returns the demand for `flags` too.
   [[nodiscard]] friend constexpr ContextDemand operator|(ContextDemand demand, ContextFlags flags) noexcept {
     return ContextDemand{demand.all_ | flags}.and_one_of(demand.one_of_);
   }
-  /// What meets either meets this.
+  /// Returns a demand that is met by whatever meets `a` or `b`.
   [[nodiscard]] friend constexpr ContextDemand operator&(ContextDemand a, ContextDemand b) noexcept {
     const bool is_in_both = !a.one_of_.empty() && !b.one_of_.empty();
     return ContextDemand{ContextFlags::from_bits(a.all_.bits() & b.all_.bits())}.and_one_of(

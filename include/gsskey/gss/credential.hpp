@@ -54,7 +54,7 @@ template <Mechanism M>
 }
 }  // namespace gss_detail
 
-/// What gss_inquire_cred says of a credential.
+/// What inquire() says of a credential.
 struct CredentialInfo {
   Name name;         ///< of an acceptor for every key of its keytab MIT krb5 names one; Heimdal: empty for acceptors
   Seconds lifetime;  ///< of the initiating part; 0: expired
@@ -64,11 +64,16 @@ struct CredentialInfo {
 template <Mechanism M>
 class Initiator;
 
-/// Owns a gss_cred_id_t of mechanism M. Move-only; empty by default and after a move, and then it is refused wherever a
-/// credential is needed: empty never means "the default". It is never converted to another mechanism, because MIT krb5
-/// would silently use the default credential instead. May be used by several threads at once. It dies with its ticket.
-///
-/// Acquiring may read files, ask DNS and a KDC: it blocks. Errors: usage (empty name), gss, unavailable.
+/// Owns a credential of mechanism M for the side U. Move-only; empty by default and after a move, and refused then
+/// wherever a credential is needed: empty never means "the default". It is never converted to another mechanism,
+/// because MIT krb5 would silently use the default credential instead. It dies with its ticket: RenewingCredential
+/// (gss/credential/renewing.hpp) does not.
+/// Calls: gss_release_cred, when it goes.
+/// Errors: gss, with the name in its words where one was given; usage, for an empty name; unavailable; system, on
+///   Heimdal, for a keytab that cannot be looked at (KnownFaults::keytabs_crash).
+/// Blocks: in what acquires, on files, DNS and a KDC.
+/// Threads: any number, also at the same time.
+/// Owner: of the gss_cred_id_t, until release().
 template <Mechanism M, Usage U>
 class Credential {
   template <class T>
@@ -77,11 +82,14 @@ class Credential {
  public:
   Credential() noexcept = default;
 
-  /// The default credential for M: initiators, that of the default cache; acceptors, every key of the default keytab.
-  /// It is whose it is from here on, whatever becomes of the environment: MIT krb5, which would choose at the first use
-  /// and by the target (.k5identity), is asked at once: that reads the cache (some 30 us, once), and asks a KDC if
-  /// there is a client keytab and no ticket. An Initiator without a credential chooses by the target. gss_acquire_cred;
-  /// for initiators of MIT krb5, gss_inquire_cred.
+  /// Acquires the default credential for M: of initiators that of the default cache, of acceptors every key of the
+  /// default keytab. It stays that, whatever becomes of the environment: with KnownFaults::default_is_chosen_late an
+  /// initiator's would be chosen at the first use and by the target (.k5identity), so it is asked at once, which reads
+  /// the cache (some 30 us, once), and asks a KDC if there is a client keytab and no ticket. An Initiator without a
+  /// credential chooses by the target.
+  /// Calls: gss_acquire_cred; with that fault gss_inquire_cred.
+  /// Errors: gss, system, unavailable, as of the class.
+  /// See: RFC 2744 section 5.2.
   [[nodiscard]] static Result<Credential> acquire_default() noexcept {
     auto credential = acquire_unresolved();
     if constexpr (known_faults.default_is_chosen_late && !std::same_as<U, Accept>) {
@@ -95,7 +103,11 @@ class Credential {
     }
     return credential;
   }
-  /// The credential of `name`. gss_acquire_cred. Heimdal 7.8: unavailable for initiators where KRB5CCNAME is "DIR:…".
+  /// Acquires the credential of `name`.
+  /// Calls: gss_acquire_cred; with KnownFaults::acquire_releases_bad_name gss_duplicate_name too.
+  /// Errors: those of the class; unavailable too, with KnownFaults::names_crash_in_directories for initiators where
+  ///   KRB5CCNAME is "DIR:…".
+  /// See: RFC 2744 section 5.2.
   [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred"));
     if constexpr (known_faults.acquire_releases_bad_name) {
@@ -114,17 +126,24 @@ class Credential {
     }
     return named(name, acquire_raw(name.get()));
   }
-  /// gss_acquire_cred_from, where Capabilities::credential_store; the environment is not asked for what `store` names.
+  /// Acquires the default credential of what `store` names, for which the environment is not asked.
+  /// Calls: gss_acquire_cred_from.
+  /// Errors: those of the class; usage too, if `store` names nothing; unavailable, without
+  ///   Capabilities::credential_store.
   [[nodiscard]] static Result<Credential> acquire_from(const CredentialStore& store) noexcept {
     return acquire_from_raw(GSS_C_NO_NAME, store);
   }
+  /// Acquires the credential of `name` from what `store` names.
   [[nodiscard]] static Result<Credential> acquire_from(const CredentialStore& store, const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred_from"));
     return named(name, acquire_from_raw(name.get(), store));
   }
-  /// Initial authentication. gss_acquire_cred_with_password, where Capabilities::password. Some mechanisms ask the KDC
-  /// only when the credential is first used: a wrong password can show as late as there. Wipe the password yourself.
-  /// At most limits.password bytes (usage).
+  /// Acquires the credential of `name` by its password. Some mechanisms ask the KDC only when the credential is first
+  /// used: a wrong password can show as late as there.
+  /// Calls: gss_acquire_cred_with_password.
+  /// Errors: those of the class; usage too, for more than limits.password; unavailable, without Capabilities::password,
+  ///   and for SPNEGO with KnownFaults::spnego_refuses_derived_credentials.
+  /// Owner: of `password`, the caller, who is to wipe it.
   [[nodiscard]] static Result<Credential> acquire_with_password(const Name& name, ByteView password) noexcept
     requires(!std::same_as<U, Accept>)
   {
@@ -146,17 +165,22 @@ class Credential {
     return named(name, finish(operation, major, minor, std::move(credential)));
   }
 
-  /// Takes ownership of a credential that a gss_* call returned; that it is one of M is the caller's word.
+  /// Takes a credential over that a gss_* call returned; that it is one of M is the caller's word.
   [[nodiscard]] static Credential adopt(gss_cred_id_t raw) noexcept {
     Credential credential;
     credential.handle_ = decltype(handle_)::adopt(raw);
     return credential;
   }
   [[nodiscard]] gss_cred_id_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
+  /// Gives the credential up: the caller owns it.
   [[nodiscard]] gss_cred_id_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
-  /// gss_inquire_cred.
+  /// Returns name, lifetime and mechanisms.
+  /// Calls: gss_inquire_cred.
+  /// Errors: usage, if it is empty; gss.
+  /// Blocks: on files; with MIT krb5 on a KDC, if there is a client keytab and no ticket.
+  /// See: RFC 2744 section 5.21.
   [[nodiscard]] Result<CredentialInfo> inquire() const noexcept {
     if (!handle_) return unexpected(empty("gss_inquire_cred"));
     OM_uint32 minor = 0;
@@ -171,7 +195,10 @@ class Credential {
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
     return info;
   }
-  /// How long it is good for; 0 when it has expired. gss_inquire_cred.
+  /// Returns how long it is good for; 0 when it has expired.
+  /// Calls: gss_inquire_cred.
+  /// Errors: usage, if it is empty; gss.
+  /// Blocks: as inquire() does.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
     if (!handle_) return unexpected(empty("gss_inquire_cred"));
     OM_uint32 minor = 0;
@@ -261,8 +288,9 @@ class Credential {
   UniqueHandle<gss_detail::CredentialTraits> handle_;
 };
 
-/// A borrowed credential for a handshake, which must end before the owner does. It takes the same mechanism and the
-/// same usage or Both, and no temporary.
+/// Borrows a credential for a handshake. It is made of a Credential of this mechanism for this side or for Both, and of
+/// no temporary.
+/// Owner: the Credential, which must outlive the handshake.
 template <Mechanism M, Usage U>
 class CredentialRef {
  public:

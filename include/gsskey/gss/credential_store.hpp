@@ -9,9 +9,10 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Options for Credential::acquire_from, as MIT krb5 names them ("Credential store extensions" of its application
-/// developer documentation). Each is a NUL-terminated string or nullptr; nothing is copied beyond the call. Wipe the
-/// password yourself.
+/// Says where a credential comes from: for Credential::acquire_from(), as MIT krb5 names it. Each is a NUL-terminated
+/// string or nullptr.
+/// Owner: all is borrowed for the call; the caller is to wipe the password.
+/// See: MIT krb5, "Credential store extensions" of its application developer documentation.
 struct CredentialStore {
   const char* ccache = nullptr;         ///< initiators: "FILE:/tmp/krb5cc_0", "KEYRING:persistent:0"
   const char* client_keytab = nullptr;  ///< initiators: get the ticket with these keys when it is needed

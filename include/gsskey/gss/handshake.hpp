@@ -25,8 +25,11 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// The side that starts. Call step() without a token first, then with each token of the peer, until Step::complete;
-/// then establish(). Move-only; one thread at a time, not always the same one. step() may block on KDC, DNS and disk.
+/// Starts a handshake. Call step() without a token first, then with each token of the peer, until Step::complete; then
+/// establish(). Move-only. An empty one, or one that is over, answers every call with Domain::usage.
+/// Threads: one at a time, not always the same one.
+/// Owner: of the target; a credential that is given is borrowed.
+/// See: RFC 7546 section 3.
 template <Mechanism M>
 class Initiator : public gss_detail::Handshake<M> {
   using Base = gss_detail::Handshake<M>;
@@ -36,21 +39,28 @@ class Initiator : public gss_detail::Handshake<M> {
  public:
   static constexpr bool starts = true;
 
-  /// Empty: for a class that gets its handshake later. Every call answers Domain::usage.
+  /// Makes an empty one, for a class that gets its handshake later.
   Initiator() noexcept : Base{Phase::over} {}
-  /// With the default credential for M, acquired by the first step: the convenient way. `target` is owned from here on.
-  /// Not for Negotiate, whose credential says what may be negotiated.
+  /// Takes the target, and has the first step acquire the default credential for M: the convenient way. Not for
+  /// Negotiate, whose credential says what may be negotiated.
   explicit Initiator(Name target, InitiatorOptions options = {}) noexcept
     requires(!gss_detail::LimitsOffer<M>)
       : target_{std::move(target)}, options_{options} {}
-  /// With a credential that was acquired once and is used for many handshakes: the fast way. It is borrowed until
-  /// establish().
+  /// Takes the target, and a credential that was acquired once for many handshakes: the fast way.
+  /// Owner: `credential` is borrowed until establish().
   Initiator(Name target, CredentialRef<M, Initiate> credential GSSKEY_LIFETIMEBOUND,
             InitiatorOptions options = {}) noexcept
       : target_{std::move(target)}, options_{options}, credential_{credential.get()}, acquires_{false} {}
 
-  /// One leg: gss_init_sec_context. `input`: the peer's token, whole, of at most limits.token bytes; nothing on the
-  /// first leg.
+  /// Goes one leg further. `input` is the whole token of the peer, and nothing on the first leg. A failure ends the
+  /// handshake, but for a token on the first leg or after the last, which changes nothing.
+  /// Calls: gss_init_sec_context; in the first step gss_acquire_cred, if no credential was given.
+  /// Errors: gss, with the target in its words; usage, for a token on the first leg or after the last, or of more than
+  ///   limits.token, for an empty target or credential, for bindings that are not valid, and for a demand for
+  ///   channel_bound, of which initiators learn nothing; policy, if the demanded anonymity is not granted, or a
+  ///   negotiation is not signed that has to be (InitiatorOptions::allow_unsigned_negotiation); those of acquiring.
+  /// Blocks: on KDC, DNS and disk.
+  /// See: RFC 2744 section 5.19.
   [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_init_sec_context";
@@ -107,8 +117,9 @@ class Initiator : public gss_detail::Handshake<M> {
     return step;
   }
 
-  /// The established context. Errors: usage, before completion (nothing is lost); policy, if it is not what was
-  /// demanded (it is destroyed).
+  /// Returns the established context, if it is what was demanded; else it is destroyed.
+  /// Errors: usage, before completion: nothing is lost; policy, if a demanded service was not granted, whose flags are
+  ///   the minor status, or the context is one of another mechanism.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     return this->finish("gss_init_sec_context", options_.demand);
   }
@@ -122,17 +133,20 @@ class Initiator : public gss_detail::Handshake<M> {
   bool acquires_ = true;
 };
 
-/// All that an acceptor has learned.
+/// What an acceptor has learned.
 template <Mechanism M>
 struct Accepted {
   SecurityContext<M> context;
-  Name peer;                           ///< who the initiator is; empty if anonymous, which has to be allowed
+  Name peer;                           ///< the initiator; empty if anonymous, which has to be allowed
   Binding binding = Binding::unbound;  ///< whether the initiator gave the same channel bindings
   Credential<M, Initiate> delegated;   ///< empty: none came, or AcceptorOptions::keep_delegated is not set
 };
 
-/// The side that answers. Call step() with each token of the peer until Step::complete; then establish(). Move-only;
-/// one thread at a time, not always the same one. step() may block on disk, DNS and (IAKERB) KDC.
+/// Answers a handshake. Call step() with each token of the peer until Step::complete; then establish(). Move-only. An
+/// empty one, or one that is over, answers every call with Domain::usage.
+/// Threads: one at a time, not always the same one.
+/// Owner: a credential that is given is borrowed, and so is AcceptorOptions::delegated.
+/// See: RFC 7546 section 3.
 template <Mechanism M>
 class Acceptor : public gss_detail::Handshake<M> {
   using Base = gss_detail::Handshake<M>;
@@ -142,22 +156,31 @@ class Acceptor : public gss_detail::Handshake<M> {
  public:
   static constexpr bool starts = false;
 
-  /// Empty: for a class that gets its handshake later. Every call answers Domain::usage. Of other mechanisms than
-  /// Negotiate an acceptor without arguments is one with the default credential.
+  /// Makes an empty one, for a class that gets its handshake later. Of other mechanisms than Negotiate an acceptor
+  /// without arguments is one with the default credential.
   Acceptor() noexcept
     requires(gss_detail::LimitsOffer<M>)
       : Base{Phase::over} {}
-  /// With the default credential for M (the default keytab), acquired by the first step. Not for Negotiate, whose
+  /// Has the first step acquire the default credential for M, all keys of the default keytab. Not for Negotiate, whose
   /// credential says what may be negotiated.
   explicit Acceptor(AcceptorOptions<M> options = {}) noexcept
     requires(!gss_detail::LimitsOffer<M>)
       : options_{options} {}
-  /// With a credential that was acquired once. It is borrowed until establish().
+  /// Takes a credential that was acquired once for many handshakes.
+  /// Owner: `credential` is borrowed until establish().
   explicit Acceptor(CredentialRef<M, Accept> credential GSSKEY_LIFETIMEBOUND, AcceptorOptions<M> options = {}) noexcept
       : options_{options}, credential_{credential.get()}, acquires_{false} {}
 
-  /// One leg: gss_accept_sec_context. `input`: the peer's token, whole, of at most limits.token bytes. An empty first
-  /// token is legal for SPNEGO.
+  /// Goes one leg further. `input` is the whole token of the peer; an empty first one is legal for SPNEGO. A failure
+  /// ends the handshake, but for a token after the last leg, which changes nothing.
+  /// Calls: gss_accept_sec_context; in the first step gss_acquire_cred, if no credential was given.
+  /// Errors: gss; usage, for a token after the last leg or of more than limits.token, for an empty credential, for
+  ///   bindings that are not valid, and for a demand for channel_bound without bindings; policy, if a negotiation is
+  ///   not signed that has to be (AcceptorOptions::allow_unsigned_negotiation); unavailable, for a demand for
+  ///   channel_bound without Capabilities::channel_bound_flag, and with KnownFaults::iakerb_loses_context for an
+  ///   initiator that has a ticket; those of acquiring.
+  /// Blocks: on disk and DNS; with Iakerb on the KDC too.
+  /// See: RFC 2744 section 5.1.
   [[nodiscard]] StepResult step(ByteView input) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
@@ -226,16 +249,18 @@ class Acceptor : public gss_detail::Handshake<M> {
     return step;
   }
 
-  /// Who the initiator is, once is_complete(); empty before. The context has it too: SecurityContext::inquire().
+  /// Returns the name of the initiator, once is_complete(); an empty one before. SecurityContext::inquire() has it too.
   [[nodiscard]] const Name& peer_name() const noexcept GSSKEY_LIFETIMEBOUND { return peer_; }
-  /// Whether the initiator gave the same bindings, once is_complete().
+  /// Returns whether the initiator gave the bindings of this end, once is_complete().
   [[nodiscard]] Binding binding() const noexcept {
     if (this->phase_ != Phase::underway && this->granted_.contains(ContextFlag::channel_bound)) return Binding::bound;
     return options_.bindings.empty() || capabilities.channel_bound_flag ? Binding::unbound : Binding::unknowable;
   }
 
-  /// The established context. Errors: usage, before completion (nothing is lost); policy, if it is not what was
-  /// demanded (it is destroyed).
+  /// Returns the established context, if it is what was demanded; else it is destroyed.
+  /// Errors: usage, before completion: nothing is lost; policy, if a demanded service was not granted, whose flags are
+  ///   the minor status, the context is one of another mechanism, or the peer is anonymous and may not be
+  ///   (AcceptorOptions::allow_anonymous); gss, if its name cannot be looked at.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     constexpr const char* operation = "gss_accept_sec_context";
     auto context = this->finish(operation, options_.demand);
@@ -251,7 +276,8 @@ class Acceptor : public gss_detail::Handshake<M> {
     return context;
   }
   using Base::establish;
-  /// Establishes the context, and gives it with everything else that is known. Errors: as of establish().
+  /// Establishes the context, and returns it with all else that the acceptor has learned.
+  /// Errors: those of establish().
   [[nodiscard]] Result<Accepted<M>> accept() && noexcept {
     const Binding bound = binding();
     auto context = std::move(*this).establish();

@@ -21,21 +21,22 @@ GSSKEY_BEGIN_GSS_ABI
 //   Acceptor of Negotiate                what the acceptors of all its mechanisms demand
 //   HttpAcceptor                           nothing: HTTP protects no messages with the context
 //
-// It is the initiator who asks. Real ones want replay detection and no order (stock gss-client), or order and no replay
-// detection (Cyrus SASL): each keeps a message from being taken twice. Who only logs in, and protects no message with
-// the context, wants neither (PostgreSQL's clients without encryption): `.demand = {}` serves them. What NTLM's
-// acceptors grant of it they do not say. Mutual authentication is the initiator's concern.
+// It is the initiator that asks. Real ones want replay detection and no order (stock gss-client), or order and no
+// replay detection (Cyrus SASL): each keeps a message from being taken twice. Clients that only log in, and protect no
+// message with the context, want neither (PostgreSQL's without encryption): `.demand = {}` serves them. NTLM's
+// acceptors do not say what they grant of the last two. Mutual authentication is the initiator's concern.
 
-/// What an initiator may say beyond target and credential; fixed for all legs (RFC 7546 section 3).
+/// What an initiator may say beyond target and credential. It is fixed for all legs.
+/// See: RFC 7546 section 3.
 struct InitiatorOptions {
   /// Must be granted, or there is no context. The table is above.
   ContextFlags demand{ContextFlag::mutual, ContextFlag::confidentiality, ContextFlag::integrity, ContextFlag::replay,
                       ContextFlag::sequence};
   /// Asked for, not demanded: ContextFlag::delegate, for one.
   ContextFlags request{};
-  /// 0: as the mechanism likes.
+  /// How long the context shall last; 0: as the mechanism likes.
   Seconds lifetime{};
-  /// The channel that the context belongs to; the acceptor is to give the same, or none.
+  /// The channel that the context belongs to. The acceptor has to give the same one, or none.
   ChannelBindings bindings{};
   /// Whether a negotiation that does not end in the first choice (of Negotiate; of Spnego: Kerberos), or that the
   /// acceptor has turned to another mechanism, gives a context though the acceptor has not signed it. Somebody on the
@@ -43,27 +44,29 @@ struct InitiatorOptions {
   bool allow_unsigned_negotiation = false;
 };
 
-/// What an acceptor may say. `Usual` says what is demanded where nothing else is.
+/// What an acceptor may say beyond its credential. `Usual` says what is demanded where nothing else is.
 template <Mechanism M, class Usual>
 struct AcceptorOptions {
   /// Must be granted, or there is no context. The table is above.
   ContextDemand demand = Usual::acceptor_demand;
-  /// Where establish() puts the credential that the initiator delegated. The first step empties it, so that it never
-  /// holds that of another. It must live as long as the Acceptor. Without a slot such a credential is not kept.
+  /// Where establish() puts the credential that the initiator delegated; without such a slot it is not kept. The first
+  /// step empties the slot, so that it never holds a credential of somebody else.
+  /// Owner: the slot is borrowed, and must outlive the Acceptor.
   Credential<M, Initiate>* delegated = nullptr;
   /// The channel that the context belongs to: an initiator with others is refused, one without any is not, unless
   /// ContextFlag::channel_bound is demanded.
   ChannelBindings bindings{};
-  /// Whether a peer who says nothing of who it is gets a context: ContextFlag::anonymous, which neither MIT krb5 nor
-  /// Heimdal tells an acceptor of Kerberos, no name, or Name::is_anonymous(). A ticket proves only that a KDC gave it
-  /// to somebody.
+  /// Whether an anonymous peer gets a context: one with ContextFlag::anonymous, which neither MIT krb5 nor Heimdal
+  /// tells an acceptor of Kerberos, without a name, or with one that Name::is_anonymous(). A ticket proves only that a
+  /// KDC gave it to somebody.
   bool allow_anonymous = false;
-  /// As InitiatorOptions has it; here it is the initiator who has to sign. Initiators of NTLM always do, but Heimdal's.
+  /// Whether a negotiation that InitiatorOptions::allow_unsigned_negotiation is about gives a context though the
+  /// initiator has not signed it. Initiators of NTLM always sign, but for Heimdal's.
   bool allow_unsigned_negotiation = false;
   /// Whether accept() gives the credential that the initiator delegated; establish() has nowhere to put it.
   bool keep_delegated = false;
 
-  /// The same, with the demand that is here.
+  /// Makes the options of another usual demand; what these demand stays.
   template <class Other>
   [[nodiscard]] constexpr operator AcceptorOptions<M, Other>() const noexcept {
     const auto& [demanded, slot, channel, anonymous, is_unsigned, keeps] = *this;  // all that there is
@@ -71,7 +74,7 @@ struct AcceptorOptions {
   }
 };
 
-/// For AcceptorOptions: nothing is demanded where nothing is said.
+/// Demands nothing, as `Usual` of AcceptorOptions.
 struct NoDemand {
   GSSKEY_HIDDEN static constexpr ContextDemand acceptor_demand{};
 };

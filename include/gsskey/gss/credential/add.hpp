@@ -13,10 +13,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// A credential that has what `credential` has and, for M, the default one; for acceptors of mech::Any, which then take
-/// M too. `credential` stays as it was. SPNEGO's part offers what it was acquired with, and does not see others beside
-/// it. May block, as acquiring does. gss_add_cred, into a copy. Errors: usage (empty credential), gss
-/// (DUPLICATE_ELEMENT, if it has M already), unavailable. RFC 2744 section 5.3.
+/// Makes a credential that has what `credential` has and, for M, the default one, for acceptors of mech::Any, which
+/// then take M too. SPNEGO's part offers what it was acquired with, and does not see others beside it.
+/// Calls: gss_add_cred, into a copy.
+/// Errors: usage, for an empty credential; gss, with RoutineError::duplicate_element if it has M already; unavailable,
+///   with KnownFaults::add_cred_is_unusable.
+/// Blocks: as acquiring does.
+/// Owner: `credential` stays as it was.
+/// See: RFC 2744 section 5.3.
 template <Mechanism M, Mechanism N, Usage U>
   requires(!M::oid.empty())
 [[nodiscard]] inline Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential) noexcept {
@@ -34,7 +38,12 @@ template <Mechanism M, Mechanism N, Usage U>
   return both;
 }
 
-/// The same with the credential for M from `store`. gss_add_cred_from, where Capabilities::credential_store.
+/// Makes a credential that has what `credential` has and, for M, the one of `store`.
+/// Calls: gss_add_cred_from, into a copy.
+/// Errors: usage, for an empty credential, and if `store` names nothing; gss, with RoutineError::duplicate_element if
+///   it has M already; unavailable, without Capabilities::credential_store.
+/// Blocks: as acquiring does.
+/// Owner: `credential` stays as it was.
 template <Mechanism M, Mechanism N, Usage U>
   requires(!M::oid.empty())
 [[nodiscard]] inline Result<Credential<mech::Any, U>> add_credential(const Credential<N, U>& credential,

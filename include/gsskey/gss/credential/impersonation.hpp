@@ -24,13 +24,17 @@ namespace gss_detail {
 GSSKEY_HIDDEN inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"};
 }  // namespace gss_detail
 
-/// S4U2Self, gss_acquire_cred_impersonate_name: a credential of `user`, whom the caller has authenticated by other
-/// means, made with the tickets of `service`; it has a life of its own. With the service itself as the target it is
-/// good. Any other target is S4U2Proxy: the KDC decides in the handshake's first step, by +ok_to_auth_as_delegate of
-/// the service and a list of targets (which MIT's KDC keeps in LDAP only: with DB2 it refuses all, "KDC can't fulfill
-/// requested option"; Heimdal's has it in its own database). Asks the KDC: it blocks. Errors: usage (empty credential
-/// or name), gss (the user is not known, for one), unavailable. Source: MS-SFU; MIT krb5, "Constrained delegation
-/// (S4U)" of its application developer documentation.
+/// Makes a credential of `user`, whom the caller has authenticated by other means, with the tickets of `service`
+/// (S4U2Self). It has a life of its own.
+///
+/// With the service itself as the target it is good. Any other target is S4U2Proxy: the KDC decides in the handshake's
+/// first step, by +ok_to_auth_as_delegate of the service and a list of targets. MIT's KDC keeps that list in LDAP only,
+/// and with DB2 refuses all ("KDC can't fulfill requested option"); Heimdal's has it in its own database.
+/// Calls: gss_acquire_cred_impersonate_name.
+/// Errors: usage, for an empty credential or name; gss, for a user who is not known, among others; unavailable, without
+///   Capabilities::impersonation.
+/// Blocks: on the KDC.
+/// See: MS-SFU; MIT krb5, "Constrained delegation (S4U)" of its application developer documentation.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] inline Result<Credential<M, Initiate>> impersonate(const Credential<M, U>& service,
@@ -52,9 +56,10 @@ template <Mechanism M, Usage U>
   return credential;
 }
 
-/// Who acts here: the service that made the credential with impersonate(), or that a user's own ticket was turned over
-/// to by the KDC; empty where the credential is the user's own. gss_inquire_cred_by_oid. Errors: usage (empty), gss,
-/// unavailable.
+/// Returns the name of the service that acts with this credential: it made it with impersonate(), or the KDC turned a
+/// user's own ticket over to it. Empty where the credential is the user's own.
+/// Calls: gss_inquire_cred_by_oid, gss_import_name.
+/// Errors: usage, for an empty credential; gss; unavailable, without Capabilities::impersonation.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] inline Result<Name> impersonator(const Credential<M, U>& credential) noexcept {

@@ -18,7 +18,7 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// What gss_inquire_cred_by_mech says; both sides apart, unlike CredentialInfo.
+/// What inquire_use() says of a credential: both sides apart, unlike CredentialInfo.
 struct CredentialUse {
   bool can_initiate;
   bool can_accept;
@@ -26,7 +26,11 @@ struct CredentialUse {
   Seconds acceptor_lifetime;   ///< 0: it cannot accept
 };
 
-/// gss_inquire_cred_by_mech for M. Not for SPNEGO, where no implementation answers. Errors: usage (empty), gss.
+/// Returns what a credential is good for. Not for SPNEGO, of which no implementation answers.
+/// Calls: gss_inquire_cred_by_mech.
+/// Errors: usage, for an empty credential; gss.
+/// Blocks: as Credential::inquire() does.
+/// See: RFC 2744 section 5.22.
 template <Mechanism M, Usage U>
   requires(!M::negotiates && !M::oid.empty())
 [[nodiscard]] inline Result<CredentialUse> inquire_use(const Credential<M, U>& credential) noexcept {
@@ -44,9 +48,10 @@ template <Mechanism M, Usage U>
                        Seconds{acceptor_lifetime}};
 }
 
-/// gss_inquire_cred_by_oid: whatever the implementation documents for `Object`; an empty set where it has nothing to
-/// say. Errors: usage (empty); gss: for an object that it does not know, RoutineError::unavailable or, on Heimdal,
-/// failure; unavailable.
+/// Returns what the implementation documents for `Object`; an empty set where it has nothing to say.
+/// Calls: gss_inquire_cred_by_oid.
+/// Errors: usage, for an empty credential; gss, for an object that the implementation does not know
+///   RoutineError::unavailable or, on Heimdal, failure; unavailable, without Capabilities::credential_options.
 template <const Oid& Object, Mechanism M, Usage U>
 [[nodiscard]] inline Result<BufferSet> inquire_credential(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_inquire_cred_by_oid";
@@ -67,9 +72,11 @@ namespace gss_detail {
 GSSKEY_HIDDEN inline constexpr Oid no_ci_flags{"1.2.752.43.13.29"};
 }  // namespace gss_detail
 
-/// From here on `credential` asks for confidentiality and integrity only where they are demanded or requested, while
-/// Kerberos asks always: for SASL and LDAP peers that choose their layers by these flags. gss_set_cred_option with
-/// GSS_KRB5_CRED_NO_CI_FLAGS_X. Not while other threads use the credential. Errors: usage (empty), gss, unavailable.
+/// Makes `credential` ask for confidentiality and integrity only where they are demanded or requested, for SASL and
+/// LDAP peers that choose their layers by these flags. Kerberos would ask for them always.
+/// Calls: gss_set_cred_option (GSS_KRB5_CRED_NO_CI_FLAGS_X).
+/// Errors: usage, for an empty credential; gss; unavailable, without Capabilities::credential_options.
+/// Threads: not while others use the credential.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept>)
 [[nodiscard]] inline Result<void> set_no_ci_flags(Credential<M, U>& credential) noexcept {

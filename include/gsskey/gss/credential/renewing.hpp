@@ -34,8 +34,8 @@ struct CredentialOf<Result<Credential<M_, U_>>> {
   using U = U_;
 };
 
-/// A moment, in milliseconds, by the clock that nobody sets and that goes on while the machine sleeps, and by the
-/// clock by which tickets end, which somebody may set.
+/// A moment, in milliseconds, by the clock that nobody sets and that goes on while the machine sleeps, and by the clock
+/// by which tickets end, which somebody may set.
 struct Moment {
   static constexpr std::uint64_t second = 1000;
   static constexpr std::uint64_t never = ~std::uint64_t{0};
@@ -87,9 +87,10 @@ struct SharedCredential {
 }
 }  // namespace gss_detail
 
-/// A share in a credential, which lives as long as its last lease, whatever was acquired meanwhile: keep the lease
-/// until the handshake's establish(). Copies share the credential and may live on several threads; a move is a copy, so
-/// there is no empty one.
+/// Shares in a credential, which lives as long as its last lease, whatever was acquired meanwhile: keep the lease until
+/// the handshake's establish(). Copies share the credential; a move is a copy, so there is no empty lease.
+/// Threads: each copy one at a time; copies at the same time.
+/// Owner: of the credential, all its leases.
 template <Mechanism M, Usage U>
 class CredentialLease {
  public:
@@ -104,7 +105,7 @@ class CredentialLease {
     if (shared_ != nullptr && __atomic_fetch_sub(&shared_->count, 1, __ATOMIC_ACQ_REL) == 1) delete shared_;
   }
 
-  /// `*lease` converts to CredentialRef; that of a temporary lease is refused.
+  /// Returns the credential, which converts to CredentialRef; that of a temporary lease cannot be had.
   [[nodiscard]] const Credential<M, U>& operator*() const& noexcept GSSKEY_LIFETIMEBOUND { return shared_->credential; }
   [[nodiscard]] const Credential<M, U>& operator*() const&& = delete;
   [[nodiscard]] const Credential<M, U>* operator->() const noexcept GSSKEY_LIFETIMEBOUND {
@@ -120,8 +121,8 @@ class CredentialLease {
   gss_detail::SharedCredential<M, U>* shared_;
 };
 
-/// The current credential of a program that runs for long: acquired when first asked for, and anew some time before it
-/// ends. How is a callable that returns Result<Credential<M, U>>:
+/// Keeps the credential of a program that runs for long: acquires it when it is first asked for, and anew some time
+/// before it ends, by a callable that returns Result<Credential<M, U>>. It stays where it is:
 ///
 ///     RenewingCredential client{[] { return Credential<mech::Krb5, Initiate>::acquire_from(
 ///         {.ccache = "MEMORY:daemon", .client_keytab = "FILE:/etc/daemon.keytab"}); }};
@@ -134,11 +135,14 @@ class CredentialLease {
 /// Time is that of two clocks: the machine's, which goes on while it sleeps and which nobody sets, and the real one, by
 /// which tickets end. A credential is due when it is by either, and when the real clock was set back by more than five
 /// minutes behind the moment at which it was acquired.
-/// Blocks: one thread at a time in the callable, as long as that takes; where there is no good credential, the others
-///   until it has returned.
-/// Threads: any; it stays where it is.
+/// Errors: those of the callable; gss with RoutineError::credentials_expired, if what it acquired has expired; system
+///   (ENOMEM). An exception of the callable passes through.
+/// Blocks: in the callable, on the one thread that acquires; on the others until it has returned, while no credential
+///   is good.
+/// Threads: any number, also at the same time.
 /// Fork: a child acquires a credential of its own, with the callable, whatever other threads were doing at the fork;
 ///   the parent's stays in its memory, untouched, until it ends. Leases that it inherits are the parent's credential.
+/// Owner: of the callable. Leases may outlive the RenewingCredential.
 template <class Acquire>
 class RenewingCredential {
   using Traits = gss_detail::CredentialOf<decltype(std::declval<Acquire&>()())>;
@@ -146,7 +150,8 @@ class RenewingCredential {
  public:
   using Lease = CredentialLease<typename Traits::M, typename Traits::U>;
 
-  /// `margin`: how long before its end a credential is replaced; half of its life, if that is less.
+  /// Takes the callable. A credential is replaced `margin` before its end, or when half of its life is over, if that is
+  /// later.
   explicit RenewingCredential(Acquire acquire, Seconds margin = Seconds{300}) noexcept
       : acquire_{std::move(acquire)}, margin_{margin} {}
   RenewingCredential(const RenewingCredential&) = delete;
@@ -156,10 +161,9 @@ class RenewingCredential {
     if (state != nullptr && state->process == detail::this_process()) delete state;
   }
 
-  /// A share in the current credential. While one thread acquires, the others get the old credential if it is good.
-  /// Should acquiring fail, the old one serves to its end, then the error is returned; there is a new attempt once a
-  /// second at most. An exception of the callable passes through.
-  /// Errors: those of the callable; gss, for an acquired credential that has expired; system (ENOMEM).
+  /// Returns a share in the current credential. While one thread acquires, the others get the old credential if it is
+  /// good. Should acquiring fail, the old one serves to its end, then the error is returned; there is a new attempt
+  /// once a second at most.
   [[nodiscard]] Result<Lease> lease() {
     State* const state = own_state();
     if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
@@ -185,6 +189,7 @@ class RenewingCredential {
   /// Threads that ask for it at one time share what is acquired after the last of them has asked. Should it fail, the
   /// current one stays.
   /// Errors: those of lease().
+  /// Blocks: in the callable, or until it has returned on another thread.
   [[nodiscard]] Result<Lease> renew() {
     State* const state = own_state();
     if (state == nullptr) return unexpected(Error::system("malloc", ENOMEM));
@@ -201,10 +206,10 @@ class RenewingCredential {
     return state->current;
   }
 
-  /// Tells of a handshake with `used` that failed, and returns whether it is worth another one with a new lease(). So
-  /// it is where the peer says that it cannot read the ticket (wrong key version, modified, no key, bad integrity: the
-  /// service's key was changed) or that it has ended: then `used` is not leased any more, unless acquiring fails. A
-  /// peer can say what it likes, so once a second at most.
+  /// Takes the Error of a handshake with `used` that failed, and returns whether another one is worth it with a new
+  /// lease(). It is where the peer says that it cannot read the ticket (wrong key version, modified, no key, bad
+  /// integrity: the service's key was changed) or that the ticket has ended: then `used` is not leased any more, unless
+  /// acquiring fails. A peer can say what it likes, so it is believed once a second at most.
   ///
   ///     if (client.report(*lease, context.error())) lease = client.lease();  // and once more
   ///

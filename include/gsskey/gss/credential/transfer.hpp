@@ -19,10 +19,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// gss_export_cred: bytes from which import_credential() makes the credential again, in another process of the same
-/// implementation. Treat them as the keys that they hold: tickets and session keys of a credential in memory
-/// (delegated, from a password, impersonated), the names of cache and keytab of any other. `credential` stays as it is;
-/// one thread at a time. Errors: usage (empty), gss, unavailable. Heimdal 7.8 exports none that can accept.
+/// Makes a token from which import_credential() makes the credential again, in another process of the same
+/// implementation. Treat it as the keys that it holds: tickets and session keys of a credential in memory (delegated,
+/// from a password, impersonated), the names of cache and keytab of any other. Heimdal 7.8 exports none that can
+/// accept.
+/// Calls: gss_export_cred.
+/// Errors: usage, for an empty credential; gss; unavailable, without Capabilities::credential_export.
+/// Threads: one at a time.
+/// Owner: `credential` stays as it was.
 template <Mechanism M, Usage U>
 [[nodiscard]] inline Result<SecretBytes> export_credential(const Credential<M, U>& credential) noexcept {
   constexpr const char* operation = "gss_export_cred";
@@ -38,13 +42,17 @@ template <Mechanism M, Usage U>
   return exported;
 }
 
-/// gss_import_cred: the credential of an exported token, owned by the result. Never take `token` from somebody with
-/// fewer rights than this process: it names files that are opened with this process's rights, nothing proves where it
-/// comes from, and parsers were not written against enemies. Reads caches and keytabs that it names. Of Heimdal 7.8 the
-/// result has forgotten its end: its lifetime() is indefinite. Errors: usage, for more than limits.token; policy, if
-/// the credential is not one of M for U (MIT krb5 would use the default one instead; from a SPNEGO credential
-/// Heimdal 7.8 exports only the Kerberos part: import it as mech::Krb5); gss; unavailable. Source: MIT krb5, "Importing
-/// and exporting credentials" of its application developer documentation.
+/// Makes the credential of a token that export_credential() made. Never take `token` from somebody with fewer rights
+/// than this process: it names files that are opened with this process's rights, nothing proves where it comes from,
+/// and parsers were not written against enemies.
+///
+/// Heimdal 7.8 exports only the Kerberos part of a SPNEGO credential: import it as mech::Krb5. What it imports has
+/// forgotten its end: its lifetime() is indefinite.
+/// Calls: gss_import_cred, gss_inquire_cred.
+/// Errors: usage, for more than limits.token; policy, if the credential is not one of M for U, in whose place MIT krb5
+///   would use the default one; gss; unavailable, without Capabilities::credential_export.
+/// Blocks: on the caches and keytabs that it names.
+/// See: MIT krb5, "Importing and exporting credentials" of its application developer documentation.
 template <Mechanism M, Usage U>
 [[nodiscard]] inline Result<Credential<M, U>> import_credential(ByteView token) noexcept {
   constexpr const char* operation = "gss_import_cred";
@@ -72,18 +80,21 @@ template <Mechanism M, Usage U>
   return credential;
 }
 
-/// How a credential is stored.
+/// Says how a credential is stored.
 struct StoreOptions {
-  /// Replace what is there. Without it that is an error: GSS_S_DUPLICATE_ELEMENT.
+  /// Whether what is there is replaced. Else that is an error, RoutineError::duplicate_element.
   bool overwrite = false;
-  /// In a collection of caches (DIR:, KEYRING:), make this the one that is used by default.
+  /// Whether this becomes the default one in a collection of caches (DIR:, KEYRING:).
   bool make_default = false;
 };
 
-/// gss_store_cred: tickets of `credential` into the default cache of the process (KRB5CCNAME); where that is a
-/// collection, into the principal's own in it. Not for SPNEGO's, of which MIT krb5 stores nothing and reports success.
-/// Writes files. Errors: usage (empty); gss; unavailable, on Heimdal 7.8
-/// too, whose call destroys the credential.
+/// Stores the tickets of `credential` in the default cache of the process (KRB5CCNAME); where that is a collection, in
+/// the principal's own in it. Not for SPNEGO's, of which MIT krb5 stores nothing and reports success.
+/// Calls: gss_store_cred.
+/// Errors: usage, for an empty credential; gss; unavailable, without Capabilities::store_credential, and with
+///   KnownFaults::store_destroys_credential.
+/// Blocks: on files.
+/// See: RFC 5588.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept> && !M::negotiates)
 [[nodiscard]] inline Result<void> store_credential(const Credential<M, U>& credential,
@@ -104,9 +115,12 @@ template <Mechanism M, Usage U>
   return {};
 }
 
-/// gss_store_cred_into, where Capabilities::store_into: tickets of `credential` into `store.ccache`, which must be set;
-/// nothing else in `store` has a meaning here. Not for SPNEGO's, as above. Writes files. Errors: usage (empty, no cache
-/// named: the environment's would be taken), gss, unavailable.
+/// Stores the tickets of `credential` in `store.ccache`; nothing else in `store` has a meaning here. Not for SPNEGO's,
+/// of which MIT krb5 stores nothing and reports success.
+/// Calls: gss_store_cred_into.
+/// Errors: usage, for an empty credential, and if `store` names no ccache: the environment's would be taken; gss;
+///   unavailable, without Capabilities::store_into.
+/// Blocks: on files.
 template <Mechanism M, Usage U>
   requires(!std::same_as<U, Accept> && !M::negotiates)
 [[nodiscard]] inline Result<void> store_credential_into(const Credential<M, U>& credential,

@@ -20,14 +20,15 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// One leg that succeeded. Send `token` if it is not empty, and if it is empty but `complete` is false, send an empty
-/// one (RFC 7546 section 3.2; NTLM does that). When `complete`, send first, then call establish().
+/// What a leg gives that succeeded. Send `token` if it is not empty, and if it is empty but `complete` is false, send
+/// an empty one (NTLM does that). When `complete`, send first, then call establish().
+/// See: RFC 7546 section 3.2.
 struct Step {
   Buffer token;
   bool complete = false;
 };
 
-/// One leg that failed: the handshake is over. Send `token` if it is not empty: the peer learns the reason from it.
+/// What a leg gives that failed. Send `token` if it is not empty: the peer learns the reason from it.
 struct StepFailure {
   Error error;
   Buffer token;
@@ -44,12 +45,13 @@ class Handshake {
   /// What establish() makes.
   using Context = SecurityContext<M>;
 
-  /// The last leg succeeded: establish() is next.
+  /// Returns whether the last leg has succeeded: establish() is next.
   [[nodiscard]] bool is_complete() const noexcept { return phase_ == Phase::complete; }
-  /// Neither empty nor over: it takes a step, or is complete.
+  /// Returns whether it takes a step or is complete, and so is neither empty nor over.
   [[nodiscard]] explicit operator bool() const noexcept { return phase_ != Phase::over; }
-  /// The peer has signed what was negotiated (RFC 4178 section 5), and the library has verified it: the first message
-  /// of the context, numbered like all of its messages. Known once is_complete().
+  /// Returns whether the peer has signed what was negotiated, once is_complete(). The library has verified the
+  /// signature: it is the first message of the context, numbered like all of its messages.
+  /// See: RFC 4178 section 5.
   [[nodiscard]] bool peer_signed_negotiation() const noexcept {
     if constexpr (gss_detail::may_negotiate<M>) {
       return phase_ == Phase::complete && negotiation_.peer_signs() && granted_.contains(ContextFlag::integrity);
