@@ -4,8 +4,11 @@
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
+#include <optional>
 #include <string>
 #include <thread>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -155,4 +158,51 @@ TEST_CASE("success and plain errors allocate nothing; a text allocates once") {
   CHECK(good.value() == 7);
   CHECK(moved.error().minor_status() == ENOENT);
   CHECK(policy.minor_status() + key.minor_status() == 2 + EACCES);
+}
+
+namespace {
+using Thrown = gsskey::bad_expected_access<Error>;
+Result<int> fails() {
+  return gsskey::unexpected(
+      Error::gss("gss_init_sec_context", 0x000d0000, 7, "krb5").with_text("failure; Ticket", " expired"));
+}
+}  // namespace
+
+TEST_CASE("what value() throws says what the error says") {
+  std::string words;
+  try {
+    static_cast<void>(fails().value());
+  } catch (const std::exception& thrown) {
+    words = thrown.what();
+  }
+  CHECK(words == "gss_init_sec_context (krb5): failure; Ticket expired");
+  CHECK(Thrown{Error::usage("gss_wrap", "the context is empty")}.what() ==
+        std::string{"gss_wrap: the context is empty"});
+}
+
+TEST_CASE("the error is in it, and copies keep the words") {
+  std::optional<Thrown> copy;
+  try {
+    static_cast<void>(fails().value());
+  } catch (const Thrown& thrown) {
+    copy = thrown;
+  }
+  REQUIRE(copy);
+  CHECK(copy->error().minor_status() == 7);
+  CHECK(copy->what() == std::string{"gss_init_sec_context (krb5): failure; Ticket expired"});
+  const Error error = std::move(*copy).error();
+  CHECK(error.text() == "failure; Ticket expired");
+  static_assert(std::is_nothrow_copy_constructible_v<Thrown>);
+}
+
+TEST_CASE("where memory is short it says which call it was") {
+  if (!support::heap::Exhausted::possible) return;
+  Error error = Error::system("open", ENOENT);
+  std::optional<Thrown> thrown;
+  {
+    support::heap::Exhausted no_memory;
+    thrown.emplace(error);
+  }
+  CHECK(thrown->what() == std::string{"open"});
+  CHECK(thrown->error().minor_status() == ENOENT);
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <string_view>
 #include <utility>
 
@@ -134,7 +135,43 @@ struct DependentType {
 /// not, and a Result takes as long as a whole header of this library.
 template <class T, class... Parameters>
 using Dependent = typename DependentType<T, Parameters...>::type;
+
+/// "gss_init_sec_context (krb5): failure; Ticket expired", NUL-terminated. None where memory is short.
+[[nodiscard]] inline SharedText line_of(const Error& error) noexcept {
+  const bool has_mechanism = *error.mechanism() != '\0';
+  return SharedText::joined(view_of(error.operation()), view_of(has_mechanism ? " (" : ""), view_of(error.mechanism()),
+                            view_of(has_mechanism ? "): " : ": "), error.text(), view_of("", 1));
+}
+
 }  // namespace detail
 
 GSSKEY_END_ABI
 }  // namespace gsskey
+
+// Is thrown by value() of a Result that has none. As the standard library's own, or tl's, but for what().
+#if GSSKEY_STD_EXPECTED
+namespace std {
+template <>
+class bad_expected_access<gsskey::Error> : public bad_expected_access<void> {
+#else
+namespace tl {
+template <>
+class bad_expected_access<gsskey::Error> : public std::exception {
+#endif
+ public:
+  explicit bad_expected_access(gsskey::Error error) : line_{gsskey::detail::line_of(error)}, error_{std::move(error)} {}
+
+  /// Returns the line of the error: operation, mechanism and text.
+  /// Owner: this exception, or a copy of it.
+  [[nodiscard]] const char* what() const noexcept override { return line_ ? line_.view().data() : error_.operation(); }
+
+  [[nodiscard]] const gsskey::Error& error() const& noexcept { return error_; }
+  [[nodiscard]] gsskey::Error& error() & noexcept { return error_; }
+  [[nodiscard]] const gsskey::Error&& error() const&& noexcept { return std::move(error_); }
+  [[nodiscard]] gsskey::Error&& error() && noexcept { return std::move(error_); }
+
+ private:
+  gsskey::detail::SharedText line_;
+  gsskey::Error error_;
+};
+}  // namespace std, or tl
