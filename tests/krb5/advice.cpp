@@ -6,11 +6,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/environment.hpp"
@@ -187,6 +189,29 @@ TEST_CASE("wrong password") {
   support::realm();
   fails("wrong password", Client::acquire_with_password(must(Name::user("alice")), "wrong"), Failure::wrong_password,
         "alice");
+  const auto empty = Client::acquire_with_password(must(Name::user("alice")), "");
+  REQUIRE_FALSE(empty);
+  CHECK(empty.error().domain() == Domain::usage);
+  CHECK(empty.error().text() == "the password is empty");
+}
+
+TEST_CASE("what a refused ticket is to each end: the acceptor's key, not the initiator's password") {
+  const Error at_acceptor = Error::gss("gss_accept_sec_context", GSS_S_FAILURE, 0x96c73a1f, "krb5");
+  const Error at_initiator = Error::gss("gss_init_sec_context", GSS_S_FAILURE, 0x96c73a1f, "krb5");
+  CHECK(failure_of(at_acceptor) == Failure::wrong_key_version);
+  CHECK(failure_of(at_initiator) == Failure::wrong_key_version);
+  CHECK(failure_of(Error::gss("gss_acquire_cred", GSS_S_NO_CRED, 0x96c73a1f, "krb5")) == Failure::wrong_password);
+}
+
+TEST_CASE("every failure but the last has advice of its own") {
+  std::vector<std::string_view> seen;
+  for (unsigned char number = 1; number <= static_cast<unsigned char>(Failure::told_in_log); ++number) {
+    const auto words = advice(static_cast<Failure>(number));
+    CHECK_FALSE(words.empty());
+    CHECK(std::find(seen.begin(), seen.end(), words) == seen.end());
+    seen.push_back(words);
+  }
+  CHECK(advice(Failure::other).empty());
 }
 
 TEST_CASE("replay") {

@@ -141,7 +141,8 @@ class Credential {
   /// Acquires the credential of `name` by its password. Some mechanisms ask the KDC only when the credential is first
   /// used: a wrong password can show as late as there.
   /// Calls: gss_acquire_cred_with_password.
-  /// Errors: those of the class; usage too, for more than limits.password; unavailable, without Capabilities::password,
+  /// Errors: those of the class; usage too, for more than limits.password, and for none; unavailable, without
+  /// Capabilities::password,
   ///   and for SPNEGO with KnownFaults::spnego_refuses_derived_credentials.
   /// Owner: of `password`, the caller, who is to wipe it.
   [[nodiscard]] static Result<Credential> acquire_with_password(const Name& name, ByteView password) noexcept
@@ -155,6 +156,7 @@ class Credential {
     if constexpr (known_faults.spnego_refuses_derived_credentials && M::negotiates) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " negotiates with no password: use mech::Krb5"));
     }
+    if (password.empty()) return unexpected(Error::usage(operation, "the password is empty"));
     if (!limits.password.admits(password.size())) return unexpected(gss_detail::too_long(operation, limits.password));
     gss_buffer_desc raw_password = gss_detail::borrow(password);
     OM_uint32 minor = 0;
@@ -247,6 +249,9 @@ class Credential {
     }
     const gss_detail::KeyValueList options{store};
     if (options.empty()) return unexpected(Error::usage(operation, "the credential store names nothing"));
+    if (store.password != nullptr && *store.password == '\0') {
+      return unexpected(Error::usage(operation, "the password is empty"));
+    }
     OM_uint32 minor = 0;
     Credential credential;
     const OM_uint32 major = gss_detail::gss_acquire_cred_from(

@@ -88,12 +88,11 @@ class Initiator : public gss_detail::Handshake<M> {
         return this->refuse(gsskey::detail::empty_credential(operation));
       }
     } else if (const char* fault = this->fault_of(input)) {
-      return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name).with_text(fault));
+      return this->refuse_token(operation, input, fault);
     } else if constexpr (known_faults.crashes_on_foreign_reply) {
       const bool dce_style = (options_.demand | options_.request).contains(ContextFlag::dce_style);
       if (!this->is_reply(input, dce_style)) {
-        return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
-                                .with_text("the token is invalid; it is not framed as one of this mechanism"));
+        return this->refuse_token(operation, input, "the token is invalid; it is not framed as one of this mechanism");
       }
     }
     OM_uint32 minor = 0;
@@ -106,8 +105,9 @@ class Initiator : public gss_detail::Handshake<M> {
         gss_init_sec_context(&minor, credential_, this->context_.inout(), target_.get(), gss_detail::raw_oid<M::oid>(),
                              (options_.demand | options_.request).bits(), options_.lifetime.count(), bindings.get(),
                              first ? GSS_C_NO_BUFFER : &in, &mechanism, token.put(), &flags, nullptr);
-    auto step = this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, std::move(token)),
-                            options_.allow_unsigned_negotiation);
+    auto step =
+        this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, input, std::move(token)),
+                    options_.allow_unsigned_negotiation);
     if (!step) step.error().error = gss_detail::about(target_, std::move(step).error().error);
     // Nothing that names the initiator may leave before it is known that it would not (RFC 2743 section 1.2.5).
     if (step && options_.demand.contains(ContextFlag::anonymous) && !this->granted_.contains(ContextFlag::anonymous)) {
@@ -219,7 +219,7 @@ class Acceptor : public gss_detail::Handshake<M> {
     // asks for hints.
     if (this->phase_ != Phase::fresh || !input.empty()) {
       if (const char* fault = this->fault_of(input)) {
-        return this->refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name).with_text(fault));
+        return this->refuse_token(operation, input, fault);
       }
     }
     // Out-parameters are overwritten, not released, and some are set on more than one leg: fresh ones each time.
@@ -234,8 +234,9 @@ class Acceptor : public gss_detail::Handshake<M> {
     const OM_uint32 major = gss_accept_sec_context(
         &minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism, token.put(), &flags,
         nullptr, options_.delegated != nullptr || options_.keep_delegated ? &delegated : nullptr);
-    auto step = this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, std::move(token)),
-                            options_.allow_unsigned_negotiation);
+    auto step =
+        this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, input, std::move(token)),
+                    options_.allow_unsigned_negotiation);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
     auto named = gss_detail::adopt_name_of<M>(peer);
     if (step && !named) return this->refuse(std::move(named).error());

@@ -21,6 +21,7 @@
 #include "support/environment.hpp"
 #include "support/realm.hpp"
 #include "support/skip.hpp"
+#include "support/spnego_token.hpp"
 
 using namespace gsskey;
 using support::must;
@@ -349,6 +350,37 @@ TEST_CASE("of bytes at random that begin like a token, too, both answer alike") 
 }
 
 #if defined(GSSKEY_GSS_MIT)
+TEST_CASE("what a token is that is none of the mechanism") {
+  using namespace std::string_literals;
+  const auto kind = [](const std::string& token, const Oid& expected) {
+    const auto foreign = gss_detail::foreign_token(token, expected);
+    return std::string{foreign.kind != nullptr ? foreign.kind : ""} + std::string{foreign.line};
+  };
+  const auto& krb5 = mech::Krb5::oid;
+  const auto& spnego = mech::Spnego::oid;
+  CHECK(kind("NTLMSSP\0\1\0\0\0"s, krb5) == "it is one of NTLM");
+  CHECK(kind("NTLMSSP\0\1\0\0\0"s, mech::Ntlmssp::oid).empty());
+  CHECK(kind("\x16\3\1\0\xa5"s, krb5) == "it is a record of TLS");
+  CHECK(kind("\x15\3\3\0\2"s, spnego) == "it is a record of TLS");
+  CHECK(kind("\x16\3\1\0"s, krb5).empty());
+  CHECK(kind("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", krb5) == "it is text: GET / HTTP/1.1");
+  CHECK(kind("SSH-2.0", spnego) == "it is text: SSH-2.0");
+  CHECK(kind(std::string(100, 'x'), spnego) == "it is text: " + std::string(40, 'x'));
+  for (const std::string& nothing :
+       {""s, "abc"s, "\r\n\r\nabcd"s, "abcd\0"s, "\x60\x03\x06\x01\x00"s, "\xff\xff\xff\xff\xff"s}) {
+    CAPTURE(nothing);
+    CHECK(kind(nothing, krb5).empty());
+    CHECK(kind(nothing, spnego).empty());
+  }
+  const auto framed = [](const Oid& mechanism) {
+    return support::der(0x60, support::der(0x06, ByteView{mechanism}.text()) + "\1\0body"s);
+  };
+  CHECK(kind(framed(krb5), krb5).empty());
+  CHECK(kind(framed(krb5), Oid{}).empty());
+  CHECK(kind(framed(krb5), spnego) == "it is one of Kerberos, without SPNEGO");
+  CHECK(kind(framed(spnego), krb5) == "it is one of SPNEGO");
+}
+
 TEST_CASE("IAKERB, whose tokens between the first and those of Kerberos have no framing") {
   start();
   const std::string path = support::realm().realm.folder() + "/without-kdc.conf";

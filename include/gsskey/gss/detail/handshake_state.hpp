@@ -112,6 +112,11 @@ class Handshake {
     return unexpected(StepFailure{std::move(error), Buffer{}});
   }
 
+  /// A token that does not reach the library.
+  [[nodiscard]] unexpected<StepFailure> refuse_token(const char* operation, ByteView token, const char* why) noexcept {
+    return refuse(about_token(token, M::oid, Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name).with_text(why)));
+  }
+
   [[nodiscard]] unexpected<StepFailure> nothing_made(const char* operation) noexcept {
     return refuse(Error::gss(operation, GSS_S_DEFECTIVE_TOKEN, 0, M::name)
                       .with_text("the token is invalid; it is not one that begins a context"));
@@ -120,9 +125,9 @@ class Handshake {
   /// What a C call's answer means. The context of a failed call is never used again, whether the implementation left
   /// one or not (RFC 2744 sections 5.1 and 5.19 allow both).
   [[nodiscard]] StepResult conclude(const char* operation, OM_uint32 major, OM_uint32 minor, gss_OID mechanism,
-                                    OM_uint32 flags, Buffer&& token) noexcept {
+                                    OM_uint32 flags, ByteView input, Buffer&& token) noexcept {
     if (major != GSS_S_COMPLETE && major != GSS_S_CONTINUE_NEEDED) {
-      StepFailure failure{failed_call_of<M>(operation, major, minor), std::move(token)};
+      StepFailure failure{about_token(input, M::oid, failed_call_of<M>(operation, major, minor)), std::move(token)};
       give_up();
       return unexpected(std::move(failure));
     }
