@@ -64,10 +64,9 @@ class DriveCaps {
 /// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow.
 /// Blocks: in `wire`, and in step(). The only limit of time is that of `wire`: FdStream::expires_after(), said once
 ///   before, is for the whole handshake, in whatever pieces the peer sends its tokens. It does not interrupt a step
-///   that waits for a KDC, as an initiator's first may. For one silent KDC
-///   MIT krb5 1.20 waits 27 s and has no setting for that, 1.22 has `request_timeout` in [libdefaults] of krb5.conf;
-///   Heimdal 7.8 waits 32 s, and 6 s with `kdc_timeout = 1` there. A program that cannot wait gets the ticket in
-///   advance, or steps on another thread.
+///   that waits for a KDC, as an initiator's first may. For one silent KDC MIT krb5 1.20 waits 27 s and has no setting
+///   for that, 1.22 has `request_timeout` in [libdefaults] of krb5.conf; Heimdal 7.8 waits 32 s, and 6 s with
+///   `kdc_timeout = 1` there. A program that cannot wait gets the ticket in advance, or steps on another thread.
 /// Owner: of `handshake`, drive(); `wire` is borrowed for the call.
 /// See: RFC 7546 section 3.
 template <SteppedHandshake H, BlockingTransport T>

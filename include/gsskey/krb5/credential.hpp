@@ -109,8 +109,8 @@ template <Usage U>
 
 /// Takes the tickets for `service`, of whichever realm, out of `cache`, so that the next handshake asks the KDC for a
 /// new one. A ticket that was made with an old key of the service is of no use and stays to its end, however often a
-/// credential is acquired from that cache. Credentials that were acquired from it see it go. That there is none is no
-/// error. In a file Heimdal leaves it behind as one that has ended.
+/// credential is acquired from that cache. Credentials that were acquired from the cache see the tickets go. That there
+/// are none is no error. In a file Heimdal leaves them behind as tickets that have ended.
 ///
 ///     krb5_cc_resolve(context, "MEMORY:daemon", &cache);
 ///     krb5_sname_to_principal(context, "db.example.org", "postgres", KRB5_NT_SRV_HST, &service);
@@ -118,6 +118,8 @@ template <Usage U>
 ///
 /// Calls: krb5_cc_remove_cred.
 /// Errors: usage, for nullptr; gss, with the code of libkrb5 as minor status.
+/// Blocks: on the cache: disk, or a daemon that has it.
+/// Owner: of all arguments, the caller.
 [[nodiscard]] inline Result<void> forget_ticket(krb5_context context, krb5_ccache cache,
                                                 krb5_principal service) noexcept {
   constexpr const char* operation = "krb5_cc_remove_cred";
