@@ -20,12 +20,15 @@ inline void release_buffer(gss_buffer_desc raw) noexcept {
 }
 }  // namespace gss_detail
 
-/// Owns a gss_buffer_desc and gives it back with gss_release_buffer, never with free (another heap on some systems).
-/// Move-only, as large as the descriptor. For tokens and names, which are not secret; plaintext comes in SecretBytes.
+/// Owns bytes that a gss_* call allocated: tokens and names, which are not secret; plaintext comes in SecretBytes.
+/// Move-only, as large as the gss_buffer_desc.
+/// Calls: gss_release_buffer, when it goes; never free(3), which has another heap on some systems.
+/// Threads: one at a time; any number may read.
+/// Owner: of the bytes, until release().
 class Buffer : public detail::ByteAccess<Buffer> {
  public:
   Buffer() noexcept = default;
-  /// Takes ownership of what a gss_* call allocated.
+  /// Takes over what a gss_* call allocated.
   [[nodiscard]] static Buffer adopt(gss_buffer_desc raw) noexcept {
     Buffer buffer;
     buffer.raw_ = raw;
@@ -47,16 +50,18 @@ class Buffer : public detail::ByteAccess<Buffer> {
   }
   [[nodiscard]] std::size_t size() const noexcept { return raw_.length; }
 
+  /// Gives the bytes up: the caller owns them.
   [[nodiscard]] gss_buffer_desc release() noexcept {
     const gss_buffer_desc raw = raw_;
     raw_ = {0, nullptr};
     return raw;
   }
-  /// Also where the length is 0: an implementation may have allocated all the same.
+  /// Releases the bytes now, and is empty. It does so of a length of 0 too: an implementation may have allocated all
+  /// the same.
   void reset() noexcept {
     if (raw_.value != nullptr) gss_detail::release_buffer(release());
   }
-  /// For a C call that overwrites: what was owned dies first.
+  /// Returns where a C call writes new bytes; what was owned is released first.
   [[nodiscard]] gss_buffer_t put() noexcept GSSKEY_LIFETIMEBOUND {
     reset();
     return &raw_;

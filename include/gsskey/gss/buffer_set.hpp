@@ -28,8 +28,11 @@ struct BufferSetTraits {
 };
 }  // namespace gss_detail
 
-/// Owns a gss_buffer_set_t, wipes its bytes, because some of them are keys, and gives it back (gss_release_buffer_set).
-/// Move-only, as large as the handle; a range of views that live as long as the owner.
+/// Owns a list of byte strings that a gss_* call allocated. Its bytes are wiped, because some of them are keys.
+/// Move-only, as large as the handle; a range of views.
+/// Calls: explicit_bzero(3), gss_release_buffer_set, when it goes.
+/// Threads: one at a time; any number may read.
+/// Owner: of the gss_buffer_set_t, until release(), and of what the views refer to.
 class BufferSet {
   [[nodiscard]] static ByteView view(const gss_buffer_desc& element) noexcept {
     return {element.value, element.length};
@@ -39,15 +42,16 @@ class BufferSet {
   using Iterator = detail::ElementIterator<gss_buffer_desc, &view>;
 
   BufferSet() noexcept = default;
-  /// Takes ownership of what a gss_* call allocated.
+  /// Takes over what a gss_* call allocated.
   [[nodiscard]] static BufferSet adopt(gss_detail::gss_buffer_set_t raw) noexcept {
     BufferSet owner;
     owner.set_ = decltype(set_)::adopt(raw);
     return owner;
   }
   [[nodiscard]] gss_detail::gss_buffer_set_t get() const noexcept GSSKEY_LIFETIMEBOUND { return set_.get(); }
+  /// Gives the list up: the caller owns it.
   [[nodiscard]] gss_detail::gss_buffer_set_t release() noexcept { return set_.release(); }
-  /// For a C call that fills it.
+  /// Returns where a C call writes a new list; what was owned is released first.
   [[nodiscard]] gss_detail::gss_buffer_set_t* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
@@ -58,10 +62,11 @@ class BufferSet {
   [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
     return begin() + static_cast<std::ptrdiff_t>(size());
   }
-  /// Empty past the end.
+  /// Returns the bytes at `index`; an empty view past the end.
   [[nodiscard]] ByteView operator[](std::size_t index) const noexcept GSSKEY_LIFETIMEBOUND {
     return index < size() ? view(set_.get()->elements[index]) : ByteView{};
   }
+  /// Returns whether `bytes` are a member.
   [[nodiscard]] bool contains(ByteView bytes) const noexcept {
     for (const ByteView element : *this) {
       if (element == bytes) return true;

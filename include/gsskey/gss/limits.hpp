@@ -9,16 +9,17 @@
 namespace gsskey {
 GSSKEY_BEGIN_ABI
 
-/// The most, in bytes, that goes into one C call, and the words of the Error (usage) that refuses more; nothing of it
-/// is read then.
+/// The most that goes into one C call. More is refused, with an Error of Domain::usage, and not read.
+/// Units: bytes.
 struct Limit {
   std::size_t size;
-  const char* exceeded;
+  const char* exceeded;  ///< the words of that Error
+  /// Returns whether so many bytes may go in.
   [[nodiscard]] constexpr bool admits(std::size_t wanted) const noexcept { return wanted <= size; }
 };
 
-/// What every implementation gets right: one table, so that a size which works goes on working with another library.
-/// Tried, and read in the sources, with MIT krb5 1.20.1 and Heimdal 7.8.
+/// The sizes that every implementation gets right: one table, so that a size which works goes on working with another
+/// library. Tried, and read in the sources, with MIT krb5 1.20.1 and Heimdal 7.8.
 struct Limits {
   /// What wrap, get_mic and their kin protect, all pieces together. From 2^29 bytes on SHA-1 and SHA-256 of Heimdal
   /// (lib/hcrypto) and SHA-256 of MIT (lib/crypto/builtin/sha2) count their bits wrong: every other peer finds the
@@ -35,6 +36,7 @@ struct Limits {
   /// What goes into the pseudo-random function, and what comes out: the time that it takes is their product.
   Limit pseudo_random;
 };
+/// The limits of all calls.
 GSSKEY_HIDDEN inline constexpr Limits limits{
     .message = {(std::size_t{1} << 29) - 1024, "the message is longer than limits.message, 536869888 bytes"},
     .token = {(std::size_t{1} << 29) - 1, "the token is longer than limits.token, 536870911 bytes"},

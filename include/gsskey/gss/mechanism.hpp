@@ -11,13 +11,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// A mechanism is an empty type. To add one, write its five members like mech::Krb5 does (one that negotiates may have
-/// a sixth, prefers(oid): what it can end in without the peer's signature):
-///   name             static text for errors
-///   oid              what is passed to the C calls; the empty Oid passes GSS_C_NO_OID
-///   negotiates       it is SPNEGO or a restriction of it: tokens are framed as SPNEGO
-///   acceptor_demand  what its acceptors demand unless asked otherwise: no more than they ever report
-///   accepts(oid)     whether a context of that mechanism, as gss_inquire_context names it, is one of this type
+/// A mechanism, which is an empty type. To add one, write its five members like mech::Krb5 does; one that negotiates
+/// may have a sixth, prefers(oid): what it can end in without the peer's signature.
+///
+///     name             static text for errors
+///     oid              what is passed to the C calls; the empty Oid passes GSS_C_NO_OID
+///     negotiates       it is SPNEGO or a restriction of it: tokens are framed as SPNEGO
+///     acceptor_demand  what its acceptors demand unless asked otherwise: no more than they ever report
+///     accepts(oid)     whether a context of that mechanism, as gss_inquire_context names it, is one of this type
 template <class M>
 concept Mechanism = requires(const Oid& oid) {
   { M::name } -> std::convertible_to<const char*>;
@@ -29,7 +30,8 @@ concept Mechanism = requires(const Oid& oid) {
 
 namespace mech {
 
-/// Kerberos 5, RFC 4121.
+/// Kerberos 5.
+/// See: RFC 4121.
 struct Krb5 {
   static constexpr const char* name = "krb5";
   GSSKEY_HIDDEN static constexpr Oid oid{"1.2.840.113554.1.2.2"};
@@ -40,9 +42,9 @@ struct Krb5 {
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
-/// Kerberos with the acceptor as the way to the KDC (draft-ietf-kitten-iakerb); MIT only. Who has a ticket to the
-/// service needs no such way and is refused: Krb5 is for them. A password's credential has one after its first
-/// handshake.
+/// Kerberos with the acceptor as the way to the KDC; MIT krb5 only. An initiator that has a ticket to the service needs
+/// no such way and is refused: Krb5 is for it. A password's credential has a ticket after its first handshake.
+/// See: draft-ietf-kitten-iakerb.
 struct Iakerb {
   static constexpr const char* name = "iakerb";
   GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.5.2.5"};
@@ -53,7 +55,8 @@ struct Iakerb {
   }
 };
 
-/// NTLM, MS-NLMP, by the gss-ntlmssp plugin. Its acceptors report neither replay nor sequence detection.
+/// NTLM, by the gss-ntlmssp plugin. Its acceptors report neither replay nor sequence detection.
+/// See: MS-NLMP.
 struct Ntlmssp {
   static constexpr const char* name = "ntlmssp";
   GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.4.1.311.2.2.10"};
@@ -62,8 +65,9 @@ struct Ntlmssp {
   [[nodiscard]] static constexpr bool accepts(const Oid& actual) noexcept { return actual == oid; }
 };
 
-/// SPNEGO, RFC 4178: whatever the credential and the peer have in common. To say what may come out, use Negotiate. Its
-/// first choice is Kerberos, as it is every implementation's: if something else comes out, the peer has to sign it.
+/// SPNEGO: whatever the credential and the peer have in common. Negotiate says what may come out. The first choice is
+/// Kerberos, as it is every implementation's: if something else comes out, the peer has to sign the negotiation.
+/// See: RFC 4178.
 struct Spnego {
   static constexpr const char* name = "spnego";
   GSSKEY_HIDDEN static constexpr Oid oid{"1.3.6.1.5.5.2"};
@@ -73,8 +77,9 @@ struct Spnego {
   [[nodiscard]] static constexpr bool prefers(const Oid& actual) noexcept { return Krb5::accepts(actual); }
 };
 
-/// SPNEGO that ends in First or one of Others and in nothing else. The offer is limited where Capabilities::neg_mechs,
-/// the result is checked everywhere; if it is not First, the peer has to sign the negotiation.
+/// SPNEGO that ends in First or one of Others and in nothing else. With Capabilities::neg_mechs the offer is limited;
+/// the result is checked everywhere. If it is not First, the peer has to sign the negotiation.
+/// See: RFC 4178.
 template <Mechanism First, Mechanism... Others>
   requires(!(First::negotiates || ... || Others::negotiates) && !(First::oid.empty() || ... || Others::oid.empty()))
 struct Negotiate {
@@ -87,7 +92,7 @@ struct Negotiate {
     return (First::accepts(actual) || ... || Others::accepts(actual));
   }
   [[nodiscard]] static constexpr bool prefers(const Oid& actual) noexcept { return First::accepts(actual); }
-  /// For gss_set_neg_mechs.
+  /// Returns what gss_set_neg_mechs takes.
   [[nodiscard]] static gss_OID_set offer() noexcept { return raw_oid_set<First::oid, Others::oid...>(); }
 };
 

@@ -17,7 +17,10 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// The mechanisms that are there, plugins included. gss_indicate_mechs.
+/// Returns the mechanisms that are there, plugins included.
+/// Calls: gss_indicate_mechs.
+/// Errors: gss.
+/// See: RFC 2744 section 5.18.
 [[nodiscard]] inline Result<OidSet> indicate_mechanisms() noexcept {
   OM_uint32 minor = 0;
   OidSet mechanisms;
@@ -26,7 +29,10 @@ GSSKEY_BEGIN_GSS_ABI
   return mechanisms;
 }
 
-/// The name types that M takes. gss_inquire_names_for_mech.
+/// Returns the name types that M takes.
+/// Calls: gss_inquire_names_for_mech.
+/// Errors: gss.
+/// See: RFC 2744 section 5.24.
 template <Mechanism M>
 [[nodiscard]] inline Result<OidSet> name_types_of() noexcept {
   static_assert(!M::oid.empty(), "name types belong to one mechanism");
@@ -39,7 +45,10 @@ template <Mechanism M>
   return types;
 }
 
-/// The mechanisms that might take `name`. gss_inquire_mechs_for_name.
+/// Returns the mechanisms that might take `name`.
+/// Calls: gss_inquire_mechs_for_name.
+/// Errors: usage, for an empty name; gss.
+/// See: RFC 2744 section 5.23.
 [[nodiscard]] inline Result<OidSet> mechanisms_for(const Name& name) noexcept {
   if (!name) return unexpected(gsskey::detail::empty_name("gss_inquire_mechs_for_name"));
   OM_uint32 minor = 0;
@@ -49,7 +58,8 @@ template <Mechanism M>
   return mechanisms;
 }
 
-/// RFC 5587 section 3.4, GSS_C_MA_*.
+/// What mechanisms can be, and can do: GSS_C_MA_*.
+/// See: RFC 5587 section 3.4.
 namespace GSSKEY_HIDDEN mech_attribute {
 inline constexpr Oid concrete{"1.3.6.1.5.5.13.1"};  ///< neither pseudo nor composite
 inline constexpr Oid pseudo{"1.3.6.1.5.5.13.2"};
@@ -86,13 +96,17 @@ namespace gss_detail {
 }
 }  // namespace gss_detail
 
+/// What attributes_of() says of a mechanism.
 struct MechanismAttributes {
   OidSet attributes;  ///< that the mechanism has
   OidSet known;       ///< that it could have: of any other, nothing is said
 };
 
-/// What M can do. gss_inquire_attrs_for_mech. Errors: unavailable, without Capabilities::mechanism_attributes; gss,
-/// RoutineError::bad_mech if the implementation lacks M.
+/// Returns what M can do.
+/// Calls: gss_inquire_attrs_for_mech.
+/// Errors: unavailable, without Capabilities::mechanism_attributes; gss, RoutineError::bad_mech if the implementation
+///   lacks M.
+/// See: RFC 5587.
 template <Mechanism M>
 [[nodiscard]] inline Result<MechanismAttributes> attributes_of() noexcept {
   static_assert(!M::oid.empty(), "attributes belong to one mechanism");
@@ -108,15 +122,18 @@ template <Mechanism M>
   return found;
 }
 
-/// What indicate_mechanisms_by() looks for: raw_oid_set<mech_attribute::wrap>(), or OidSet::get(). Borrowed.
+/// What indicate_mechanisms_by() looks for: raw_oid_set<mech_attribute::wrap>(), or OidSet::get().
+/// Owner: the sets are borrowed.
 struct MechanismQuery {
   gss_OID_set desired = GSS_C_NO_OID_SET;   ///< all of these
   gss_OID_set except = GSS_C_NO_OID_SET;    ///< none of these
   gss_OID_set critical = GSS_C_NO_OID_SET;  ///< the mechanism must know of all of these whether it has them
 };
 
-/// The mechanisms with these attributes. gss_indicate_mechs_by_attrs. Errors: unavailable, without
-/// Capabilities::mechanism_attributes; gss.
+/// Returns the mechanisms with these attributes.
+/// Calls: gss_indicate_mechs_by_attrs.
+/// Errors: unavailable, without Capabilities::mechanism_attributes; gss.
+/// See: RFC 5587.
 [[nodiscard]] inline Result<OidSet> indicate_mechanisms_by(const MechanismQuery& query) noexcept {
   constexpr const char* operation = "gss_indicate_mechs_by_attrs";
   if constexpr (!capabilities.mechanism_attributes) {
@@ -137,8 +154,11 @@ struct AttributeText {
   Buffer long_description;
 };
 
-/// gss_display_mech_attr. Errors: unavailable, without Capabilities::mechanism_attributes; gss,
-/// RoutineError::bad_mech_attr if the implementation does not know it.
+/// Returns an attribute in words.
+/// Calls: gss_display_mech_attr.
+/// Errors: unavailable, without Capabilities::mechanism_attributes; gss, RoutineError::bad_mech_attr if the
+///   implementation does not know it.
+/// See: RFC 5587.
 [[nodiscard]] inline Result<AttributeText> display_attribute(const Oid& attribute) noexcept {
   constexpr const char* operation = "gss_display_mech_attr";
   if constexpr (!capabilities.mechanism_attributes) {
@@ -153,14 +173,17 @@ struct AttributeText {
   return text;
 }
 
-/// What SASL knows a mechanism by.
+/// What SASL knows a mechanism by, and what the implementation says of it.
 struct SaslName {
   Buffer sasl_name;       ///< "GS2-KRB5", without "-PLUS"
   Buffer mechanism_name;  ///< "kerberos", whatever the implementation likes
   Buffer description;
 };
 
-/// gss_inquire_saslname_for_mech. Error: gss.
+/// Returns what SASL knows M by.
+/// Calls: gss_inquire_saslname_for_mech.
+/// Errors: gss.
+/// See: RFC 5801 section 10.
 template <Mechanism M>
 [[nodiscard]] inline Result<SaslName> sasl_name_of() noexcept {
   static_assert(!M::oid.empty(), "a SASL name belongs to one mechanism");
@@ -174,8 +197,10 @@ template <Mechanism M>
   return name;
 }
 
-/// The mechanism of a SASL name, without "-PLUS". gss_inquire_mech_for_saslname. Errors: usage, for more than
-/// limits.name; gss, RoutineError::bad_mech if there is none of that name.
+/// Returns the mechanism of a SASL name, without "-PLUS".
+/// Calls: gss_inquire_mech_for_saslname.
+/// Errors: usage, for more than limits.name; gss, RoutineError::bad_mech if there is none of that name.
+/// See: RFC 5801 section 11.
 [[nodiscard]] inline Result<Oid> mechanism_for_sasl_name(ByteView sasl_name) noexcept {
   if (!limits.name.admits(sasl_name.size())) {
     return unexpected(gss_detail::too_long("gss_inquire_mech_for_saslname", limits.name));

@@ -25,7 +25,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// RFC 2744 section 4, and the Kerberos principal of RFC 1964 section 2.1.1.
+/// The types of names.
+/// See: RFC 2744 section 4; RFC 1964 section 2.1.1, for the Kerberos principal.
 namespace GSSKEY_HIDDEN name_type {
 inline constexpr Oid user{"1.2.840.113554.1.2.1.1"};
 inline constexpr Oid machine_uid{"1.2.840.113554.1.2.1.2"};
@@ -96,12 +97,13 @@ struct NameTraits {
 }
 }  // namespace gss_detail
 
-/// What gss_display_name shows: for people and logs. Decide by comparing Names or exported names, not by this text.
+/// A name as it is shown to people and in logs. Decide by comparing Names or exported names, not by this text.
 struct DisplayedName {
   Buffer buffer;
   Oid type;  ///< empty where the implementation gives none
-  /// Lives as long as this object. Of a const one, or in the same expression: `name.display()->text()` would be the
-  /// text of an object that is gone, of a result at which nobody has looked.
+  /// Returns the text, of an object that is const: `name.display()->text()` would be that of an object that is gone, of
+  /// a result at which nobody has looked.
+  /// Owner: this object.
   [[nodiscard]] std::string_view text() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view text = buffer.text();
     return text.substr(0, text.size() - text.ends_with('\0'));  // gss-ntlmssp counts one; of Kerberos it would be "\0"
@@ -112,14 +114,18 @@ struct DisplayedName {
 template <Mechanism M>
 class MechName;
 
-/// Owns a gss_name_t. Move-only; empty by default and after a move, and then its calls answer Domain::usage. const
-/// members may be called from several threads.
+/// Owns a name, of a user or a service. Move-only; empty by default and after a move.
+/// Calls: gss_release_name, when it goes.
+/// Errors: usage, if it is empty, or what it is made of is not a name of its type; gss.
+/// Threads: any number may call const members at the same time; else one.
+/// Owner: of the gss_name_t, until release().
 class Name {
  public:
   Name() noexcept = default;
 
-  /// A service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com"). Errors: usage, if a
-  /// part is empty, contains '@' or is longer than any host name; gss.
+  /// Makes the name of a service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com").
+  /// Calls: gss_import_name.
+  /// Errors: usage, if a part is empty, contains '@' or NUL, or is longer than any host name; gss.
   [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
     char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
     const std::string_view parts[] = {service, host};
@@ -135,7 +141,7 @@ class Name {
     std::memcpy(joined + service.size() + 1, host.data(), host.size());
     return import_name<name_type::host_service>(ByteView{joined, size});
   }
-  /// A service wherever it runs: for an acceptor that answers to every host name in its keytab.
+  /// Makes the name of a service wherever it runs, for an acceptor that answers to every host name in its keytab.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
     if (!limits.name.admits(service.size())) return unexpected(gss_detail::too_long("Name::service", limits.name));
     if (service.empty() || gss_detail::contains(service, '@')) {
@@ -143,16 +149,19 @@ class Name {
     }
     return import_name<name_type::host_service>(service);
   }
-  /// A user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
+  /// Makes the name of a user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
   [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name<name_type::user>(user); }
-  /// A Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
+  /// Makes the name of a Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
   [[nodiscard]] static Result<Name> principal(std::string_view principal) noexcept {
     return import_name<name_type::krb5_principal>(principal);
   }
-  /// gss_import_name, for every other type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
-  /// implementations keep the pointer, decides what `bytes` mean; they are copied. Errors: usage, for an empty name,
-  /// more than limits.name, a NUL in one of the textual types (implementations would read up to it and take the rest
-  /// for nothing), an exported name that is not whole, and a machine_uid that is no uid_t; gss.
+  /// Makes a name of any type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
+  /// implementations keep the pointer, decides what `bytes` mean; they are copied.
+  /// Calls: gss_import_name.
+  /// Errors: usage, for an empty name, more than limits.name, a NUL in one of the textual types (implementations would
+  ///   read up to it and take the rest for nothing), an exported name that is not whole, and a machine_uid that is no
+  ///   uid_t; gss.
+  /// See: RFC 2744 section 5.16.
   template <const Oid& Type>
   [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
     if (!limits.name.admits(bytes.size())) return unexpected(gss_detail::too_long("gss_import_name", limits.name));
@@ -169,17 +178,21 @@ class Name {
     return import_raw(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
   }
 
-  /// Takes ownership of a name that a gss_* call returned.
+  /// Takes a name over that a gss_* call returned.
   [[nodiscard]] static Name adopt(gss_name_t raw) noexcept {
     Name name;
     name.handle_ = decltype(handle_)::adopt(raw);
     return name;
   }
   [[nodiscard]] gss_name_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
+  /// Gives the name up: the caller owns it.
   [[nodiscard]] gss_name_t release() noexcept { return handle_.release(); }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
-  /// gss_display_name.
+  /// Returns the name as text, with its type.
+  /// Calls: gss_display_name.
+  /// Errors: those of the class.
+  /// See: RFC 2744 section 5.10.
   [[nodiscard]] Result<DisplayedName> display() const noexcept {
     if (!handle_) return unexpected(empty("gss_display_name"));
     OM_uint32 minor = 0;
@@ -190,16 +203,22 @@ class Name {
     shown.type = Oid::copy_of(type);
     return shown;
   }
-  /// Whether this names nobody: a name of type GSS_C_NT_ANONYMOUS, or Kerberos' WELLKNOWN/ANONYMOUS of whatever realm
-  /// (RFC 8062 section 3), which Heimdal calls a principal like any other. gss_display_name.
+  /// Returns whether this names nobody: a name of type GSS_C_NT_ANONYMOUS, or Kerberos' WELLKNOWN/ANONYMOUS of whatever
+  /// realm, which Heimdal calls a principal like any other.
+  /// Calls: gss_display_name.
+  /// Errors: those of the class.
+  /// See: RFC 8062 section 3.
   [[nodiscard]] Answer is_anonymous() const noexcept {
     const auto shown = display();
     if (!shown) return Answer::failure(shown.error());
     return Answer::of(shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@"));
   }
-  /// gss_compare_name: whether both name the same entity. Anonymous names never do (RFC 2743 section 2.4.3), nor do
-  /// names of two mechanisms: compare a negotiated peer with Name::principal(), not with its Kerberos form
-  /// (canonicalize()).
+  /// Returns whether both name one entity. Anonymous names never do, nor do names of two mechanisms: compare a
+  /// negotiated peer with Name::principal(), not with its Kerberos form (canonicalize()).
+  /// Calls: gss_compare_name.
+  /// Errors: those of the class.
+  /// Blocks: on DNS, for a service on a host and a MechName.
+  /// See: RFC 2743 section 2.4.3.
   [[nodiscard]] Answer equals(const Name& other) const noexcept {
     if (!handle_ || !other.handle_) return Answer::failure(empty("gss_compare_name"));
     OM_uint32 minor = 0;
@@ -208,7 +227,9 @@ class Name {
     if (major != GSS_S_COMPLETE) return Answer::failure(gss_detail::failed_call("gss_compare_name", major, minor));
     return Answer::of(equal != 0);
   }
-  /// gss_duplicate_name.
+  /// Makes a copy.
+  /// Calls: gss_duplicate_name.
+  /// Errors: those of the class.
   [[nodiscard]] Result<Name> duplicate() const noexcept {
     if (!handle_) return unexpected(empty("gss_duplicate_name"));
     OM_uint32 minor = 0;
@@ -217,7 +238,11 @@ class Name {
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_duplicate_name", major, minor));
     return copy;
   }
-  /// gss_canonicalize_name: the name as M writes it; the only way to something that can be exported.
+  /// Makes the name as M writes it: only that can be exported.
+  /// Calls: gss_canonicalize_name.
+  /// Errors: those of the class.
+  /// Blocks: on DNS, for a service on a host.
+  /// See: RFC 2744 section 5.5.
   template <Mechanism M>
   [[nodiscard]] Result<MechName<M>> canonicalize() const noexcept;
 
@@ -245,7 +270,7 @@ class Name {
 static_assert(sizeof(Name) == sizeof(gss_name_t));
 
 namespace gss_detail {
-/// The same error, with the name that it is about, unless its words have it already.
+/// Returns `error` with the name that it is about, unless its words have it already.
 [[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
   const auto shown = name.display();
   if (!shown || shown->text().empty()) return error;
@@ -257,8 +282,10 @@ namespace gss_detail {
 }
 }  // namespace gss_detail
 
-/// A name of mechanism M ("MN", RFC 2743 section 1.1.5): one per entity, so its exported form can be stored and
-/// compared as bytes, in access control lists for instance.
+/// A name of mechanism M ("MN"): there is one per entity, so its exported form can be stored and compared as bytes, in
+/// access control lists for instance.
+/// Threads: as of Name.
+/// See: RFC 2743 section 1.1.5.
 template <Mechanism M>
 class MechName : public Name {
   static_assert(!M::oid.empty(), "a mechanism name belongs to one mechanism");
@@ -268,7 +295,10 @@ class MechName : public Name {
  public:
   MechName() noexcept = default;
 
-  /// From the bytes of export_name() (RFC 2743 section 3.2). Errors: usage, if they are not those of an M name; gss.
+  /// Makes a name of the bytes of export_name().
+  /// Calls: gss_import_name.
+  /// Errors: usage, if they are not those of a name of M; gss.
+  /// See: RFC 2743 section 3.2.
   [[nodiscard]] static Result<MechName> import_exported(ByteView exported) noexcept {
     if (gss_detail::mechanism_of_exported(exported, false) != ByteView{M::oid}) {
       return unexpected(Error::usage("MechName::import_exported", "not an exported name of this mechanism"));
@@ -278,7 +308,10 @@ class MechName : public Name {
     return MechName{*std::move(name)};
   }
 
-  /// gss_export_name.
+  /// Returns the bytes that name this entity and no other.
+  /// Calls: gss_export_name.
+  /// Errors: usage, if it is empty; gss.
+  /// See: RFC 2743 section 3.2.
   [[nodiscard]] Result<Buffer> export_name() const noexcept {
     if (!*this) return unexpected(empty("gss_export_name"));
     OM_uint32 minor = 0;
@@ -305,7 +338,8 @@ inline Result<MechName<M>> Name::canonicalize() const noexcept {
 }
 
 namespace gss_detail {
-/// Takes ownership of a name that a context of M gave, and makes it whole. Errors: gss.
+/// Takes a name over that a context of M gave, and makes it whole.
+/// Errors: gss.
 template <Mechanism M>
 [[nodiscard]] inline detail::Dependent<Result<Name>, M> adopt_name_of(gss_name_t raw) noexcept {
   Name name = Name::adopt(raw);

@@ -16,30 +16,35 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Dotted text of an Oid: its own storage, no heap.
+/// The dotted text of an Oid, in storage of its own.
 struct OidText {
   char chars[160];
   std::size_t size = 0;
+  /// Returns the text.
+  /// Owner: this object.
   [[nodiscard]] constexpr std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
     return detail::view_of(chars, size);
   }
 };
 
-/// An object identifier: the content octets of its DER form (X.690 section 8.19), compared as bytes. A value of 32
-/// bytes, so nothing can dangle when the set or the library that it came from goes. Empty by default: GSS_C_NO_OID.
+/// An object identifier: the content octets of its DER form, compared as bytes. A value of 32 bytes, so nothing can
+/// dangle when the set or the library that it came from goes. Empty by default, which is GSS_C_NO_OID.
+/// See: X.690 section 8.19.
 class Oid {
  public:
-  /// GSS mechanisms and name types need 16 at most; an OID made of a UUID needs 20.
+  /// The most octets. GSS mechanisms and name types need 16 at most; an OID made of a UUID needs 20.
   static constexpr std::size_t max_size = 31;
 
   constexpr Oid() noexcept = default;
-  /// Dotted text, checked at compile time: Oid{"1.2.840.113554.1.2.2"}.
+  /// Takes dotted text, and checks it at compile time: Oid{"1.2.840.113554.1.2.2"}.
   template <std::size_t N>
   explicit consteval Oid(const char (&dotted)[N]) noexcept {
     if (encode(dotted, N - 1) != nullptr) not_an_object_identifier();
   }
 
-  /// Dotted text at run time: two arcs or more, decimal without leading zeros, each below 2^64. Error: usage.
+  /// Takes dotted text at run time.
+  /// Errors: usage, unless it is two arcs or more, decimal without leading zeros, each below 2^64, and of at most
+  ///   max_size octets.
   template <std::convertible_to<std::string_view> Text>  // a template, so that only who calls it pays for a Result<Oid>
   [[nodiscard]] static detail::Dependent<Result<Oid>, Text> parse(const Text& text) noexcept {
     const std::string_view dotted = text;
@@ -47,7 +52,8 @@ class Oid {
     if (const char* why = oid.encode(dotted.data(), dotted.size())) return unexpected(Error::usage("Oid::parse", why));
     return oid;
   }
-  /// Content octets, without tag and length. Empty, if they are not those of an OID or are more than max_size.
+  /// Takes content octets, without tag and length. The result is empty if they are not those of an OID, or are more
+  /// than max_size.
   [[nodiscard]] static Oid from_der(ByteView content) noexcept {
     if (content.empty() || content.size() > max_size) return {};
     Oid oid;
@@ -59,7 +65,7 @@ class Oid {
     }
     return first_of_arc ? oid : Oid{};  // or the last arc is cut off
   }
-  /// A copy of what a gss_* call returned; empty for GSS_C_NO_OID and for what is no OID.
+  /// Copies what a gss_* call returned; the copy is empty for GSS_C_NO_OID and for what is no OID.
   [[nodiscard]] static Oid copy_of(const gss_OID_desc* oid) noexcept {
     return oid == nullptr ? Oid{} : from_der({oid->elements, oid->length});
   }
@@ -68,7 +74,7 @@ class Oid {
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
   [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
 
-  /// "1.2.840.113554.1.2.2", whatever the implementation's gss_oid_to_str writes; nothing for the empty OID.
+  /// Returns "1.2.840.113554.1.2.2", whatever the implementation's gss_oid_to_str writes; nothing for the empty OID.
   [[nodiscard]] OidText to_text() const noexcept {
     OidText text;
     std::size_t start = 0;
@@ -203,14 +209,17 @@ struct OidSetTraits {
 };
 }  // namespace gss_detail
 
-/// A constant set for the C API: raw_oid_set<mech::Krb5::oid, mech::Spnego::oid>(). No allocation; never pass it to
-/// gss_add_oid_set_member or gss_release_oid_set.
+/// Returns a constant set for the C API: raw_oid_set<mech::Krb5::oid, mech::Spnego::oid>().
+/// Owner: nobody; never pass it to gss_add_oid_set_member or gss_release_oid_set.
 template <const Oid&... Os>
 [[nodiscard]] inline gss_OID_set raw_oid_set() noexcept {
   return const_cast<gss_OID_set>(&gss_detail::OidSetDesc<Os...>::set);
 }
 
-/// A set that a gss_* call allocated (gss_release_oid_set). A range of values: each Oid is a copy.
+/// Owns a set that a gss_* call allocated. A range of values: each Oid is a copy.
+/// Calls: gss_release_oid_set, when it goes.
+/// Threads: one at a time; any number may read.
+/// Owner: of the gss_OID_set, until release().
 class OidSet {
   [[nodiscard]] static Oid value(const gss_OID_desc& element) noexcept { return Oid::copy_of(&element); }
 
@@ -218,14 +227,16 @@ class OidSet {
   using Iterator = detail::ElementIterator<gss_OID_desc, &value>;
 
   OidSet() noexcept = default;
+  /// Takes a set over that a gss_* call allocated.
   [[nodiscard]] static OidSet adopt(gss_OID_set set) noexcept {
     OidSet owner;
     owner.set_ = decltype(set_)::adopt(set);
     return owner;
   }
   [[nodiscard]] gss_OID_set get() const noexcept GSSKEY_LIFETIMEBOUND { return set_.get(); }
+  /// Gives the set up: the caller owns it.
   [[nodiscard]] gss_OID_set release() noexcept { return set_.release(); }
-  /// For a C call that fills it.
+  /// Returns where a C call writes a new set; what was owned is released first.
   [[nodiscard]] gss_OID_set* put() noexcept GSSKEY_LIFETIMEBOUND { return set_.put(); }
 
   [[nodiscard]] std::size_t size() const noexcept { return set_ ? set_.get()->count : 0; }
@@ -236,10 +247,11 @@ class OidSet {
   [[nodiscard]] Iterator end() const noexcept GSSKEY_LIFETIMEBOUND {
     return begin() + static_cast<std::ptrdiff_t>(size());
   }
-  /// Empty past the end.
+  /// Returns the member at `index`; an empty Oid past the end.
   [[nodiscard]] Oid operator[](std::size_t index) const noexcept {
     return index < size() ? value(set_.get()->elements[index]) : Oid{};
   }
+  /// Returns whether `oid` is a member.
   [[nodiscard]] bool contains(const Oid& oid) const noexcept {
     for (const Oid& member : *this) {
       if (member == oid) return true;

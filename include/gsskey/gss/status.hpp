@@ -12,7 +12,8 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// RFC 2744 section 3.9.1: what went wrong, one of these per major status.
+/// What went wrong: one of these per major status.
+/// See: RFC 2744 section 3.9.1.
 enum class RoutineError : std::uint32_t {
   none = 0,
   bad_mech = 1u << 16,
@@ -37,6 +38,7 @@ enum class RoutineError : std::uint32_t {
 };
 
 /// Which parameter was unusable.
+/// See: RFC 2744 section 3.9.1.
 enum class CallingError : std::uint32_t {
   none = 0,
   inaccessible_read = 1u << 24,
@@ -44,7 +46,8 @@ enum class CallingError : std::uint32_t {
   bad_structure = 3u << 24,
 };
 
-/// Supplementary bits: what a per-message call says about order.
+/// What a per-message call says about order: bits, several at once.
+/// See: RFC 2744 section 3.9.1.
 enum class Supplementary : std::uint32_t {
   continue_needed = 1,
   duplicate_token = 2,
@@ -53,13 +56,15 @@ enum class Supplementary : std::uint32_t {
   gap_token = 16,
 };
 
-/// The parts of an Error of Domain::gss; none for any other.
+/// Returns the part of an Error of Domain::gss that says what went wrong; none of any other.
 [[nodiscard]] inline RoutineError routine_error(const Error& error) noexcept {
   return static_cast<RoutineError>(error.major_status() & 0x00ff0000u);
 }
+/// Returns the part that says which parameter was unusable; none of other domains.
 [[nodiscard]] inline CallingError calling_error(const Error& error) noexcept {
   return static_cast<CallingError>(error.major_status() & 0xff000000u);
 }
+/// Returns whether `error` says this about order; false of other domains.
 [[nodiscard]] inline bool has(const Error& error, Supplementary bit) noexcept {
   return (error.major_status() & static_cast<std::uint32_t>(bit)) != 0;
 }

@@ -51,7 +51,7 @@ template <Mechanism M, Usage U>
 /// Calls: gss_import_cred, gss_inquire_cred.
 /// Errors: usage, for more than limits.token; policy, if the credential is not one of M for U, in whose place MIT krb5
 ///   would use the default one; gss; unavailable, without Capabilities::credential_export.
-/// Blocks: on the caches and keytabs that it names.
+/// Blocks: on the caches and keytabs that the token names.
 /// See: MIT krb5, "Importing and exporting credentials" of its application developer documentation.
 template <Mechanism M, Usage U>
 [[nodiscard]] inline Result<Credential<M, U>> import_credential(ByteView token) noexcept {

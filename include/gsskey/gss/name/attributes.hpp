@@ -19,10 +19,10 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// What gss_inquire_name says.
+/// What inquire_name() says of a name.
 struct NameInfo {
   bool is_mechanism_name = false;
-  Oid mechanism;         ///< of a mechanism name: the one that was asked for, SPNEGO say; empty otherwise
+  Oid mechanism;         ///< of a mechanism name: the one that was asked for, SPNEGO say; else empty
   BufferSet attributes;  ///< what name_attribute() can be asked for: "urn:mspac:", "auth-indicators"
 };
 
@@ -43,11 +43,11 @@ namespace gss_detail {
 }
 }  // namespace gss_detail
 
-/// The mechanism and the attributes of a name, which only the peer's name of an acceptor is likely to have.
-/// Heimdal 7.8 has this call and the others here, and no mechanism that answers them: RoutineError::unavailable.
-/// gss_inquire_name.
-///
-/// Errors: usage, if the name is empty; unavailable, without Capabilities::name_attributes; gss.
+/// Returns the mechanism and the attributes of a name, which only the peer's name of an acceptor is likely to have.
+/// Calls: gss_inquire_name.
+/// Errors: usage, for an empty name; unavailable, without Capabilities::name_attributes; gss. Heimdal 7.8 has all calls
+///   of this header, and no mechanism that answers them: RoutineError::unavailable.
+/// See: RFC 6680.
 [[nodiscard]] inline Result<NameInfo> inquire_name(const Name& name) noexcept {
   constexpr const char* operation = "gss_inquire_name";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
@@ -68,16 +68,15 @@ namespace gss_detail {
   return info;
 }
 
-/// Where for_each_attribute_value() gives up: an implementation may say for ever that there is more.
+/// The most values that for_each_attribute_value() visits: an implementation may say for ever that there is more.
 inline constexpr std::size_t max_attribute_values = 4096;
 
-/// Calls `visit(AttributeValue&&)` for every value of an attribute, in the mechanism's order; the result is their
-/// number. gss_get_name_attribute, as often as it says that there is more.
-///
-/// Errors: usage, if the name is empty or `attribute` exceeds limits.name; unavailable, without
-/// Capabilities::name_attributes; policy, after
-/// max_attribute_values; gss, RoutineError::unavailable if the name has no such attribute. Values before an error have
-/// been visited.
+/// Calls `visit(AttributeValue&&)` for every value of an attribute, in the mechanism's order, and returns their number.
+/// Calls: gss_get_name_attribute, as often as it says that there is more.
+/// Errors: usage, for an empty name, and if `attribute` exceeds limits.name; unavailable, without
+///   Capabilities::name_attributes; policy, after max_attribute_values; gss, RoutineError::unavailable if the name has
+///   no such attribute. Values before an error have been visited.
+/// See: RFC 6680.
 template <class Visit>
 [[nodiscard]] inline Result<std::size_t> for_each_attribute_value(const Name& name, ByteView attribute, Visit visit) {
   constexpr const char* operation = "gss_get_name_attribute";
@@ -103,8 +102,9 @@ template <class Visit>
   return unexpected(Error::policy(operation, 0, "more values than any attribute has: the list does not end"));
 }
 
-/// The value of an attribute that has one which the mechanism vouches for. gss_get_name_attribute. Errors as of
-/// for_each_attribute_value(), which has the others too, and policy if there are several or nobody vouches for it.
+/// Returns the one value of an attribute, if the mechanism vouches for it. for_each_attribute_value() has all others.
+/// Calls: gss_get_name_attribute.
+/// Errors: those of for_each_attribute_value(); policy too, if there are several, or nobody vouches for the one.
 [[nodiscard]] inline Result<AttributeValue> name_attribute(const Name& name, ByteView attribute) noexcept {
   AttributeValue only;
   const auto count =
@@ -118,9 +118,11 @@ template <class Visit>
 }
 
 /// Adds a value to an attribute of this name, `is_complete` if it is the last one. Few attributes can be set: those
-/// that the KDC or the peer vouches for cannot. gss_set_name_attribute. Errors: usage, if the name is empty,
-/// `attribute` exceeds limits.name or `value` limits.token;
-/// unavailable, without Capabilities::name_attributes; gss.
+/// that the KDC or the peer vouches for cannot.
+/// Calls: gss_set_name_attribute.
+/// Errors: usage, for an empty name, and if `attribute` exceeds limits.name or `value` limits.token; unavailable,
+///   without Capabilities::name_attributes; gss.
+/// See: RFC 6680.
 [[nodiscard]] inline Result<void> set_name_attribute(Name& name, ByteView attribute, ByteView value,
                                                      bool is_complete = true) noexcept {
   constexpr const char* operation = "gss_set_name_attribute";
@@ -137,7 +139,10 @@ template <class Visit>
   return {};
 }
 
-/// Takes an attribute with all its values from this name. gss_delete_name_attribute. Errors as of set_name_attribute().
+/// Takes an attribute with all its values from this name.
+/// Calls: gss_delete_name_attribute.
+/// Errors: those of set_name_attribute().
+/// See: RFC 6680.
 [[nodiscard]] inline Result<void> delete_name_attribute(Name& name, ByteView attribute) noexcept {
   constexpr const char* operation = "gss_delete_name_attribute";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
@@ -150,11 +155,12 @@ template <class Visit>
   return {};
 }
 
-/// The exported name with its attributes (RFC 6680 section 7.8), for Name::import_name<name_type::composite_export>.
-/// Not protected: who can write to it can make it say anything, and MIT krb5 1.20 calls what comes back from it
+/// Returns the exported name with its attributes, for Name::import_name<name_type::composite_export>(). It is not
+/// protected: whoever can write to it can make it say anything, and MIT krb5 1.20 calls what comes back from it
 /// authenticated all the same. Take it from nobody but yourself.
-/// gss_export_name_composite. Errors: usage, if the name is empty; unavailable, without
-/// Capabilities::name_attributes; gss.
+/// Calls: gss_export_name_composite.
+/// Errors: usage, for an empty name; unavailable, without Capabilities::name_attributes; gss.
+/// See: RFC 6680 section 7.8.
 [[nodiscard]] inline Result<Buffer> export_name_composite(const Name& name) noexcept {
   constexpr const char* operation = "gss_export_name_composite";
   if (!name) return unexpected(gss_detail::name_is_empty(operation));
@@ -166,7 +172,10 @@ template <class Visit>
   return exported;
 }
 
-/// The name as names of `Type` are written. gss_display_name_ext. Errors as of export_name_composite().
+/// Returns the name as names of `Type` are written.
+/// Calls: gss_display_name_ext.
+/// Errors: those of export_name_composite().
+/// See: RFC 6680.
 template <const Oid& Type>
 [[nodiscard]] inline Result<Buffer> display_name_as(const Name& name) noexcept {
   constexpr const char* operation = "gss_display_name_ext";

@@ -30,10 +30,10 @@ namespace gss_detail {
 }
 }  // namespace gss_detail
 
-/// The user that M maps `name` to: for Kerberos by auth_to_local and auth_to_local_names of krb5.conf. A mapping, not
-/// a permission: ask may_act_as() for that. The user need not exist. gss_localname.
-///
-/// Errors: usage, if the name is empty; unavailable, without Capabilities::local_names; gss, if nothing maps it.
+/// Returns the user that M maps `name` to: for Kerberos by auth_to_local and auth_to_local_names of krb5.conf. The user
+/// need not exist. It is a mapping, not a permission: may_act_as() is that.
+/// Calls: gss_localname.
+/// Errors: usage, for an empty name; unavailable, without Capabilities::local_names; gss, if nothing maps it.
 template <Mechanism M>
 [[nodiscard]] inline Result<Buffer> local_name(const Name& name) noexcept {
   constexpr const char* operation = "gss_localname";
@@ -46,7 +46,10 @@ template <Mechanism M>
   return user;
 }
 
-/// The number of that user, who must exist. gss_pname_to_uid. Errors as of local_name().
+/// Returns the number of the user that M maps `name` to, who must exist.
+/// Calls: gss_pname_to_uid.
+/// Errors: those of local_name().
+/// Blocks: on the user database.
 template <Mechanism M>
 [[nodiscard]] inline Result<uid_t> local_uid(const Name& name) noexcept {
   constexpr const char* operation = "gss_pname_to_uid";
@@ -59,18 +62,19 @@ template <Mechanism M>
   return uid;
 }
 
-/// Success if `name` may act as the local user `user`, and else an Error of Domain::policy that says who may not act as
-/// whom: for Kerberos what .k5login of that user says, or where there is none, whether local_name() is that user.
-/// `name` must be an authenticated one, the peer's of an acceptor: anybody can write Name::user("root"). `user` is a
-/// Name::user(), not canonical.
-///
-/// The implementations answer GSS_S_UNAUTHORIZED or GSS_S_UNAVAILABLE, and both mean no: MIT krb5 and Heimdal say the
-/// latter of every refusal. MIT krb5 says no of a name that is not a mechanism's (MechName), and Heimdal 7.8 does not
-/// ask whether the user exists. gss_authorize_localname.
+/// Checks that `name` may act as the local user `user`: for Kerberos by that user's .k5login, or where there is none,
+/// by whether local_name() is that user. `name` must be an authenticated one, the peer's of an acceptor: anybody can
+/// write Name::user("root"). `user` is a Name::user(), not canonical.
 ///
 ///     if (auto allowed = may_act_as(peer, "www-data"); !allowed) return refuse(allowed.error());
 ///
-/// Errors: policy, for no; usage, if a name is empty; unavailable, without Capabilities::local_names; gss.
+/// The implementations answer GSS_S_UNAUTHORIZED or GSS_S_UNAVAILABLE, and both mean no: MIT krb5 and Heimdal say the
+/// latter of every refusal. MIT krb5 says no of a name that is not a mechanism's (MechName), and Heimdal 7.8 does not
+/// ask whether the user exists.
+/// Calls: gss_authorize_localname.
+/// Errors: policy, if it may not, with both names in its words; usage, for an empty name; unavailable, without
+///   Capabilities::local_names; gss.
+/// Blocks: on files and the user database.
 [[nodiscard]] inline Result<void> may_act_as(const Name& name, const Name& user) noexcept {
   constexpr const char* operation = "gss_authorize_localname";
   if (!name || !user) return unexpected(Error::usage(operation, "a name is empty: moved from, or never set"));
@@ -85,7 +89,11 @@ template <Mechanism M>
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
   return {};
 }
-/// The same for a user in words, "www-data", NUL-terminated. The C call tells no error from no. gss_userok.
+/// Checks it for a user in words, "www-data", NUL-terminated.
+/// Calls: gss_userok, which tells no error from a no.
+/// Errors: policy, if it may not, with both names in its words; usage, for an empty name or user; unavailable, without
+///   Capabilities::local_names.
+/// Blocks: on files and the user database.
 [[nodiscard]] inline Result<void> may_act_as(const Name& name, const char* user) noexcept {
   constexpr const char* operation = "gss_userok";
   if (!name) return unexpected(gsskey::detail::empty_name(operation));
