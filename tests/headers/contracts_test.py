@@ -43,6 +43,7 @@ namespace detail { [[nodiscard]] Result<void> unseen() { return gss_three(); } }
 [[nodiscard]] int no_result(Result<int> taken) { return taken.gss_value() + object->gss_value() + is_gss_value(); }
 int variable;  ///< See: whatever
 int Value::count() const { return 1; }
+template <class T> inline Result<Other<T>> Value::other() const noexcept { return gss_other(); }
 [[nodiscard]] std::string Holder<int>::get() { return {}; }
 template <class T>
 struct Trait<T> { int member; };

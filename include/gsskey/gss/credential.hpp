@@ -142,8 +142,7 @@ class Credential {
   /// used: a wrong password can show as late as there.
   /// Calls: gss_acquire_cred_with_password.
   /// Errors: those of the class; usage too, for more than limits.password, and for none; unavailable, without
-  /// Capabilities::password,
-  ///   and for SPNEGO with KnownFaults::spnego_refuses_derived_credentials.
+  ///   Capabilities::password, and for SPNEGO with KnownFaults::spnego_refuses_derived_credentials.
   /// Owner: of `password`, the caller, who is to wipe it.
   [[nodiscard]] static Result<Credential> acquire_with_password(const Name& name, ByteView password) noexcept
     requires(!std::same_as<U, Accept>)
