@@ -26,7 +26,8 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 /// Starts a handshake. Call step() without a token first, then with each token of the peer, until Step::complete; then
-/// establish(). Move-only. An empty one, or one that is over, answers every call with Domain::usage.
+/// establish(). Move-only.
+/// Errors: usage, for a handshake that is empty or over.
 /// Threads: one at a time, not always the same one.
 /// Owner: of the target; a credential that is given is borrowed.
 /// See: RFC 7546 section 3.
@@ -55,10 +56,11 @@ class Initiator : public gss_detail::Handshake<M> {
   /// Goes one leg further. `input` is the whole token of the peer, and nothing on the first leg. A failure ends the
   /// handshake, but for a token on the first leg or after the last, which changes nothing.
   /// Calls: gss_init_sec_context; in the first step gss_acquire_cred, if no credential was given.
-  /// Errors: gss, with the target in its words; usage, for a token on the first leg or after the last, or of more than
-  ///   limits.token, for an empty target or credential, for bindings that are not valid, and for a demand for
-  ///   channel_bound, of which initiators learn nothing; policy, if the demanded anonymity is not granted, or a
-  ///   negotiation is not signed that has to be (InitiatorOptions::allow_unsigned_negotiation); those of acquiring.
+  /// Errors: those of the class; gss, with the target in its words; usage, for a token on the first leg or after the
+  ///   last, or of more than limits.token, for an empty target or credential, for bindings that are not valid, and for
+  ///   a demand for channel_bound, of which initiators learn nothing; policy, if the demanded anonymity is not granted,
+  ///   or a negotiation is not signed that has to be (InitiatorOptions::allow_unsigned_negotiation); those of
+  ///   acquiring.
   /// Blocks: on KDC, DNS and disk.
   /// See: RFC 2744 section 5.19.
   [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
@@ -118,8 +120,8 @@ class Initiator : public gss_detail::Handshake<M> {
   }
 
   /// Returns the established context, if it is what was demanded; else it is destroyed.
-  /// Errors: usage, before completion: nothing is lost; policy, if a demanded service was not granted, whose flags are
-  ///   the minor status, or the context is one of another mechanism.
+  /// Errors: those of the class; usage too, before completion: nothing is lost; policy, if a demanded service was not
+  ///   granted, whose flags are the minor status, or the context is one of another mechanism.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     return this->finish("gss_init_sec_context", options_.demand);
   }
@@ -142,8 +144,8 @@ struct Accepted {
   Credential<M, Initiate> delegated;   ///< empty: none came, or AcceptorOptions::keep_delegated is not set
 };
 
-/// Answers a handshake. Call step() with each token of the peer until Step::complete; then establish(). Move-only. An
-/// empty one, or one that is over, answers every call with Domain::usage.
+/// Answers a handshake. Call step() with each token of the peer until Step::complete; then establish(). Move-only.
+/// Errors: usage, for a handshake that is empty or over.
 /// Threads: one at a time, not always the same one.
 /// Owner: a credential that is given is borrowed, and so is AcceptorOptions::delegated.
 /// See: RFC 7546 section 3.
@@ -174,11 +176,11 @@ class Acceptor : public gss_detail::Handshake<M> {
   /// Goes one leg further. `input` is the whole token of the peer; an empty first one is legal for SPNEGO. A failure
   /// ends the handshake, but for a token after the last leg, which changes nothing.
   /// Calls: gss_accept_sec_context; in the first step gss_acquire_cred, if no credential was given.
-  /// Errors: gss; usage, for a token after the last leg or of more than limits.token, for an empty credential, for
-  ///   bindings that are not valid, and for a demand for channel_bound without bindings; policy, if a negotiation is
-  ///   not signed that has to be (AcceptorOptions::allow_unsigned_negotiation); unavailable, for a demand for
-  ///   channel_bound without Capabilities::channel_bound_flag, and with KnownFaults::iakerb_loses_context for an
-  ///   initiator that has a ticket; those of acquiring.
+  /// Errors: those of the class; gss; usage, for a token after the last leg or of more than limits.token, for an empty
+  ///   credential, for bindings that are not valid, and for a demand for channel_bound without bindings; policy, if a
+  ///   negotiation is not signed that has to be (AcceptorOptions::allow_unsigned_negotiation); unavailable, for a
+  ///   demand for channel_bound without Capabilities::channel_bound_flag, and with KnownFaults::iakerb_loses_context
+  ///   for an initiator that has a ticket; those of acquiring.
   /// Blocks: on disk and DNS; with Iakerb on the KDC too.
   /// See: RFC 2744 section 5.1.
   [[nodiscard]] StepResult step(ByteView input) noexcept {
@@ -259,9 +261,9 @@ class Acceptor : public gss_detail::Handshake<M> {
   }
 
   /// Returns the established context, if it is what was demanded; else it is destroyed.
-  /// Errors: usage, before completion: nothing is lost; policy, if a demanded service was not granted, whose flags are
-  ///   the minor status, the context is one of another mechanism, or the peer is anonymous and may not be
-  ///   (AcceptorOptions::allow_anonymous); gss, if its name cannot be looked at.
+  /// Errors: those of the class; usage too, before completion: nothing is lost; policy, if a demanded service was not
+  ///   granted, whose flags are the minor status, the context is one of another mechanism, or the peer is anonymous and
+  ///   may not be (AcceptorOptions::allow_anonymous); gss, if its name cannot be looked at.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     constexpr const char* operation = "gss_accept_sec_context";
     auto context = this->finish(operation, options_.demand);

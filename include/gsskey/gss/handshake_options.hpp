@@ -66,7 +66,7 @@ struct AcceptorOptions {
   /// Whether accept() gives the credential that the initiator delegated; establish() has nowhere to put it.
   bool keep_delegated = false;
 
-  /// Makes the options of another usual demand; what these demand stays.
+  /// Converts to options with another usual demand; what is demanded stays.
   template <class Other>
   [[nodiscard]] constexpr operator AcceptorOptions<M, Other>() const noexcept {
     const auto& [demanded, slot, channel, anonymous, is_unsigned, keeps] = *this;  // all that there is

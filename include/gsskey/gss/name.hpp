@@ -101,8 +101,8 @@ struct NameTraits {
 struct DisplayedName {
   Buffer buffer;
   Oid type;  ///< empty where the implementation gives none
-  /// Returns the text, of an object that is const: `name.display()->text()` would be that of an object that is gone, of
-  /// a result at which nobody has looked.
+  /// Returns the text, of a const object or of one that is made in the same expression. Of others it does not compile:
+  /// `name.display()->text()` would be the text of an object that is gone, of a result at which nobody has looked.
   /// Owner: this object.
   [[nodiscard]] std::string_view text() const& noexcept GSSKEY_LIFETIMEBOUND {
     const std::string_view text = buffer.text();
@@ -125,7 +125,7 @@ class Name {
 
   /// Makes the name of a service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com").
   /// Calls: gss_import_name.
-  /// Errors: usage, if a part is empty, contains '@' or NUL, or is longer than any host name; gss.
+  /// Errors: usage, if a part is empty, contains '@' or a NUL, or both are longer than any host name; gss.
   [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
     char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
     const std::string_view parts[] = {service, host};
@@ -142,6 +142,8 @@ class Name {
     return import_name<name_type::host_service>(ByteView{joined, size});
   }
   /// Makes the name of a service wherever it runs, for an acceptor that answers to every host name in its keytab.
+  /// Calls: gss_import_name.
+  /// Errors: usage, if it is empty, contains '@' or a NUL, or exceeds limits.name; gss.
   [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
     if (!limits.name.admits(service.size())) return unexpected(gss_detail::too_long("Name::service", limits.name));
     if (service.empty() || gss_detail::contains(service, '@')) {
@@ -150,6 +152,8 @@ class Name {
     return import_name<name_type::host_service>(service);
   }
   /// Makes the name of a user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
+  /// Calls: gss_import_name.
+  /// Errors: those of import_name().
   [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name<name_type::user>(user); }
   /// Makes the name of a Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
   [[nodiscard]] static Result<Name> principal(std::string_view principal) noexcept {

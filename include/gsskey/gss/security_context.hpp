@@ -68,7 +68,7 @@ struct ContextInfo {
 /// What unwrap_unencrypted() found.
 struct Unwrapped {
   SecretBytes message;
-  bool confidential = false;  ///< it was encrypted
+  bool confidential = false;  ///< it was encrypted; never with KnownFaults::unwrap_misreports_confidentiality
 };
 
 /// Where a message stands among those that came before it. What is noticed depends on the context: with
@@ -98,11 +98,10 @@ struct MessageRoom {
 /// Owns an established security context of mechanism M, a MessageContext: Initiator<M> and Acceptor<M> make it,
 /// import_context() too. Move-only, as large as the handle.
 ///
-/// What is said here of a call, a token or an error is true of each MessageContext. An empty context, one that was
-/// moved from, answers every call with Domain::usage.
+/// What is said here of a call, a token or an error is true of each MessageContext.
 /// Calls: gss_delete_sec_context, when it goes.
-/// Errors: usage, for an empty context, for a message of more than limits.message, and for a token of more than
-///   limits.token; gss, for what the implementation refuses.
+/// Errors: usage, for an empty context (moved from, or never set), for a message of more than limits.message, and for a
+///   token of more than limits.token; gss, for what the implementation refuses.
 /// Threads: one at a time, because each message moves the sequence numbers; different contexts are independent.
 /// Fork: both processes have the context then. Only one of them may use it: they would give out the same numbers.
 /// Owner: of the gss_ctx_id_t, until release().
@@ -140,8 +139,8 @@ class SecurityContext {
   /// KnownFaults::forgery_moves_window: one forged token, refused here, makes Heimdal 7.8 refuse the genuine ones that
   /// follow.
   /// Calls: gss_unwrap.
-  /// Errors: those of the class; gss too for a token that is a duplicate, old, out of order or behind a gap, of which
-  ///   has() with Supplementary tells which; policy, if the message was only authenticated; system (ENOMEM).
+  /// Errors: those of the class; gss too for a token that is a duplicate, old, out of order or behind a gap: has()
+  ///   tells which; policy, if the message was only authenticated; system (ENOMEM).
   /// See: RFC 2744 section 5.31.
   [[nodiscard]] Result<SecretBytes> unwrap(ByteView token) noexcept {
     auto unwrapped = unwrap_unencrypted(token);

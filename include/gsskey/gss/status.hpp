@@ -46,7 +46,7 @@ enum class CallingError : std::uint32_t {
   bad_structure = 3u << 24,
 };
 
-/// What a per-message call says about order: bits, several at once.
+/// The supplementary bits of a status, several at once: what a per-message call says about order.
 /// See: RFC 2744 section 3.9.1.
 enum class Supplementary : std::uint32_t {
   continue_needed = 1,

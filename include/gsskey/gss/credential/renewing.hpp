@@ -207,9 +207,9 @@ class RenewingCredential {
   }
 
   /// Takes the Error of a handshake with `used` that failed, and returns whether another one is worth it with a new
-  /// lease(). It is where the peer says that it cannot read the ticket (wrong key version, modified, no key, bad
-  /// integrity: the service's key was changed) or that the ticket has ended: then `used` is not leased any more, unless
-  /// acquiring fails. A peer can say what it likes, so it is believed once a second at most.
+  /// lease(): if the peer says that it cannot read the ticket (wrong key version, modified, no key, bad integrity: the
+  /// service's key was changed) or that the ticket has ended. `used` is not leased any more then, unless acquiring
+  /// fails. A peer can say what it likes, so it is believed once a second at most.
   ///
   ///     if (client.report(*lease, context.error())) lease = client.lease();  // and once more
   ///

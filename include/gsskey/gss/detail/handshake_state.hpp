@@ -20,15 +20,15 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// What a leg gives that succeeded. Send `token` if it is not empty, and if it is empty but `complete` is false, send
-/// an empty one (NTLM does that). When `complete`, send first, then call establish().
+/// A leg that succeeded. Send `token` if it is not empty, and if it is empty but `complete` is false, send an empty one
+/// (NTLM does that). When `complete`, send first, then call establish().
 /// See: RFC 7546 section 3.2.
 struct Step {
   Buffer token;
   bool complete = false;
 };
 
-/// What a leg gives that failed. Send `token` if it is not empty: the peer learns the reason from it.
+/// A leg that failed. Send `token` if it is not empty: the peer learns the reason from it.
 struct StepFailure {
   Error error;
   Buffer token;

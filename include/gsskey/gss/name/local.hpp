@@ -89,7 +89,7 @@ template <Mechanism M>
   if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call(operation, major, minor));
   return {};
 }
-/// Checks it for a user in words, "www-data", NUL-terminated.
+/// Checks that `name` may act as the local user who is called `user`: "www-data", NUL-terminated.
 /// Calls: gss_userok, which tells no error from a no.
 /// Errors: policy, if it may not, with both names in its words; usage, for an empty name or user; unavailable, without
 ///   Capabilities::local_names.
