@@ -16,6 +16,7 @@
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/credential_store.hpp>
+#include <gsskey/gss/detail/about_place.hpp>
 #include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/name.hpp>
@@ -98,7 +99,8 @@ class Credential {
       OM_uint32 lifetime = 0;
       const OM_uint32 major = gss_inquire_cred(&minor, credential->get(), nullptr, &lifetime, nullptr, nullptr);
       if (major != GSS_S_COMPLETE && (major & 0x00ff0000u) != GSS_S_CREDENTIALS_EXPIRED) {
-        return unexpected(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor));
+        return unexpected(
+            gss_detail::about_place(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor), false));
       }
     }
     return credential;
@@ -163,7 +165,7 @@ class Credential {
     const OM_uint32 major = gss_detail::gss_acquire_cred_with_password(
         &minor, name.get(), &raw_password, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
         credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
-    return named(name, finish(operation, major, minor, std::move(credential)));
+    return named(name, finish(operation, major, minor, std::move(credential), {}));
   }
 
   /// Takes a credential over that a gss_* call returned; that it is one of M is the caller's word.
@@ -238,7 +240,7 @@ class Credential {
     Credential credential;
     const OM_uint32 major = gss_acquire_cred(&minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
                                              credential.handle_.put(), nullptr, nullptr);
-    return finish("gss_acquire_cred", major, minor, std::move(credential),
+    return finish("gss_acquire_cred", major, minor, std::move(credential), {},
                   [name] { return Credential<mech::Krb5, U>::acquire_raw(name); });
   }
   [[nodiscard]] static Result<Credential> acquire_from_raw(gss_name_t name, const CredentialStore& store) noexcept {
@@ -256,33 +258,26 @@ class Credential {
     const OM_uint32 major = gss_detail::gss_acquire_cred_from(
         &minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage, options.get(),
         credential.handle_.put(), static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
-    return finish(operation, major, minor, std::move(credential),
+    return finish(operation, major, minor, std::move(credential), store,
                   [&] { return Credential<mech::Krb5, U>::acquire_from_raw(name, store); });
   }
   /// Checks the call, and limits what a Negotiate credential offers. `of_krb5`: the same for Kerberos alone. Of a
   /// password there is none: a wrong one would count twice at the KDC.
   template <class OfKrb5 = std::nullptr_t>
   [[nodiscard]] static Result<Credential> finish(const char* operation, OM_uint32 major, OM_uint32 minor,
-                                                 Credential credential, [[maybe_unused]] OfKrb5 of_krb5 = {}) noexcept {
+                                                 Credential credential, const CredentialStore& store,
+                                                 [[maybe_unused]] OfKrb5 of_krb5 = {}) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
       if constexpr (known_faults.spnego_drops_reason && M::negotiates && !std::same_as<OfKrb5, std::nullptr_t>) {
-        if (routine_error(error) == RoutineError::no_cred && !gss_detail::is_of_kerberos(error.minor_status())) {
+        if (!gss_detail::is_of_kerberos(error.minor_status())) {
           const auto krb5 = of_krb5();
           if (!krb5) {
-            return unexpected(
-                Error::gss(operation, major, krb5.error().minor_status(), M::name).with_text(krb5.error().text()));
+            error = Error::gss(operation, major, krb5.error().minor_status(), M::name).with_text(krb5.error().text());
           }
         }
       }
-      if (known_faults.acquire_drops_reason && minor == 0 && routine_error(error) == RoutineError::no_cred) {
-        constexpr bool accepts = std::same_as<U, Accept>;
-        const char* place = std::getenv(accepts ? "KRB5_KTNAME" : "KRB5CCNAME");
-        return unexpected(Error::gss(operation, major, minor, M::name)
-                              .with_text(error.text(), accepts ? "; look at the keytab, " : "; look at the cache, ",
-                                         place != nullptr ? place : "the default one"));
-      }
-      return unexpected(std::move(error));
+      return unexpected(gss_detail::about_place(std::move(error), std::same_as<U, Accept>, store));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if (auto limited = gss_detail::limit_offer<M>(credential.get()); !limited) return unexpected(limited.error());

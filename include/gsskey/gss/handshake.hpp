@@ -107,9 +107,9 @@ class Initiator : public gss_detail::Handshake<M> {
         gss_init_sec_context(&minor, credential_, this->context_.inout(), target_.get(), gss_detail::raw_oid<M::oid>(),
                              (options_.demand | options_.request).bits(), options_.lifetime.count(), bindings.get(),
                              first ? GSS_C_NO_BUFFER : &in, &mechanism, token.put(), &flags, nullptr);
-    auto step =
-        this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, input, std::move(token)),
-                    options_.allow_unsigned_negotiation);
+    auto step = this->judge(operation,
+                            this->conclude(operation, major, minor, mechanism, flags, false, input, std::move(token)),
+                            options_.allow_unsigned_negotiation);
     if (!step) step.error().error = gss_detail::about(target_, std::move(step).error().error);
     // Nothing that names the initiator may leave before it is known that it would not (RFC 2743 section 1.2.5).
     if (step && options_.demand.contains(ContextFlag::anonymous) && !this->granted_.contains(ContextFlag::anonymous)) {
@@ -237,7 +237,7 @@ class Acceptor : public gss_detail::Handshake<M> {
         &minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism, token.put(), &flags,
         nullptr, options_.delegated != nullptr || options_.keep_delegated ? &delegated : nullptr);
     auto step =
-        this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, input, std::move(token)),
+        this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, true, input, std::move(token)),
                     options_.allow_unsigned_negotiation);
     delegated_ = Credential<M, Initiate>::adopt(delegated);
     auto named = gss_detail::adopt_name_of<M>(peer);

@@ -192,12 +192,19 @@ GSSKEY_HIDDEN inline constexpr CodeTable kerberos_codes[] = {{0x96c73a00, 256}, 
   OM_uint32 more = 0;
   const MinorWords wanted{minor, mechanism, more};
   if (!wanted.is_known()) return minor;
+  const auto has_these_words = [&](OM_uint32 code) {
+    more = 0;
+    const MinorWords known{code, mechanism, more};
+    return known.is_known() && known.view() == wanted.view();
+  };
   for (const auto& table : kerberos_codes) {
     for (OM_uint32 code = table.first; code != table.first + table.size; ++code) {
-      more = 0;
-      const MinorWords known{code, mechanism, more};
-      if (known.is_known() && known.view() == wanted.view()) return code;
+      if (has_these_words(code)) return code;
     }
+  }
+  // Of errno, where Kerberos has told more than the C library does: others use it as well.
+  for (OM_uint32 code = 1; code < 134; ++code) {
+    if (wanted.view() != detail::view_of(std::strerror(static_cast<int>(code))) && has_these_words(code)) return code;
   }
   return minor;
 }

@@ -175,7 +175,8 @@ inline constexpr CodesOfFailure codes_of_failures[] = {
       return Failure::ticket_expired;
     case RoutineError::bad_bindings:
       return Failure::bad_binding;
-    case RoutineError::bad_mech:
+    case RoutineError::bad_mech:  // to initiators through SPNEGO Heimdal 7.8 says that of everything
+      return accepts ? Failure::foreign_token : Failure::other;
     case RoutineError::defective_token:
       return accepts || is_of_call(error, "gss_init_sec_context") ? Failure::foreign_token : Failure::other;
     case RoutineError::bad_name:
@@ -205,7 +206,8 @@ template <Mechanism M>
       return "an initiator needs a ticket that has not ended (kinit, klist), an acceptor a key that it may read (klist "
              "-k)";
     case Failure::no_ticket:
-      return "get a ticket with kinit, or set KRB5CCNAME to the cache that has one; klist shows it";
+      return "get a ticket with kinit, or set KRB5CCNAME to the cache that has one, in a folder that is there; klist "
+             "shows it";
     case Failure::ticket_expired:
       return "get a new ticket with kinit, then a new context; klist shows when tickets end";
     case Failure::clock_skew:

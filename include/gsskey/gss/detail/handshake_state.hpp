@@ -11,6 +11,7 @@
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/channel_bindings.hpp>
 #include <gsskey/gss/context_flags.hpp>
+#include <gsskey/gss/detail/about_place.hpp>
 #include <gsskey/gss/detail/negotiation.hpp>
 #include <gsskey/gss/detail/token_framing.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -125,9 +126,10 @@ class Handshake {
   /// What a C call's answer means. The context of a failed call is never used again, whether the implementation left
   /// one or not (RFC 2744 sections 5.1 and 5.19 allow both).
   [[nodiscard]] StepResult conclude(const char* operation, OM_uint32 major, OM_uint32 minor, gss_OID mechanism,
-                                    OM_uint32 flags, ByteView input, Buffer&& token) noexcept {
+                                    OM_uint32 flags, bool accepts, ByteView input, Buffer&& token) noexcept {
     if (major != GSS_S_COMPLETE && major != GSS_S_CONTINUE_NEEDED) {
-      StepFailure failure{about_token(input, M::oid, failed_call_of<M>(operation, major, minor)), std::move(token)};
+      StepFailure failure{about_place(about_token(input, M::oid, failed_call_of<M>(operation, major, minor)), accepts),
+                          std::move(token)};
       give_up();
       return unexpected(std::move(failure));
     }
