@@ -13,8 +13,11 @@
 
 #include <pthread.h>
 
+#include <condition_variable>
 #include <exception>
+#include <mutex>
 #include <new>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -65,7 +68,7 @@ class RingThread {
     if constexpr (std::is_void_v<Value>) {
       return Returned{};
     } else {
-      return Returned{std::move(task).result()};
+      return Returned{*std::move(task.result)};
     }
   }
 
@@ -79,36 +82,25 @@ class RingThread {
   template <class Value, class Work>
   struct Task : Job {
     explicit Task(Work& work_) noexcept : work{work_} {
-      call = [](Job& job) { static_cast<Task&>(job).run(); };
+      call = [](Job& job) {
+        auto& task = static_cast<Task&>(job);
+        if constexpr (std::is_void_v<Value>) {
+          task.work();
+        } else {
+          task.result.emplace(task.work());
+        }
+      };
     }
-    ~Task() {
-      if constexpr (!std::is_void_v<Value>) {
-        if (has_value) reinterpret_cast<Value*>(storage)->~Value();
-      }
-    }
-    Task(const Task&) = delete;
-    Task& operator=(const Task&) = delete;
-    void run() {
-      if constexpr (std::is_void_v<Value>) {
-        work();
-      } else {
-        ::new (storage) Value(work());
-        has_value = true;
-      }
-    }
-    [[nodiscard]] Value result() && { return std::move(*reinterpret_cast<Value*>(storage)); }
 
     Work& work;
-    bool has_value = false;
-    alignas(std::conditional_t<std::is_void_v<Value>, char, Value>) unsigned char storage[sizeof(
-        std::conditional_t<std::is_void_v<Value>, char, Value>)];
+    std::optional<std::conditional_t<std::is_void_v<Value>, char, Value>> result;
   };
 
   struct State {
-    ::pthread_t thread{};
+    ::pthread_t thread{};  // std::thread cannot say that it could not be started, but throws, or ends the program
     std::uint32_t process = 0;
-    ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-    ::pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+    std::mutex mutex;
+    std::condition_variable changed;
     Job* job = nullptr;
     bool ending = false;
 
@@ -118,24 +110,23 @@ class RingThread {
       return nullptr;
     }
     void perform(Job& job_) {
-      ::pthread_mutex_lock(&mutex);
-      while (job != nullptr) ::pthread_cond_wait(&changed, &mutex);
+      std::unique_lock lock{mutex};
+      changed.wait(lock, [&] { return job == nullptr; });
       job = &job_;
-      ::pthread_cond_broadcast(&changed);
-      while (!job_.done) ::pthread_cond_wait(&changed, &mutex);
-      ::pthread_mutex_unlock(&mutex);
+      changed.notify_all();
+      changed.wait(lock, [&] { return job_.done; });
 #if defined(__cpp_exceptions)
       if (job_.thrown) std::rethrow_exception(job_.thrown);
 #endif
     }
     [[nodiscard]] static void* loop(void* argument) noexcept {
       State& state = *static_cast<State*>(argument);
-      ::pthread_mutex_lock(&state.mutex);
+      std::unique_lock lock{state.mutex};
       while (true) {
-        while (state.job == nullptr && !state.ending) ::pthread_cond_wait(&state.changed, &state.mutex);
-        if (state.job == nullptr) break;
+        state.changed.wait(lock, [&] { return state.job != nullptr || state.ending; });
+        if (state.job == nullptr) return nullptr;
         Job& job = *state.job;
-        ::pthread_mutex_unlock(&state.mutex);
+        lock.unlock();
 #if defined(__cpp_exceptions)
         try {
           job.call(job);
@@ -145,13 +136,11 @@ class RingThread {
 #else
         job.call(job);
 #endif
-        ::pthread_mutex_lock(&state.mutex);
+        lock.lock();
         job.done = true;
         state.job = nullptr;
-        ::pthread_cond_broadcast(&state.changed);
+        state.changed.notify_all();
       }
-      ::pthread_mutex_unlock(&state.mutex);
-      return nullptr;
     }
   };
   struct Traits {
@@ -159,13 +148,12 @@ class RingThread {
     static constexpr Handle none = nullptr;
     static void close(Handle state) noexcept {
       if (state->process != detail::this_process()) return;  // its mutex may be locked for ever
-      ::pthread_mutex_lock(&state->mutex);
-      state->ending = true;
-      ::pthread_cond_broadcast(&state->changed);
-      ::pthread_mutex_unlock(&state->mutex);
+      {
+        const std::lock_guard lock{state->mutex};
+        state->ending = true;
+      }
+      state->changed.notify_all();
       ::pthread_join(state->thread, nullptr);
-      ::pthread_cond_destroy(&state->changed);
-      ::pthread_mutex_destroy(&state->mutex);
       delete state;
     }
   };

@@ -98,7 +98,7 @@ class MessageBatch {
   struct alignas(64) Helper {
     std::optional<rfc4121::Sender> sender;
     Work* work = nullptr;
-    ::pthread_t thread{};
+    ::pthread_t thread{};  // std::thread cannot say that it could not be started, but throws, or ends the program
     bool runs = false;
   };
   [[nodiscard]] static void* help(void* helper) noexcept {
