@@ -22,7 +22,7 @@ WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     (r"get(pid|ppid|tid|uid|euid|gid|egid|resuid|resgid)|clock_gettime|syslog|dl_iterate_phdr|closefrom", NEVER),
     (r"sig(emptyset|fillset|addset|action|procmask|nal)|pthread_(sigmask|self|equal|join)|kill|raise", NEVER),
     (r"pthread_(mutex|cond)_\w+|posix_spawn\w*_destroy|posix_spawnattr_set\w+", NEVER),
-    (r"ERR_\w+|OPENSSL_cleanse|CRYPTO_memcmp|OSSL_PARAM_\w+|OSSL_FUNC_\w+|OSSL_PROVIDER_(get0_\w+|unquery_\w+)", NEVER),
+    (r"ERR_\w+|OPENSSL_cleanse|CRYPTO_memcmp|OSSL_PARAM_\w+", NEVER),
     (r"(EVP|X509|SSL)\w*_free|SSL_(version|get1?_\w*(certificate|finished)|is_\w+|session_reused|num_\w+|get_extms_support|ctrl)", NEVER),
     (r"gss_release_\w+|gss_delete_sec_context|gss_krb5_free_lucid_sec_context", "released"),
     (r"close|munmap|timer_delete|dlclose", "released"),

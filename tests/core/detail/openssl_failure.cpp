@@ -162,6 +162,18 @@ int EVP_MAC_final(EVP_MAC_CTX* context, unsigned char* to, std::size_t* size, st
   static auto* const usual = reinterpret_cast<decltype(&EVP_MAC_final)>(::dlsym(RTLD_NEXT, "EVP_MAC_final"));
   return NoMac::left >= 0 ? 0 : usual(context, to, size, room);
 }
+int EVP_MD_CTX_copy_ex(EVP_MD_CTX* to, const EVP_MD_CTX* from) {
+  static auto* const usual = reinterpret_cast<decltype(&EVP_MD_CTX_copy_ex)>(::dlsym(RTLD_NEXT, "EVP_MD_CTX_copy_ex"));
+  return NoMac::fails(false) ? 0 : usual(to, from);
+}
+int EVP_DigestUpdate(EVP_MD_CTX* context, const void* bytes, std::size_t size) {
+  static auto* const usual = reinterpret_cast<decltype(&EVP_DigestUpdate)>(::dlsym(RTLD_NEXT, "EVP_DigestUpdate"));
+  return NoMac::fails(true) ? 0 : usual(context, bytes, size);
+}
+int EVP_DigestFinal_ex(EVP_MD_CTX* context, unsigned char* to, unsigned* size) {
+  static auto* const usual = reinterpret_cast<decltype(&EVP_DigestFinal_ex)>(::dlsym(RTLD_NEXT, "EVP_DigestFinal_ex"));
+  return NoMac::left >= 0 ? 0 : usual(context, to, size);
+}
 int RAND_priv_bytes(unsigned char* to, int size) { return NoRandomNumbers::draw(to, size, &RAND_priv_bytes_ex); }
 
 TEST_CASE("the memory of OpenSSL is ours to withhold") { REQUIRE(memory::is_installed); }
@@ -210,7 +222,6 @@ TEST_CASE("without random numbers: no take-over, the context goes on; later, no 
 
 TEST_CASE("a checksum that cannot be computed is no altered message, and nothing of the message stays") {
   for (const auto& type : rfc3961::encryption_types) {
-    if (type.digest != nullptr) continue;  // an HMAC's functions cannot fail
     CAPTURE(type.name);
     const Bytes key(type.key_size, 7);
     auto sender = must(rfc4121::Sender::create({&type, key, false}));
@@ -236,6 +247,7 @@ TEST_CASE("a checksum that cannot be computed is no altered message, and nothing
         CHECK(receiver.open(wrap, token, body.data()) == rfc3961::Opened::whole);
         CHECK(body == message);
         token.back() ^= 1;
+        body = Bytes(size);  // where the checksum is looked at first, nothing is written
         CHECK(receiver.open(wrap, token, body.data()) == rfc3961::Opened::forged);
         CHECK(body == Bytes(size));
       }
