@@ -64,6 +64,11 @@ class Initiator : public gss_detail::Handshake<M> {
   /// Blocks: on KDC, DNS and disk.
   /// See: RFC 2744 section 5.19.
   [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
+    return this->watched(starts, target_, [&] { return leg(input); });
+  }
+
+ private:
+  [[nodiscard]] StepResult leg(ByteView input) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_init_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
@@ -119,11 +124,15 @@ class Initiator : public gss_detail::Handshake<M> {
     return step;
   }
 
+ public:
   /// Returns the established context, if it is what was demanded; else it is destroyed.
   /// Errors: those of the class; usage too, before completion: nothing is lost; policy, if a demanded service was not
   ///   granted, whose flags are the minor status, or the context is one of another mechanism.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
-    return this->finish("gss_init_sec_context", options_.demand);
+    const bool ends = this->is_complete();
+    auto context = this->finish("gss_init_sec_context", options_.demand);
+    if (ends) this->tell(starts, target_, context);
+    return context;
   }
   using Base::establish;
 
@@ -184,6 +193,11 @@ class Acceptor : public gss_detail::Handshake<M> {
   /// Blocks: on disk and DNS; with Iakerb on the KDC too.
   /// See: RFC 2744 section 5.1.
   [[nodiscard]] StepResult step(ByteView input) noexcept {
+    return this->watched(starts, peer_, [&] { return leg(input); });
+  }
+
+ private:
+  [[nodiscard]] StepResult leg(ByteView input) noexcept {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
@@ -252,6 +266,7 @@ class Acceptor : public gss_detail::Handshake<M> {
     return step;
   }
 
+ public:
   /// Returns the name of the initiator, once is_complete(); an empty one before. SecurityContext::inquire() has it too.
   [[nodiscard]] const Name& peer_name() const noexcept GSSKEY_LIFETIMEBOUND { return peer_; }
   /// Returns whether the initiator gave the bindings of this end, once is_complete().
@@ -266,15 +281,19 @@ class Acceptor : public gss_detail::Handshake<M> {
   ///   may not be (AcceptorOptions::allow_anonymous); gss, if its name cannot be looked at.
   [[nodiscard]] Result<SecurityContext<M>> establish() && noexcept {
     constexpr const char* operation = "gss_accept_sec_context";
+    const bool ends = this->is_complete();
     auto context = this->finish(operation, options_.demand);
     if (context && !options_.allow_anonymous) {
       const auto anonymous = is_peer_anonymous();
-      if (anonymous.failed()) return unexpected(anonymous.error());
-      if (!anonymous.no()) {
-        return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),
-                                        "the peer is anonymous, which AcceptorOptions::allow_anonymous would allow"));
+      if (anonymous.failed()) {
+        context = unexpected(anonymous.error());
+      } else if (!anonymous.no()) {
+        context =
+            unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),
+                                     "the peer is anonymous, which AcceptorOptions::allow_anonymous would allow"));
       }
     }
+    if (ends) this->tell(starts, peer_, context);
     if (context && options_.delegated != nullptr) *options_.delegated = std::move(delegated_);
     return context;
   }

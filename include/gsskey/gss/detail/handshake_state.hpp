@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include <gsskey/gss/detail/about_place.hpp>
 #include <gsskey/gss/detail/negotiation.hpp>
 #include <gsskey/gss/detail/token_framing.hpp>
+#include <gsskey/gss/handshake_report.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/gss/status.hpp>
@@ -78,6 +80,8 @@ class Handshake {
         granted_{std::exchange(other.granted_, {})},
         mechanism_{other.mechanism_},
         phase_{other.phase_},
+        steps_{other.steps_},
+        nanoseconds_{other.nanoseconds_},
         negotiation_{other.negotiation_} {
     other.phase_ = Phase::over;
   }
@@ -86,6 +90,8 @@ class Handshake {
     granted_ = std::exchange(other.granted_, {});
     mechanism_ = other.mechanism_;
     phase_ = other.phase_;
+    steps_ = other.steps_;
+    nanoseconds_ = other.nanoseconds_;
     negotiation_ = other.negotiation_;
     if (this != &other) other.phase_ = Phase::over;
     return *this;
@@ -196,10 +202,38 @@ class Handshake {
     return Context::adopt(context_.release());
   }
 
+  /// What step() of both ends is, with `leg` for what one leg does: nothing else, where there is no hook.
+  template <class Leg>
+  [[nodiscard]] StepResult watched(bool is_initiator, const Name& peer, Leg leg) noexcept {
+    const HandshakeHook hook = takes_steps() ? current_handshake_hook() : nullptr;
+    const std::uint64_t begin = hook != nullptr ? nanoseconds_now() : 0;
+    StepResult step = leg();
+    if (hook != nullptr) [[unlikely]] {
+      ++steps_;
+      nanoseconds_ += nanoseconds_now() - begin;
+      if (phase_ == Phase::over) tell(hook, is_initiator, peer, GSS_C_NO_CONTEXT, &step.error().error);
+    }
+    return step;
+  }
+  /// Of a handshake that was complete: what became of it.
+  void tell(bool is_initiator, const Name& peer, const Result<Context>& context) const noexcept {
+    if (const HandshakeHook hook = current_handshake_hook()) [[unlikely]] {
+      tell(hook, is_initiator, peer, context ? context->get() : GSS_C_NO_CONTEXT, context ? nullptr : &context.error());
+    }
+  }
+  [[gnu::cold, gnu::noinline]] void tell(HandshakeHook hook, bool is_initiator, const Name& peer, gss_ctx_id_t raw,
+                                         const Error* error) const noexcept {
+    auto context = SecurityContext<mech::Any>::adopt(raw);
+    hook({is_initiator, M::name, Oid::copy_of(mechanism_), peer, granted_, steps_, nanoseconds_, context, error});
+    static_cast<void>(context.release());
+  }
+
   ContextHandle context_;
   ContextFlags granted_;
   gss_OID mechanism_ = GSS_C_NO_OID;  // static storage of the implementation (RFC 2744 section 5.1)
   Phase phase_ = Phase::fresh;
+  std::uint32_t steps_ = 0;  // this and the next are counted while there is a hook
+  std::uint64_t nanoseconds_ = 0;
   struct NoNegotiation {};
   [[no_unique_address]] std::conditional_t<may_negotiate<M>, Negotiation, NoNegotiation> negotiation_;
 };
