@@ -132,7 +132,8 @@ struct DependentType {
   using type = T;
 };
 /// T, made to depend on template parameters. A template's other types are completed as soon as it is read, called or
-/// not, and a Result takes as long as a whole header of this library.
+/// not, and a Result takes as long as a whole header of this library. Without it g++ 12 and clang 19 take 15 % more
+/// instructions for #include <gsskey/gss.hpp>, and 5 to 11 % more for a program that also does a handshake.
 template <class T, class... Parameters>
 using Dependent = typename DependentType<T, Parameters...>::type;
 

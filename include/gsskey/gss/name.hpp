@@ -345,7 +345,7 @@ namespace gss_detail {
 /// Takes a name over that a context of M gave, and makes it whole.
 /// Errors: gss.
 template <Mechanism M>
-[[nodiscard]] inline detail::Dependent<Result<Name>, M> adopt_name_of(gss_name_t raw) noexcept {
+[[nodiscard]] inline Result<Name> adopt_name_of(gss_name_t raw) noexcept {
   Name name = Name::adopt(raw);
   if constexpr (known_faults.negotiated_names_crash && (M::negotiates || M::oid.empty())) {
     if (!name) return name;
