@@ -125,6 +125,9 @@ class Initiator : public gss_detail::Handshake<M> {
   }
 
  public:
+  /// Returns what is demanded of the context.
+  [[nodiscard]] ContextFlags demanded() const noexcept { return options_.demand; }
+
   /// Returns the established context, if it is what was demanded; else it is destroyed.
   /// Errors: those of the class; usage too, before completion: nothing is lost; policy, if a demanded service was not
   ///   granted, whose flags are the minor status, or the context is one of another mechanism.

@@ -64,10 +64,8 @@ class HttpInitiator {
     auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
     if (!header) return unexpected(header.error());
     if (!header->is_present) return unexpected(Error::policy(operation, 0, "the server does not offer Negotiate"));
-    if (rounds_ == 0 && !header->token.empty()) {
-      return detail::bad_header(operation, "a token before the handshake has begun");
-    }
-    if (rounds_ != 0 && header->token.empty()) {
+    if (rounds_ == 0) return next({});  // a token here is a hint (MS-SPNG's NegTokenInit2), and nobody needs it
+    if (header->token.empty()) {
       return unexpected(Error::policy(operation, 0, "the server refuses and does not say why"));
     }
     if (rounds_ > options_.max_rounds) return detail::bad_header(operation, detail::too_many_rounds);
@@ -81,17 +79,26 @@ class HttpInitiator {
   /// Establishes the context, once the server has answered with another status than 401. The WWW-Authenticate headers
   /// are those of that response: a token in them proves who the server is.
   /// Errors: policy, if the server does not prove it and that was demanded; usage, if no request had an Authorization
-  ///   header; transport (EPROTO), if the handshake is not complete with that response; those of
+  ///   header, as where the connection is logged in already; transport (EPROTO), if the handshake is not complete with
+  ///   that response; those of
   ///   parse_www_authenticate(), Initiator::step() and Initiator::establish().
   /// Blocks: as Initiator::step() does.
   [[nodiscard]] Result<SecurityContext<M>> establish(std::span<const std::string_view> www_authenticate) && {
     constexpr const char* operation = "WWW-Authenticate";
     auto header = parse_www_authenticate(www_authenticate, options_.max_token_size);
     if (!header) return unexpected(header.error());
-    if (!initiator_.is_complete() && rounds_ != 0) {
+    if (rounds_ == 0) {
+      return unexpected(Error::usage(operation, "no request had an Authorization header: the server wants no login"));
+    }
+    if (!initiator_.is_complete()) {
       if (header->token.empty()) {
-        return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::mutual),
-                                        "the server accepts and does not prove who it is"));
+        if (initiator_.demanded().contains(ContextFlag::mutual)) {
+          return unexpected(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::mutual),
+                                          "the server accepts and does not prove who it is"));
+        }
+        return detail::bad_header(operation,
+                                  "the response has no token, which is the last of the handshake: the "
+                                  "server, or a proxy on the way, has dropped it");
       }
       auto step = initiator_.step(header->token);
       if (!step) return unexpected(step.error().error);
