@@ -189,6 +189,21 @@ TEST_CASE("tokens longer than the cap are refused, by the transport or after it"
   CHECK(drive(Scripted<false>{{}}, small, {.max_token_size = 4}).error().minor_status() == EMSGSIZE);
 }
 
+TEST_CASE("whoever sent a longer token than the cap is told so when the peer closes the connection") {
+  const auto reason = [](std::size_t size, bool send_fails) {
+    Wire wire{{}};
+    wire.send_fails = send_fails;
+    Scripted<true> ours{{{"", std::string(size, 'x')}}};
+    return std::string{drive(std::move(ours), wire, {.max_token_size = 100}).error().text()};
+  };
+  const std::string closed = std::strerror(ECONNRESET);
+  const std::string may_be =
+      "; the token sent has more than max_token_size bytes, and the peer may take no more either";
+  CHECK(reason(100, false) == closed);
+  CHECK(reason(101, false) == closed + may_be);
+  CHECK(reason(101, true) == std::strerror(EPIPE) + may_be);
+}
+
 TEST_CASE("rounds are capped") {
   Wire wire{};
   Scripted<true> endless{{{"", "x"}}};

@@ -72,7 +72,7 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     if (receives) {
       if (auto more = caps.begin_round(); !more) co_return Established{unexpected(std::move(more).error())};
       auto received = co_await wire.async_receive(caps.max_token_size());
-      if (!received) co_return Established{unexpected(Error{received.error()})};
+      if (!received) co_return Established{unexpected(caps.about(received.error()))};
       input = *std::move(received);
       if (auto fits = caps.check(input); !fits) co_return Established{unexpected(std::move(fits).error())};
     }
@@ -101,8 +101,9 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     }
     complete = step->complete;
     if (!complete || !step->token.empty()) {
+      caps.sends(step->token);
       auto sent = co_await wire.async_send(step->token);
-      if (!sent) co_return Established{unexpected(Error{sent.error()})};
+      if (!sent) co_return Established{unexpected(caps.about(sent.error()))};
     }
   }
   co_return std::move(handshake).establish();

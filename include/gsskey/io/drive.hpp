@@ -51,10 +51,21 @@ class DriveCaps {
     if (token.size() <= options_.max_token_size) return {};
     return unexpected(Error::transport("drive", EMSGSIZE, "the peer sent a longer token than is allowed"));
   }
+  /// Before a token is given to the peer, whose limits are not known, but mostly the same.
+  void sends(ByteView token) noexcept { is_long_ = token.size() > options_.max_token_size; }
+  /// The same error of the wire, which the peer may have closed because of the token.
+  [[nodiscard]] Error about(Error error) const noexcept {
+    if (!is_long_) return error;
+    const Error bare = error;
+    return std::move(error).with_text(bare.text(),
+                                      "; the token sent has more than max_token_size bytes, and the peer "
+                                      "may take no more either");
+  }
 
  private:
   DriveOptions options_;
   unsigned round_ = 0;
+  bool is_long_ = false;  // the last token that was sent
 };
 
 }  // namespace gss_detail
@@ -82,7 +93,10 @@ template <SteppedHandshake H, BlockingTransport T>
     }
     complete = step->complete;
     if (complete && step->token.empty()) return {};
-    return wire.send(step->token);
+    caps.sends(step->token);
+    auto sent = wire.send(step->token);
+    if (!sent) return unexpected(caps.about(std::move(sent).error()));
+    return sent;
   };
 
   if constexpr (H::starts) {
@@ -91,7 +105,7 @@ template <SteppedHandshake H, BlockingTransport T>
   while (!complete) {
     if (auto more = caps.begin_round(); !more) return unexpected(std::move(more).error());
     auto token = wire.receive(caps.max_token_size());
-    if (!token) return unexpected(Error{token.error()});
+    if (!token) return unexpected(caps.about(token.error()));
     const ByteView view{*token};
     if (auto fits = caps.check(view); !fits) return unexpected(std::move(fits).error());
     if (auto next = advance(view); !next) return unexpected(std::move(next).error());
