@@ -59,7 +59,7 @@ struct CodesOfFailure {
   unsigned char last;
   Failure failure;
 };
-inline constexpr CodesOfFailure codes_of_failures[] = {
+GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0x01, 0x01, Failure::account_expired},        // KDC_ERR_NAME_EXP
     {0x02, 0x02, Failure::service_disabled},       // KDC_ERR_SERVICE_EXP
     {0x06, 0x06, Failure::unknown_user},           // KDC_ERR_C_PRINCIPAL_UNKNOWN
