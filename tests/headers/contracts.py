@@ -170,8 +170,7 @@ def violations(text, owning=()):
 
 
 def main(include):
-    root = Path(include)
-    headers = {path: path.read_text() for path in sorted(root.rglob("*.hpp")) if not set(path.parts) & INTERNAL}
+    headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp")) if not set(path.parts) & INTERNAL}
     owning = owners(headers.values())
     count = 0
     for path, text in headers.items():
