@@ -59,6 +59,7 @@ UNREACHED = [(implementation, re.compile(place + "$"), reason) for implementatio
     ("heimdal", r"gss/name/attributes.hpp gss_release_oid", "the identifier is a part of the name there"),
     ("heimdal", r"handoff/credential_cache.hpp getrandom", "it has no credential caches of type KEYRING"),
     ("every", r"http/negotiate.hpp operator new", "it has the strings that http/negotiate_header.hpp makes"),
+    ("every", r"text/string.hpp operator new", "it has the string that text/line.hpp appends to"),
     ("every", r"testing/realm_options.hpp operator new", "members of what the program makes"),
 ]]
 # What the standard library or Asio allocates when a header calls this, is for who comes next: a completion handler.

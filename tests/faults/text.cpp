@@ -1,7 +1,9 @@
 // tests/faults/text: what is printed, each allocation failing once.
 // SPDX-License-Identifier: MIT
+#include <gsskey/text/string.hpp>
 #include <gsskey/text/system_error.hpp>
 
+#include <cerrno>
 #include <string>
 #include <system_error>
 
@@ -23,6 +25,9 @@ void text() {
         "a number of Kerberos");
   check(words({static_cast<int>(Domain::policy), refusal_category()}) == "what was demanded was not granted",
         "words of a refusal");
+  const auto error = Error::keyring("keyctl_read", EACCES, 7);
+  check(again([&]() -> Result<std::string> { return to_string(error); }) == "keyctl_read (key 7): Permission denied",
+        "a line");
 }
 
 const faults::Register registered{"text", &text};

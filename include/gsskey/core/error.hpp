@@ -65,8 +65,8 @@ class [[nodiscard]] Error {
     error.serial_ = serial;
     return error;
   }
-  /// Makes the error of a failed gss call. Use gss_error() of gss/status.hpp, which captures the text. `mechanism` must
-  /// be static.
+  /// Makes the error of a failed gss call, as yet without text: with_text() gives it that of gss_display_status().
+  /// `mechanism` must be static.
   static Error gss(const char* operation, std::uint32_t major, std::uint32_t minor, const char* mechanism) noexcept {
     Error error{Domain::gss, operation, major, minor, nullptr};
     error.mechanism_ = mechanism;
