@@ -123,7 +123,7 @@ struct KnownFaults {
   /// gss_acquire_cred says that there is no credential, and not why. Guard: the error names the place that it looked
   /// at.
   bool acquire_drops_reason = false;
-  /// gss_inquire_name gives an OID that the caller has to free; RFC 6680 section 7.3 does not say whose it is, and the
+  /// gss_inquire_name gives an OID that the caller has to free; RFC 6680 does not say whose it is, and the
   /// others give a part of the name. Guard: inquire_name() frees it.
   bool inquire_name_copies_mechanism = false;
   /// gss_krb5_get_tkt_flags counts bits from the lowest, RFC 4120 section 5.3 from the highest. Guard: ticket_flags()
