@@ -19,6 +19,7 @@ struct Played {
   static inline int answers = 0;
   static inline bool is_owner_only = false;  // the next change of permissions is refused
   static inline bool is_locked = false;      // another has the lock of a ring, once
+  static inline int authorisation = 0;       // a key whose line in /proc/keys is that of an authorisation key
   static inline int events = -1;             // where an event of a key is written to
   Played() { is_on = true, answers = 0, is_owner_only = false, is_locked = false; }
   Played(const Played&) = delete;
@@ -30,6 +31,10 @@ struct Played {
     switch (command) {
       case KEYCTL_ASSUME_AUTHORITY:
         result = 0;
+        return true;
+      case KEYCTL_GET_KEYRING_ID:
+        if (static_cast<int>(words[0]) != KEY_SPEC_REQKEY_AUTH_KEY || authorisation == 0) return false;
+        result = authorisation;
         return true;
       case KEYCTL_READ:
         if (static_cast<int>(words[0]) != KEY_SPEC_REQKEY_AUTH_KEY) return false;

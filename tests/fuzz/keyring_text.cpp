@@ -29,6 +29,11 @@ void keys(ByteView text) {
     }
   });
   expect(count <= text.size() / 9 + 1, "no key without a line");
+  pid_t thread = 0;
+  if (keyring_detail::find_thread(keys, 0x12345678, thread)) {
+    expect(thread > 0, "a thread has a number");
+    expect(text.text().find("12345678") != std::string_view::npos, "the line is there");
+  }
 }
 
 void described(ByteView text) {
@@ -71,6 +76,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (kind == 1) described(input.rest());
   if (kind == 2) arguments(input.rest());
   if (kind == 3) {
+    pid_t process = 0;
+    if (keyring_detail::find_process(input.rest().text(), process)) expect(process > 0, "a process has a number");
     const auto quota = parse_key_quota(input.rest().text(), 0);
     if (quota) expect(!input.rest().empty(), "no quota out of nothing");
   }

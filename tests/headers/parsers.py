@@ -23,6 +23,7 @@ TESTED_BY = {
     "keyring/description": "fuzz/keyring_text",
     "keyring/detail/proc_file": "fuzz/keyring_text",
     "keyring/diagnosis": None,  # one line of the kernel, /proc/self/uid_map
+    "keyring/handler/requester": "fuzz/keyring_text",
     "keyring/handler/upcall": "fuzz/keyring_text",
     "keyring/proc_keys": "fuzz/keyring_text",
     "keyring/quota": "fuzz/keyring_text",

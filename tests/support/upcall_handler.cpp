@@ -124,7 +124,16 @@ expected<SecretBytes, Rejection> simple(const KeyRequest& request, const Order& 
   if (order.word == "default-rejection") return unexpected(Rejection{});
   if (order.word == "throw") throw std::runtime_error{"not my day"};
   if (order.word == "abort") std::abort();
-  if (order.word == "thread") return bytes(std::to_string(must(request.requester_thread())));
+  if (order.word == "requester" || order.word == "anywhere") {
+    const auto who = must(request.requester());
+    return bytes(std::to_string(who.thread) + ' ' + std::to_string(who.process) + ' ' +
+                 std::to_string(who.elsewhere.bits()));
+  }
+  if (order.word == "believe") {
+    wait_at_the_gate(order);
+    const auto who = request.requester();
+    return bytes(who ? std::to_string(who->process) : std::string{who.error().text()});
+  }
   if (order.word == "own-log") throw std::runtime_error{"for the log"};
   if (order.word.starts_with("hang")) {
     ::sigset_t all;
@@ -248,6 +257,8 @@ int main(int argc, char** argv) {
   } else if (status < 0) {
     UpcallOptions options;
     if (order.word.starts_with("hang")) options.deadline = Seconds{1};
+    if (order.word == "anywhere") options.may_differ = every_namespace;
+    if (order.word == "mount") options.may_differ = Namespace::mount;
     if (order.word == "hang-in-log") options.log = [](const KeyRequest&, const Error&) noexcept { ::pause(); };
     if (order.word == "own-log") {
       options.log = [](const KeyRequest&, const Error& error) noexcept {

@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/securebits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -558,13 +559,84 @@ TEST_CASE("users and groups of 2^31 and more, whom the kernel names by negative 
   }
 }
 
-TEST_CASE("a handler learns which thread asked") {
+TEST_CASE("a handler learns which thread and process asked") {
   if (const char* reason = missing()) return support::skip(reason);
   const support::Session session;
   const Handler handler;
-  CHECK(requested(handler.named("main"), "thread") == std::to_string(::gettid()));
-  std::thread{[&] { CHECK(requested(handler.named("other"), "thread") == std::to_string(::gettid())); }}.join();
-  CHECK(error_of(KeyRequest{}.requester_thread()) == ENOKEY);  // here is no upcall
+  const auto me = [] { return std::to_string(::gettid()) + ' ' + std::to_string(::getpid()) + " 0"; };
+  CHECK(requested(handler.named("main"), "requester") == me());
+  std::thread{[&] { CHECK(requested(handler.named("other"), "requester") == me()); }}.join();
+  CHECK(error_of(KeyRequest{}.requester()) == ENOKEY);  // here is no upcall
+  tidy(session);
+}
+
+TEST_CASE("who lives in other namespaces than the handler is refused, unless that is allowed") {
+  if (const char* reason = missing()) return support::skip(reason);
+  if (::geteuid() != 0) return support::skip("root alone makes namespaces");
+  const support::Session session;
+  const Handler handler;
+  // What three handlers say to somebody there: one with the default options, two that allow more.
+  const auto asked = [&](int flags) {
+    return as(0, [&] {
+      if (::unshare(flags) != 0) return std::string{"no namespace"};
+      const auto ask = [&] {
+        const std::string anywhere = requested(handler.named("anywhere"), "anywhere");
+        return requested(handler.named("here"), "give x") + ", " + requested(handler.named("mount"), "mount") + ", " +
+               anywhere.substr(anywhere.rfind(' ') + 1);
+      };
+      return flags == CLONE_NEWPID ? as(0, ask) : ask();  // it is the children's
+    });
+  };
+  const std::string no = words_of(EKEYREJECTED);
+  const std::string mount = handler.named("mount") + "\nmount";
+  CHECK(asked(CLONE_NEWNET) == "x, " + mount + ", 0");
+  CHECK(asked(CLONE_NEWNS) == no + ", " + mount + ", 1");
+  CHECK(asked(CLONE_NEWPID) == no + ", " + no + ", 2");
+  CHECK(asked(CLONE_NEWUSER) == no + ", " + no + ", 4");
+  CHECK(asked(CLONE_NEWUSER | CLONE_NEWNS) == no + ", " + no + ", 5");
+  static_cast<void>(handler.heard());
+  CHECK(as(0, [&] {
+          if (::unshare(CLONE_NEWNS) != 0) return std::string{"no namespace"};
+          return requested(handler.named("told"), "give x");
+        }) == no);
+  CHECK(handler.heard("exit 1\n") ==
+        "run\n" +
+            told(handler.named("told"),
+                 "handle_upcall: the requester is in another mount, process or user namespace, which "
+                 "UpcallOptions::may_differ does not allow") +
+            "exit 1\n");
+  tidy(session);
+}
+
+TEST_CASE("a key whose description looks like another requester is not believed") {
+  if (const char* reason = missing()) return support::skip(reason);
+  const support::Session session;
+  const Handler handler;
+  std::string answer;
+  std::thread requester{[&] { answer = requested(handler.named("liar"), "believe"); }};
+  CHECK(handler.heard("run\n") == "run\n");
+  // Each process of the requester's user sees the line that the handler reads.
+  std::string number;
+  must(ProcKeys::acquire()).for_each([&](const ProcKey& entry) {
+    const auto at = entry.text.find("pid:");
+    if (entry.type != ".request_" || at == std::string::npos) return;
+    const std::string thread = "/proc/self/task/" + std::to_string(std::atoi(entry.text.data() + at + 4));
+    if (::access(thread.c_str(), F_OK) != 0) return;
+    char digits[16];
+    std::snprintf(digits, sizeof digits, "%08x", static_cast<unsigned>(entry.key.serial()));
+    number = digits;
+  });
+  CHECK(number.size() == 8);
+  const auto lie = session->create(
+      User{"x\n" + number + " I--Q---     1 perm 0b0b0000     0     0 .request_ key:1 pid:1 ci:1"}, "x");
+  const auto seen_by_all =
+      Permissions{}.possessor(all_rights).user(all_rights).other(Right::view).accepting(Risks::from_bits(~0u));
+  const auto shown = lie ? lie->set_permissions(seen_by_all) : Result<void>{};
+  handler.open_gate();
+  requester.join();
+  REQUIRE(lie);
+  must(shown);
+  CHECK(answer == std::strerror(EBADMSG));
   tidy(session);
 }
 

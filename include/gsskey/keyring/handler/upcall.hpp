@@ -14,7 +14,7 @@
 #include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/detail/upcall_deadline.hpp>
 #include <gsskey/keyring/handler/authority.hpp>
-#include <gsskey/keyring/proc_keys.hpp>
+#include <gsskey/keyring/handler/requester.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_ABI
@@ -74,28 +74,11 @@ class KeyRequest {
   /// Returns what the requester said; the requester chose this too.
   [[nodiscard]] std::string_view callout_info() const noexcept GSSKEY_LIFETIMEBOUND { return callout_info_.text(); }
 
-  /// Returns the thread that asked, by its number in the initial process id name space, as /proc/keys tells it of the
-  /// authorisation key; in a chain of upcalls the first one. For logs and no decisions: it may be gone, and another
-  /// have its number.
-  /// Calls: keyctl_get_keyring_ID. Reads /proc/keys.
-  /// Errors: keyring, with errno: ENOKEY, without an authorisation key; EBADMSG, for a line of another form; system, of
-  ///   reading /proc/keys.
-  [[nodiscard]] Result<pid_t> requester_thread() const noexcept {
-    const key_serial_t authorisation = keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0);
-    if (authorisation < 0) return unexpected(keyring_detail::failed("keyctl_get_keyring_ID"));
-    const auto keys = ProcKeys::acquire();
-    if (!keys) return unexpected(keys.error());
-    const auto line = keys->find(AnyKeyRef::from_serial(authorisation));
-    if (!line) return unexpected(line.error());
-    detail::TextReader in{line->text};  // "key:2af3 pid:123 ci:5"
-    std::string_view before;
-    pid_t thread = 0;
-    if (!in.take_field(':', before) || !in.take_field(':', before) || !before.ends_with(" pid") ||
-        !detail::parse_number(keyring_detail::take_column(in), 10, thread)) {
-      return unexpected(Error::keyring("/proc/keys", EBADMSG, authorisation));
-    }
-    return thread;
-  }
+  /// Returns which thread and process asked, and whether in other namespaces than this one.
+  /// Calls: keyctl_get_keyring_ID; stat. Reads /proc/keys and /proc/THREAD/status.
+  /// Errors: keyring, with errno: ENOKEY, outside of an upcall; EBADMSG, where /proc/keys does not tell, or tells of
+  ///   two; system, where /proc cannot be read.
+  [[nodiscard]] Result<Requester> requester() const noexcept { return keyring_detail::find_requester(); }
 
   /// Makes this process the requester's user and group, with no other groups, and without capabilities unless the
   /// requester is root; each is looked at afterwards. The authority stays. After an Error the process must not go on
@@ -185,6 +168,10 @@ struct UpcallOptions {
   /// ends, by SIGKILL where that takes a second: nobody could end the requester's wait otherwise. Waiting in the kernel
   /// that no signal ends (a dead NFS server's) goes on.
   Timeout deadline = Seconds{60};
+  /// The namespaces in which the requester may live elsewhere than the handler, which the kernel starts in the initial
+  /// ones, for containers too. All others are refused with EKEYREJECTED, and so is everybody where /proc does not tell.
+  /// The files and processes that such a requester means are not those that the handler finds.
+  Namespaces may_differ = {};
   /// nullptr: nobody is told.
   UpcallLog log = &log_upcall;
 };
@@ -249,11 +236,25 @@ struct Overdue {
   }
 };
 
+[[nodiscard]] inline Result<void> check_namespaces(const KeyRequest& request, Namespaces may_differ) noexcept {
+  if (may_differ.contains(every_namespace)) return {};
+  const auto requester = request.requester();
+  if (!requester) return unexpected(requester.error());
+  if (may_differ.contains(requester->elsewhere)) return {};
+  return unexpected(Error::policy("handle_upcall", 0,
+                                  "the requester is in another mount, process or user namespace, which "
+                                  "UpcallOptions::may_differ does not allow"));
+}
+
 template <KeyType T, class Handler>
 [[nodiscard]] inline Result<void> serve(KeyRequest& request, Handler& handler, const UpcallOptions& options) {
   auto authority = Authority<T>::assume(KeyRef<T>::from_serial(request.key().serial()));
   if (!authority) return unexpected(authority.error());
   if (auto loaded = request.load(*authority); !loaded) return loaded;
+  if (auto fits = check_namespaces(request, options.may_differ); !fits) {
+    static_cast<void>(std::move(*authority).reject({.error = EKEYREJECTED}));
+    return fits;
+  }
   using Handled = std::remove_cvref_t<decltype(handler(static_cast<const KeyRequest&>(request)))>;
   const auto handled = [&]() -> Handled {
     Overdue overdue{request, options.log};
