@@ -21,9 +21,11 @@
 #include <gsskey/keyring/encrypted.hpp>
 #include <gsskey/keyring/handler/authority.hpp>
 #include <gsskey/keyring/handler/upcall.hpp>
+#include <gsskey/krb5/enctype.hpp>
 #include <gsskey/krb5/lucid.hpp>
 #include <gsskey/messages/batch.hpp>
 #include <gsskey/messages/take_over.hpp>
+#include <gsskey/text/handshake.hpp>
 #ifdef ASIO_STANDALONE
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/asio/secure_stream.hpp>
@@ -810,6 +812,15 @@ TEST_CASE("gss: contexts") {
   leaves_no_more("session_key, SessionKey, inquire_context_object, BufferSet",
                  with_pair([](Context&, Context& context, Secrets&) { static_cast<void>(session_key(context)); }),
                  &handshake_in_c);
+  leaves_no_more(
+      "enctype, set_handshake_hook, HandshakeReport",
+      [](Secrets& secrets) {
+        static std::string log;
+        set_handshake_hook([](const HandshakeReport& report) noexcept { append_line(log, report); });
+        with_pair([](Context&, Context& context, Secrets&) { static_cast<void>(enctype(context)); })(secrets);
+        set_handshake_hook(nullptr);
+      },
+      &handshake_in_c);
   leaves_no_more("pseudo_random", with_pair([](Context&, Context& context, Secrets& secrets) {
                    if (const auto bytes = pseudo_random(context, "input", 40)) secrets.learn(*bytes);
                  }),

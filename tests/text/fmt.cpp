@@ -1,6 +1,7 @@
 // {fmt}: what is printed, and what is refused.
 #include <gsskey/text/fmt.hpp>
 #include <gsskey/text/gss.hpp>
+#include <gsskey/text/handshake.hpp>
 
 #include <fmt/chrono.h>
 #include <fmt/ranges.h>
@@ -17,7 +18,7 @@ using namespace gsskey;
 template <class T>
 constexpr bool prints = fmt::is_formattable<T>::value;
 static_assert(prints<Error> && prints<Seconds> && prints<Oid> && prints<ContextFlags> && prints<Name>);
-static_assert(prints<MechName<mech::Krb5>> && prints<AdvisedError>);
+static_assert(prints<MechName<mech::Krb5>> && prints<AdvisedError> && prints<HandshakeReport> && prints<Enctype>);
 static_assert(!prints<SecretBytes> && !prints<ByteView>);
 
 TEST_CASE("each of them with {}") {

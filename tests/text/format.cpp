@@ -1,6 +1,7 @@
 // std::format, where it is: the same lines, and the same refusals.
 #include <gsskey/text/format.hpp>
 #include <gsskey/text/gss.hpp>
+#include <gsskey/text/handshake.hpp>
 
 #include <cerrno>
 #include <string>
@@ -12,6 +13,7 @@ using namespace gsskey;
 
 TEST_CASE("lines of std::format") {
 #ifdef __cpp_lib_format
+  static_assert(std::is_default_constructible_v<std::formatter<HandshakeReport, char>>);
   static_assert(!std::is_default_constructible_v<std::formatter<SecretBytes, char>>);
   static_assert(!std::is_default_constructible_v<std::formatter<ByteView, char>>);
   CHECK(std::format("{}", Error::keyring("keyctl_read", EACCES, 7)) == "keyctl_read (key 7): Permission denied");
