@@ -192,6 +192,7 @@ GSSKEY_HIDDEN inline constexpr CodeTable kerberos_codes[] = {{0x96c73a00, 256}, 
   OM_uint32 more = 0;
   const MinorWords wanted{minor, mechanism, more};
   if (!wanted.is_known()) return minor;
+  if (wanted.view() == detail::view_of(std::strerror(0))) return 0;  // as in append_minor()
   const auto has_these_words = [&](OM_uint32 code) {
     more = 0;
     const MinorWords known{code, mechanism, more};

@@ -167,7 +167,9 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
   }
   const bool is_errno = error.minor_status() != 0 && error.minor_status() < 256;
   switch (routine_error(error)) {
-    case RoutineError::no_cred:  // errno is that of the keytab's file: caches have codes of their own
+    case RoutineError::no_cred:
+      if (gss_detail::is_of_kerberos(error.minor_status())) return Failure::other;
+      // errno is that of the keytab's file: caches have codes of their own
       return error.minor_status() == ENOENT || error.minor_status() == EACCES ? Failure::no_key
                                                                               : Failure::no_credential;
     case RoutineError::credentials_expired:

@@ -1,0 +1,812 @@
+// Situations that users of Kerberos get into, each produced for real: through krb5, SPNEGO and Negotiate, with an MIT
+// and a Heimdal KDC. What each Error says of it is looked at (failure_of, krb5_status, the text, the advice), and
+// printed as a table. A situation is one row of situations(), at the end.
+#include <gsskey/gss.hpp>
+#include <gsskey/krb5/advice.hpp>
+#include <gsskey/text/line.hpp>
+
+#include <sys/fsuid.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <ctime>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/environment.hpp"
+#include "support/heimdal_root.hpp"
+#include "support/hostile_kdc.hpp"
+#include "support/implementation.hpp"
+#include "support/realm.hpp"
+#include "support/skip.hpp"
+
+using namespace gsskey;
+using support::Environment;
+using support::is_heimdal;
+using support::KdcAnswer;
+using support::KdcRequest;
+using support::must;
+
+// The clock of this program's libraries is off by so many seconds. The program exports its symbols.
+static std::atomic<long> clock_offset = 0;
+extern "C" int clock_gettime(clockid_t clock, timespec* time) noexcept {
+  const auto result = static_cast<int>(::syscall(SYS_clock_gettime, clock, time));
+  if (result == 0 && clock == CLOCK_REALTIME) time->tv_sec += clock_offset;
+  return result;
+}
+extern "C" int gettimeofday(timeval* time, void*) noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  *time = {now.tv_sec, now.tv_nsec / 1000};
+  return 0;
+}
+extern "C" time_t time(time_t* out) noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  if (out != nullptr) *out = now.tv_sec;
+  return now.tv_sec;
+}
+
+namespace {
+
+enum class Operation { acquire_default, acquire, password, store, acceptor, initiate, accept, error_token };
+constexpr const char* names_of_operations[] = {"acquire the default",
+                                               "acquire by name",
+                                               "acquire with a password",
+                                               "acquire from a store",
+                                               "acquire an acceptor",
+                                               "initiate",
+                                               "accept",
+                                               "initiate, from the acceptor's error token"};
+using enum Operation;
+
+/// In all strings "{}" stands for the realm's folder.
+struct Expected {
+  Failure failure = Failure::other;
+  std::uint32_t status = 0;  ///< krb5_status
+  std::string object = {};   ///< what the text names
+};
+constexpr std::uint32_t code(unsigned number) { return 0x96c73a00 + number; }
+
+enum class Where { both, mit_only, heimdal_only };  ///< KDCs
+
+/// How a situation differs from one where alice has a ticket, and the acceptor the keys.
+struct Setting {
+  std::vector<std::pair<const char*, std::string>> environment = {};
+  const char* user = "alice";
+  const char* password = "secret";
+  const char* target = "host@localhost";
+  const char* ccache = nullptr;         ///< of the store
+  const char* client_keytab = nullptr;  ///< of the store
+  std::string token = {};               ///< what the acceptor gets; empty: alice's, for `target`
+  long clock = 0;                       ///< seconds that it is off
+  int krb_error = 0;                    ///< the KDC's answer to everything
+  bool kdc_is_down = false;
+  bool as_nobody = false;  ///< files are opened as uid 65534
+  Where where = Where::both;
+  bool mit_library_only = false;  ///< Heimdal cannot be brought into it, or not so that it can be told
+};
+
+struct Situation {
+  std::string what;
+  std::vector<Operation> operations;
+  std::optional<Expected> mit;      ///< of MIT krb5, through all three mechanisms; nothing: it works
+  std::optional<Expected> heimdal;  ///< of Heimdal, through krb5
+  Setting setting = {};
+};
+
+/// A realm with everything that is wrong in some situation.
+struct Stage {
+  explicit Stage(Kdc kdc)
+      : realm{must(TestRealm::start({.users = {{"alice", "secret"},
+                                               {"bob", "hunter2"},
+                                               {"dora", "secret"},
+                                               {"edgar", "secret"},
+                                               {"fred", "secret"},
+                                               {"gina", "secret"},
+                                               {"hugo", "secret"},
+                                               {"ivan", "secret"}},
+                                     .services = {"host/localhost", "other/localhost", "closed/localhost",
+                                                  "users/localhost", "ended/localhost", "rotated/localhost"},
+                                     .kdc = kdc}))} {
+    must(realm.kadmin(kdc == Kdc::mit ? "modprinc -allow_tix dora\n"
+                                        "modprinc -expire \"2 days ago\" edgar\n"
+                                        "modprinc -pwexpire \"2 days ago\" fred\n"
+                                        "modprinc +needchange gina\n"
+                                        "modprinc +requires_preauth hugo\n"
+                                        "modprinc +requires_hwauth ivan\n"
+                                        "modprinc -allow_tix closed/localhost\n"
+                                        "modprinc -allow_svr users/localhost\n"
+                                        "modprinc -expire \"2 days ago\" ended/localhost\n"
+                                      : "modify --attributes=+disallow-all-tix dora\n"
+                                        "modify --expiration-time=2020-01-01 edgar\n"
+                                        "modify --pw-expiration-time=2020-01-01 fred\n"
+                                        "modify --attributes=+requires-pw-change gina\n"
+                                        "modify --attributes=+requires-pre-auth hugo\n"
+                                        "modify --attributes=+disallow-all-tix closed/localhost\n"
+                                        "modify --attributes=+disallow-svr users/localhost\n"
+                                        "modify --expiration-time=2020-01-01 ended/localhost\n"));
+    const auto put = [this](const char* name, std::string_view bytes, ::mode_t mode = 0600) {
+      const std::string path = realm.folder() + "/" + name;
+      must(test_detail::write_file(path, bytes));
+      REQUIRE(::chmod(path.c_str(), mode) == 0);
+    };
+    const auto keys_of = [this](const char* principal) {
+      return test_detail::read_file(must(realm.export_keytab(principal)));
+    };
+    alice = test_detail::read_file(must(realm.login("alice")).substr(5));
+    put("other.keytab", keys_of("other/localhost"));
+    put("alice.keytab", keys_of("alice"));
+    put("old.keytab", keys_of("rotated/localhost"));
+    must(realm.kadmin(kdc == Kdc::mit ? "cpw -randkey rotated/localhost" : "passwd --random-key rotated/localhost"));
+    const auto of_another_realm = must(TestRealm::start({.services = {"host/localhost"}}));
+    put("wrong.keytab", test_detail::read_file(of_another_realm.keytab()));
+    const std::string keytab = test_detail::read_file(realm.keytab());
+    put("cut.keytab", keytab.substr(0, 40));
+    put("unreadable.keytab", keytab, 0);
+    put("unreadable.cache", alice, 0);
+    put("text", "This is neither a keytab nor a cache.\n");
+    put("empty", "");
+    const std::string configuration = test_detail::read_file(realm.krb5_conf());
+    put("unreadable.conf", configuration, 0);
+    put("broken.conf", "[libdefaults\n default_realm\n" + configuration);
+    put("other_realm.conf", "[libdefaults]\n default_realm = OTHER.TEST\n dns_lookup_kdc = false\n");
+    std::string aes128 = configuration;
+    aes128.insert(aes128.find('\n') + 1, " permitted_enctypes = aes128-cts-hmac-sha1-96\n");
+    put("aes128.conf", aes128);
+    REQUIRE(::mkdir((realm.folder() + "/locked").c_str(), 0700) == 0);
+    REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
+    REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+    REQUIRE(::chmod(realm.keytab().c_str(), 0644) == 0);
+    krb5_config = std::make_unique<Environment>("KRB5_CONFIG", realm.krb5_conf());
+  }
+
+  /// A cache that no other situation has put tickets into.
+  [[nodiscard]] std::string fresh_cache() const {
+    const std::string path = realm.folder() + "/fresh";
+    must(test_detail::write_file(path, alice));
+    ::chmod(path.c_str(), 0600);
+    return "FILE:" + path;
+  }
+  [[nodiscard]] std::string filled(std::string text) const {
+    for (std::size_t at = 0; (at = text.find("{}")) != std::string::npos;) text.replace(at, 2, realm.folder());
+    return text;
+  }
+
+  TestRealm realm;
+  support::HostileKdc hostile{realm};
+  std::string alice;                         ///< the content of her cache
+  std::unique_ptr<Environment> krb5_config;  ///< which HostileKdc replaces for a while
+};
+
+/// A host-based name has an '@', a principal a realm or none.
+Name name_of(std::string_view text) {
+  const std::string_view host = "@localhost";
+  if (!text.ends_with(host)) return must(Name::principal(text));
+  return must(Name::host_service(text.substr(0, text.size() - host.size()), "localhost"));
+}
+
+using Surroundings = std::list<Environment>;
+
+/// While it lives, this thread opens files as another user, and the clock is off.
+class Change {
+ public:
+  explicit Change(const Setting& setting) : as_nobody_{setting.as_nobody} {
+    clock_offset = setting.clock;
+    if (!as_nobody_) return;
+    ::setfsgid(65534);
+    ::setfsuid(65534);
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() {
+    clock_offset = 0;
+    if (!as_nobody_) return;
+    ::setfsuid(0);
+    ::setfsgid(0);
+  }
+
+ private:
+  bool as_nobody_;
+};
+
+/// What the operation comes to; nothing where it works.
+template <Mechanism M>
+std::optional<Error> perform(Operation operation, const Setting& setting, const Stage& stage) {
+  Surroundings surroundings;
+  for (const auto& variable : stage.realm.environment(stage.fresh_cache())) {
+    const auto equals = variable.find('=');
+    const std::string name = variable.substr(0, equals);
+    if (name != "KRB5_CONFIG") surroundings.emplace_back(name, variable.substr(equals + 1));
+  }
+  surroundings.emplace_back("KRB5RCACHENAME", "file2:" + stage.realm.folder() + "/rcache");
+
+  std::optional<Initiator<M>> initiator;
+  Credential<M, Initiate> alice;
+  Buffer token;
+  const bool accepts = operation == accept || operation == error_token;
+  if (accepts || operation == initiate) {
+    alice = must(Credential<M, Initiate>::acquire_default());
+    initiator.emplace(name_of(setting.target), alice);
+    if (accepts && setting.token.empty()) token = must(initiator->step()).token;
+  }
+  for (const auto& [name, value] : setting.environment) surroundings.emplace_back(name, stage.filled(value));
+
+  const auto error_of = [](const auto& result) { return result ? std::optional<Error>{} : result.error(); };
+  const auto error_of_step = [](const auto& step) { return step ? std::optional<Error>{} : step.error().error; };
+  std::optional<Change> change{setting};
+  switch (operation) {
+    case acquire_default:
+      return error_of(Credential<M, Initiate>::acquire_default());
+    case acquire:
+      return error_of(Credential<M, Initiate>::acquire(name_of(setting.user)));
+    case password:
+      return error_of(
+          Credential<M, Initiate>::acquire_with_password(name_of(setting.user), std::string_view{setting.password}));
+    case store: {
+      const std::string cache = stage.filled(setting.ccache != nullptr ? setting.ccache : "");
+      const std::string keytab = stage.filled(setting.client_keytab != nullptr ? setting.client_keytab : "");
+      const CredentialStore from{.ccache = setting.ccache != nullptr ? cache.c_str() : nullptr,
+                                 .client_keytab = setting.client_keytab != nullptr ? keytab.c_str() : nullptr};
+      return error_of(Credential<M, Initiate>::acquire_from(from, name_of(setting.user)));
+    }
+    case acceptor:
+      return error_of(Credential<M, Accept>::acquire_default());
+    case initiate:
+      return error_of_step(initiator->step());
+    case accept:
+    case error_token: {
+      const auto credential = Credential<M, Accept>::acquire_default();
+      if (!credential) return credential.error();
+      auto step = Acceptor<M>{*credential}.step(setting.token.empty() ? ByteView{token} : ByteView{setting.token});
+      if (operation == accept) return error_of_step(step);
+      const Buffer answer = step ? std::move(step->token) : std::move(step.error().token);
+      change.reset();
+      if (answer.empty()) return Error::usage("the acceptor", "sends no token");
+      return error_of_step(initiator->step(answer));
+    }
+  }
+  return {};
+}
+
+/// In a thread of its own: Heimdal reads its configuration once per thread.
+template <Mechanism M>
+std::optional<Error> produce(Operation operation, const Setting& setting, Stage& stage) {
+  std::optional<Error> error;
+  std::string thrown;
+  const auto work = [&] {
+    try {
+      error = perform<M>(operation, setting, stage);
+    } catch (const std::exception& exception) {
+      thrown = exception.what();
+    }
+    return 0;
+  };
+  if (setting.kdc_is_down) stage.realm.stop_kdc();
+  if (setting.krb_error != 0) {
+    stage.hostile.behave([&](const KdcRequest& request) {  // a service is asked for with a ticket that there is
+      return operation != password || request.is_login() ? KdcAnswer::message(support::krb_error(setting.krb_error))
+                                                         : KdcAnswer::honest(request);
+    });
+    stage.hostile.ask(true, work);
+  } else {
+    std::thread{work}.join();
+  }
+  if (setting.kdc_is_down) must(stage.realm.restart_kdc());
+  CHECK(thrown == "");
+  return error;
+}
+
+/// Through SPNEGO Heimdal 7.8 says of a handshake that it has failed, and nothing else.
+template <Mechanism M>
+constexpr bool loses_reason(const Error& error) {
+  const std::string_view call = error.operation();
+  return is_heimdal && M::negotiates && (call == "gss_init_sec_context" || call == "gss_accept_sec_context") &&
+         error.minor_status() == 0;
+}
+
+template <Mechanism M>
+std::string check(const char* mechanism, const Situation& situation, Operation operation, Stage& stage) {
+  const auto error = produce<M>(operation, situation.setting, stage);
+  CAPTURE(situation.what, mechanism, names_of_operations[static_cast<int>(operation)]);
+  const auto& expected = is_heimdal ? situation.heimdal : situation.mit;
+  if (!error) {
+    CHECK_FALSE(expected);
+    return {};
+  }
+  std::string line;
+  append_line(line, *error);
+  CAPTURE(line, error->minor_status());
+  REQUIRE(expected);
+  if (loses_reason<M>(*error) && expected->failure != Failure::foreign_token) {
+    CHECK(failure_of(*error) == Failure::other);
+  } else {
+    CHECK(failure_of(*error) == expected->failure);
+    CHECK(static_cast<std::uint32_t>(krb5_status(*error)) == expected->status);
+    CHECK(line.find(stage.filled(expected->object)) != std::string::npos);
+    CHECK(advice(*error) == advice(expected->failure));
+    CHECK(advice(*error).empty() == (expected->failure == Failure::other));
+  }
+  for (std::size_t at = 0; (at = line.find(stage.realm.folder())) != std::string::npos;) {
+    line.replace(at, stage.realm.folder().size(), "…");
+  }
+  return line;
+}
+
+/// A line each: what it is, where it shows, what MIT krb5 says of it, and Heimdal.
+std::vector<Situation> situations() {
+  using enum Failure;
+  using namespace std::string_literals;
+  const auto with = [](const char* variable, std::string value, bool as_nobody = false,
+                       const char* target = "host@localhost") {
+    return Setting{.environment = {{variable, std::move(value)}}, .target = target, .as_nobody = as_nobody};
+  };
+  const auto cache = [&](std::string name, bool as_nobody = false) {
+    return with("KRB5CCNAME", std::move(name), as_nobody);
+  };
+  const auto keytab = [&](std::string name, bool as_nobody = false) {
+    return with("KRB5_KTNAME", std::move(name), as_nobody);
+  };
+  const auto conf = [&](std::string name, bool as_nobody = false) {
+    return with("KRB5_CONFIG", std::move(name), as_nobody);
+  };
+  const auto rcache = [&](std::string name, bool as_nobody = false) {
+    return with("KRB5RCACHENAME", std::move(name), as_nobody);
+  };
+  const auto client_keytab = [&](const char* name, const char* to = "FILE:{}/none", bool as_nobody = false) {
+    return Setting{.environment = {{"KRB5_CLIENT_KTNAME", name}, {"KRB5CCNAME", to}}, .as_nobody = as_nobody};
+  };
+  const auto same = [](Failure failure, std::uint32_t status, std::string object) {
+    return std::optional<Expected>{{failure, status, std::move(object)}};
+  };
+  const auto lost = [](std::string object) { return std::optional<Expected>{{no_credential, 0, std::move(object)}}; };
+  const auto of_mit = [](Setting setting) {
+    setting.mit_library_only = true;
+    return setting;
+  };
+  const std::optional<Expected> works;
+  const auto not_found = code(0x8d);
+  const std::vector<Operation> caches{acquire_default, acquire};
+  const std::vector<Operation> ends{acceptor, accept};
+  const std::vector<Operation> both{accept, error_token};
+
+  std::vector<Situation> all{
+      {"no cache", caches, same(no_ticket, not_found, "{}/none"), lost("{}/none"), cache("FILE:{}/none")},
+      {"the cache's folder is missing", caches, same(no_ticket, not_found, "{}/none/cache"), lost("{}/none/cache"),
+       cache("FILE:{}/none/cache")},
+      {"a cache that is text", caches, same(no_ticket, not_found, "{}/text"), lost("{}/text"), cache("FILE:{}/text")},
+      {"a cache that is empty", caches, same(no_ticket, not_found, "{}/empty"), lost("{}/empty"),
+       cache("FILE:{}/empty")},
+      {"a cache that is a folder", caches, same(no_ticket, not_found, "{}/locked"), lost("{}/locked"),
+       cache("FILE:{}/locked")},
+      {"a cache of no known type", caches, same(no_ticket, not_found, "NOSUCH:x"), lost("NOSUCH:x"), cache("NOSUCH:x")},
+      {"a cache that is not readable", caches, same(no_ticket, not_found, "{}/unreadable.cache"),
+       lost("{}/unreadable.cache"), cache("FILE:{}/unreadable.cache", true)},
+      {"a cache in a folder that is not", caches, same(no_ticket, not_found, "{}/locked/cache"),
+       lost("{}/locked/cache"), cache("FILE:{}/locked/cache", true)},
+      {"another user's cache", {acquire}, same(no_ticket, not_found, "bob"), lost("bob"), {.user = "bob"}},
+      {"a ticket that has ended", {acquire_default, acquire}, works, lost("{}/fresh"), {.clock = 12 * 3600}},
+      {"a client keytab, and the cache's folder is missing",
+       {acquire},
+       same(no_ticket, code(0xc3), "{}/none/cache"),
+       lost("{}/none/cache"),
+       client_keytab("{}/alice.keytab", "FILE:{}/none/cache")},
+      {"a client keytab, and the default cache's folder is missing",
+       {acquire_default},
+       lost("{}/none/cache"),
+       lost("{}/none/cache"),
+       client_keytab("{}/alice.keytab", "FILE:{}/none/cache")},
+      {"a client keytab that is text", caches, same(no_ticket, not_found, "{}/text"), lost("{}/text"),
+       client_keytab("{}/text")},
+      {"a client keytab that is cut off", caches, same(no_ticket, not_found, "{}/cut.keytab"), lost("{}/cut.keytab"),
+       client_keytab("{}/cut.keytab")},
+      {"a client keytab that is not readable", caches, same(no_ticket, not_found, "{}/unreadable.keytab"),
+       lost("{}/unreadable.keytab"), client_keytab("{}/unreadable.keytab", "FILE:{}/none", true)},
+
+      {"another user's ticket in the store's cache",
+       {store},
+       same(no_ticket, code(0xc3), "{}/none"),
+       {},
+       {.user = "bob", .ccache = "FILE:{}/none"}},
+      {"a store's cache that is text",
+       {store},
+       same(cache_unusable, code(0xd4), "{}/text"),
+       {},
+       {.ccache = "FILE:{}/text"}},
+      {"a store's cache whose folder is missing",
+       {store},
+       same(no_ticket, code(0xc3), "{}/none/x"),
+       {},
+       {.ccache = "FILE:{}/none/x", .client_keytab = "{}/alice.keytab"}},
+      {"a store's cache in a folder that is not writable",
+       {store},
+       same(cache_unusable, code(0xc2), "{}/locked/x"),
+       {},
+       {.ccache = "FILE:{}/locked/x", .client_keytab = "{}/alice.keytab", .as_nobody = true}},
+      {"a store's client keytab is missing",
+       {store},
+       same(no_ticket, code(0xc3), "{}/none.keytab"),
+       {},
+       {.ccache = "FILE:{}/none", .client_keytab = "{}/none.keytab"}},
+      {"a store's client keytab of somebody else",
+       {store},
+       same(no_ticket, code(0xc3), "{}/other.keytab"),
+       {},
+       {.ccache = "FILE:{}/none", .client_keytab = "{}/other.keytab"}},
+      {"a store's client keytab, and no KDC",
+       {store},
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       {},
+       {.ccache = "FILE:{}/none", .client_keytab = "{}/alice.keytab", .kdc_is_down = true}},
+
+      {"a wrong password",
+       {password},
+       same(wrong_password, code(0x1f), "alice"),
+       same(wrong_password, code(0x1f), "alice"),
+       {.password = "wrong", .where = Where::mit_only}},
+      {"a wrong password",
+       {password},
+       same(wrong_password, code(0x18), "alice"),
+       same(wrong_password, code(0x18), "alice"),
+       {.password = "wrong", .where = Where::heimdal_only}},
+      {"a wrong password, and the KDC wants preauthentication",
+       {password},
+       same(wrong_password, code(0x18), "hugo"),
+       same(wrong_password, code(0x18), "hugo"),
+       {.user = "hugo", .password = "wrong"}},
+      {"an empty password",
+       {password},
+       same(other, 0, "the password is empty"),
+       same(other, 0, "the password is empty"),
+       {.password = ""}},
+      {"an unknown user",
+       {password},
+       same(unknown_user, code(6), "mallory"),
+       same(unknown_user, code(6), "mallory"),
+       {.user = "mallory"}},
+      {"a locked account",
+       {password},
+       same(account_locked, code(0x12), "dora"),
+       same(account_locked, code(0x12), "dora"),
+       {.user = "dora", .where = Where::mit_only}},
+      {"an account without tickets",
+       {password},
+       same(refused_by_policy, code(0x0c), "dora"),
+       same(refused_by_policy, code(0x0c), "dora"),
+       {.user = "dora", .where = Where::heimdal_only}},
+      {"an account that has expired",
+       {password},
+       same(account_expired, code(1), "edgar"),
+       same(account_expired, code(1), "edgar"),
+       {.user = "edgar"}},
+      {"a password that has expired",
+       {password},
+       same(password_expired, code(0x17), "fred"),
+       same(password_expired, code(0x17), "fred"),
+       {.user = "fred"}},
+      {"a password that must be changed",
+       {password},
+       same(password_expired, code(0x17), "gina"),
+       same(password_expired, code(0x17), "gina"),
+       {.user = "gina"}},
+      {"a user who needs a token",
+       {password},
+       same(more_than_password, code(0xd2), "ivan"),
+       same(other, code(0xdf), "ivan"),
+       {.user = "ivan", .where = Where::mit_only}},
+      {"an unknown realm",
+       {password},
+       same(unknown_realm, code(0x9a), "NOWHERE.TEST"),
+       same(kdc_unreachable, code(0x9c), "NOWHERE.TEST"),
+       {.user = "alice@NOWHERE.TEST"}},
+      {"no KDC",
+       {password},
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       {.kdc_is_down = true}},
+      {"another default realm",
+       {password},
+       same(unknown_realm, code(0x9a), "OTHER.TEST"),
+       same(kdc_unreachable, code(0x9c), "OTHER.TEST"),
+       conf("{}/other_realm.conf")},
+
+      {"an unknown service",
+       {initiate},
+       same(unknown_service, code(7), "nobody"),
+       same(unknown_service, code(7), "nobody"),
+       {.target = "nobody@localhost"}},
+      {"a service without tickets",
+       {initiate},
+       same(unknown_service, code(7), "closed"),
+       same(unknown_service, code(7), "closed"),
+       {.target = "closed@localhost", .where = Where::mit_only}},
+      {"a service without tickets",
+       {initiate},
+       same(refused_by_policy, code(0x0c), "closed"),
+       same(refused_by_policy, code(0x0c), "closed"),
+       {.target = "closed@localhost", .where = Where::heimdal_only}},
+      {"a service between users only",
+       {initiate},
+       same(service_disabled, code(0x1b), "users"),
+       same(service_disabled, code(0x1b), "users"),
+       {.target = "users@localhost", .where = Where::mit_only}},
+      {"a service that has expired",
+       {initiate},
+       same(service_disabled, code(2), "ended"),
+       same(service_disabled, code(2), "ended"),
+       {.target = "ended@localhost"}},
+      {"a service of a realm without a path to it",
+       {initiate},
+       same(unknown_service, code(7), "NOWHERE.TEST"),
+       same(unknown_service, code(7), "NOWHERE.TEST"),
+       {.target = "host/www@NOWHERE.TEST"}},
+      {"no KDC, and no ticket for the service",
+       {initiate},
+       same(kdc_unreachable, code(0x9c), "other"),
+       same(kdc_unreachable, code(0x9c), "other"),
+       {.target = "other@localhost", .kdc_is_down = true}},
+      {"a clock that is fast",
+       {initiate},
+       same(clock_skew, code(0x25), "other"),
+       same(clock_skew, code(0x25), "other"),
+       {.target = "other@localhost", .clock = 1200}},
+      {"a clock that is slow",
+       {initiate},
+       same(clock_skew, code(0x25), "other"),
+       same(clock_skew, code(0x25), "other"),
+       {.target = "other@localhost", .clock = -1200}},
+      {"a ticket that has ended since",
+       {initiate},
+       same(ticket_expired, code(0x20), "other"),
+       same(no_ticket, not_found, "other"),
+       {.target = "other@localhost", .clock = 12 * 3600}},
+      {"no permitted encryption type",
+       {initiate},
+       same(no_common_enctype, code(0xc8), "other"),
+       works,
+       with("KRB5_CONFIG", "{}/aes128.conf", false, "other@localhost")},
+      {"a krb5.conf that is malformed",
+       {initiate},
+       same(configuration, code(0x88), "{}/broken.conf"),
+       works,
+       conf("{}/broken.conf")},
+
+      {"a krb5.conf that is missing",
+       {acquire, password},
+       same(configuration, code(0xe0), "{}/none"),
+       {},
+       of_mit(conf("{}/none"))},
+      {"a krb5.conf that is malformed",
+       {acquire_default, acquire},
+       same(configuration, code(0x88), "{}/broken.conf"),
+       {},
+       of_mit(conf("{}/broken.conf"))},
+      {"a krb5.conf that is not readable",
+       {acquire_default, acquire},
+       same(configuration, EACCES, "{}/unreadable.conf"),
+       {},
+       of_mit(conf("{}/unreadable.conf", true))},
+      {"a krb5.conf that is malformed", ends, same(configuration, code(0x88), "{}/broken.conf"), works,
+       conf("{}/broken.conf")},
+
+      {"no keytab", ends, same(no_key, code(0xb5), "{}/none.keytab"), lost("{}/none.keytab"),
+       keytab("FILE:{}/none.keytab")},
+      {"the keytab's folder is missing", ends, same(no_key, code(0xb5), "{}/none/keytab"), lost("{}/none/keytab"),
+       keytab("FILE:{}/none/keytab")},
+      {"a keytab that is text", ends, same(no_key, code(0xb5), "{}/text"), lost("{}/text"), keytab("FILE:{}/text")},
+      {"a keytab that is empty", ends, same(no_key, code(0xb5), "{}/empty"), lost("{}/empty"), keytab("FILE:{}/empty")},
+      {"a keytab that is a folder", ends, same(no_key, code(0xb5), "{}/locked"), lost("{}/locked"),
+       keytab("FILE:{}/locked")},
+      {"a keytab that is cut off", ends, same(no_key, code(0xb5), "{}/cut.keytab"), lost("{}/cut.keytab"),
+       keytab("FILE:{}/cut.keytab")},
+      {"a keytab of no known type", ends, same(no_key, code(0xb4), "NOSUCH:x"), lost("NOSUCH:x"), keytab("NOSUCH:x")},
+      {"a keytab that is not readable", ends, same(no_key, code(0xb5), "{}/unreadable.keytab"),
+       lost("{}/unreadable.keytab"), keytab("FILE:{}/unreadable.keytab", true)},
+      {"another service's keytab",
+       {accept},
+       same(no_key, code(0x23), "host/localhost@GSSKEY.TEST not found in keytab (ticket kvno"),
+       same(no_key, code(0xb6), "{}/other.keytab"),
+       keytab("FILE:{}/other.keytab")},
+      {"a keytab of an older version",
+       {accept},
+       same(wrong_key_version, code(0x2c), "rotated/localhost@GSSKEY.TEST kvno 2"),
+       same(no_key, code(0xb6), "rotated/localhost@GSSKEY.TEST(kvno 2)"),
+       with("KRB5_KTNAME", "FILE:{}/old.keytab", false, "rotated@localhost")},
+      {"another key of that version",
+       {accept},
+       same(wrong_key_version, code(0x1f), "host/localhost@GSSKEY.TEST kvno 1 enctype aes256-cts"),
+       same(wrong_key_version, code(0x1f), "aes256-cts-hmac-sha1-96"),
+       keytab("FILE:{}/wrong.keytab")},
+      {"a key of an encryption type that the acceptor does not permit",
+       {accept},
+       same(wrong_key_version, code(0x1f), "enctype aes256-cts"),
+       works,
+       conf("{}/aes128.conf")},
+      {"an acceptor whose clock is fast", both, same(clock_skew, code(0x25), ""), {}, of_mit({.clock = 1200})},
+      {"an acceptor whose clock is slow", both, same(clock_skew, code(0x21), ""), {}, of_mit({.clock = -1200})},
+      {"an acceptor for whom the ticket has ended",
+       {accept},
+       same(ticket_expired, code(0x20), ""),
+       same(ticket_expired, code(0x20), ""),
+       {.clock = 12 * 3600}},
+      {"a replay cache whose folder is missing",
+       {accept},
+       same(replay_cache_unusable, ENOENT, "{}/none/rcache"),
+       works,
+       rcache("file2:{}/none/rcache")},
+      {"a replay cache that is not writable",
+       {accept},
+       same(replay_cache_unusable, EACCES, "{}/locked/rcache"),
+       works,
+       rcache("file2:{}/locked/rcache", true)},
+      {"a replay cache of no known type",
+       {accept},
+       same(replay_cache_unusable, code(0xa1), "nosuch:x"),
+       works,
+       rcache("nosuch:x")},
+
+      {"another service's keytab",
+       {error_token},
+       same(no_key, code(0x23), "host/localhost@GSSKEY.TEST not found"),
+       {},
+       keytab("FILE:{}/other.keytab")},
+      {"a keytab of an older version",
+       {error_token},
+       same(wrong_key_version, code(0x2c), "rotated/localhost@GSSKEY.TEST kvno 2"),
+       {},
+       with("KRB5_KTNAME", "FILE:{}/old.keytab", false, "rotated@localhost")},
+      {"another key of that version",
+       {error_token},
+       same(wrong_key_version, code(0x1f), "host@localhost"),
+       {},
+       keytab("FILE:{}/wrong.keytab")},
+      {"an acceptor for whom the ticket has ended",
+       {error_token},
+       same(ticket_expired, code(0x20), "host@localhost"),
+       {},
+       {.clock = 12 * 3600}},
+      {"an acceptor that cannot write its replay cache",
+       {error_token},
+       same(told_in_log, code(0x3c), "host@localhost"),
+       {},
+       rcache("file2:{}/none/rcache")},
+
+      {"a token of NTLM",
+       {accept},
+       same(foreign_token, 0, "it is one of NTLM"),
+       same(foreign_token, 0, "it is one of NTLM"),
+       {.token = "NTLMSSP\0\1\0\0\0\7\x82\b\xa2"s + std::string(20, '\0')}},
+      {"a record of TLS",
+       {accept},
+       same(foreign_token, 0, "it is a record of TLS"),
+       same(foreign_token, 0, "it is a record of TLS"),
+       {.token = "\x16\3\1\0\xa5\1\0\0\xa1\3\3"s + std::string(20, '\7')}},
+      {"a request of HTTP",
+       {accept},
+       same(foreign_token, 0, "it is text: GET / HTTP/1.1"),
+       same(foreign_token, 0, "it is text: GET / HTTP/1.1"),
+       {.token = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"}},
+      {"a line of SSH",
+       {accept},
+       same(foreign_token, 0, "it is text: SSH-2.0-OpenSSH_9.2"),
+       same(foreign_token, 0, "it is text: SSH-2.0-OpenSSH_9.2"),
+       {.token = "SSH-2.0-OpenSSH_9.2\r\n"}},
+      {"bytes at random",
+       {accept},
+       same(foreign_token, 0, "the token is invalid"),
+       same(foreign_token, 0, "the token is invalid"),
+       {.token = "\xff\xfe\xfd\xfc\xfb\xfa"}},
+  };
+
+  // What a KDC can answer (RFC 4120 section 7.5.9, RFC 4556 section 3.1.3), to who logs in and to who has a ticket.
+  constexpr std::pair<int, Failure> answers[] = {
+      {1, account_expired},
+      {2, service_disabled},
+      {3, other},
+      {6, unknown_user},
+      {7, unknown_service},
+      {8, other},
+      {9, other},
+      {10, refused_by_policy},
+      {11, refused_by_policy},
+      {12, refused_by_policy},
+      {13, refused_by_policy},
+      {14, no_common_enctype},
+      {15, no_common_enctype},
+      {16, more_than_password},
+      {17, refused_by_policy},
+      {18, account_locked},
+      {19, service_disabled},
+      {20, ticket_expired},
+      {21, account_expired},
+      {22, service_disabled},
+      {23, password_expired},
+      {24, wrong_password},
+      {28, refused_by_policy},
+      {32, ticket_expired},
+      {37, clock_skew},
+      {44, wrong_key_version},
+      {45, no_key},
+      {50, other},
+      {60, told_in_log},
+      {61, other},
+      {62, certificate},
+      {63, certificate},
+      {64, certificate},
+      {65, certificate},
+      {66, certificate},
+      {68, unknown_realm},
+      {70, certificate},
+      {71, certificate},
+      {72, certificate},
+      {75, certificate},
+      {76, certificate},
+      {77, certificate},
+      {80, certificate},
+  };
+  for (const auto& [number, failure] : answers) {
+    const auto said = same(failure, code(static_cast<unsigned>(number)), "");
+    all.push_back({"the KDC's answer " + std::to_string(number),
+                   {password, initiate},
+                   said,
+                   said,
+                   {.target = "other@localhost", .krb_error = number, .where = Where::mit_only}});
+  }
+  return all;
+}
+
+/// Whether this implementation and this process can get into it.
+bool is_possible(const Situation& situation, Operation operation, Kdc kdc) {
+  const Setting& setting = situation.setting;
+  if (setting.where == (kdc == Kdc::mit ? Where::heimdal_only : Where::mit_only)) return false;
+  if (setting.as_nobody && ::geteuid() != 0) return false;
+  if (operation == store && !capabilities.credential_store) return false;
+  if (is_heimdal && (setting.mit_library_only || operation == error_token)) return false;  // it sends none
+  return true;
+}
+
+void run(Kdc kdc) {
+  Stage stage{kdc};
+  ::setenv("GSS_MECH_CONFIG", "/dev/null", 0);  // no plugins: an installed gss-ntlmssp would take part in SPNEGO
+  int produced = 0;
+  for (const auto& situation : situations()) {
+    for (const Operation operation : situation.operations) {
+      if (!is_possible(situation, operation, kdc)) continue;
+      const std::string line = check<mech::Krb5>("krb5", situation, operation, stage);
+      if (!(known_faults.spnego_refuses_derived_credentials && operation == password)) {
+        check<mech::Spnego>("SPNEGO", situation, operation, stage);
+        check<mech::Negotiate<mech::Krb5>>("Negotiate", situation, operation, stage);
+      }
+      ++produced;
+      if (line.empty()) continue;
+      const auto& expected = is_heimdal ? situation.heimdal : situation.mit;
+      const auto todo = advice(expected->failure);
+      std::printf("| %s | %s | `%s` | %.*s |\n", situation.what.c_str(),
+                  names_of_operations[static_cast<int>(operation)], line.c_str(), static_cast<int>(todo.size()),
+                  todo.data());
+    }
+  }
+  std::printf("%d situations\n", produced);
+  CHECK(produced >= 60);
+}
+
+}  // namespace
+
+TEST_CASE("every situation has its failure, its status, its object and its advice; KDC of MIT krb5") { run(Kdc::mit); }
+TEST_CASE("and with Heimdal's KDC") {
+  if (!support::has_heimdal_kdc()) return support::skip("Heimdal's KDC is not there");
+  run(Kdc::heimdal);
+}
