@@ -74,6 +74,9 @@ class Initiator;
 ///   Heimdal, for a keytab that cannot be looked at (KnownFaults::keytabs_crash).
 /// Blocks: in what acquires, on files, DNS and a KDC.
 /// Threads: any number, also at the same time.
+/// Fork: a child of a process with one thread uses and releases it as its parent does. Where another thread was in the
+///   library at the fork, MIT krb5's locks stay locked in the child for ever: any call may hang there, that which
+///   releases it too. Fork before there are threads, or end the child with _exit() or exec.
 /// Owner: of the gss_cred_id_t, until release().
 template <Mechanism M, Usage U>
 class Credential {

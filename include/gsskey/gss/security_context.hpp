@@ -103,7 +103,9 @@ struct MessageRoom {
 /// Errors: usage, for an empty context (moved from, or never set), for a message of more than limits.message, and for a
 ///   token of more than limits.token; gss, for what the implementation refuses.
 /// Threads: one at a time, because each message moves the sequence numbers; different contexts are independent.
-/// Fork: both processes have the context then. Only one of them may use it: they would give out the same numbers.
+/// Fork: both processes have the context then. Only one of them may use it: they would give out the same numbers. It
+///   works in the child whatever other threads were doing, if none was using it; with MIT krb5 its end may hang there,
+///   as that of a Credential. handoff::park() hands it over.
 /// Owner: of the gss_ctx_id_t, until release().
 template <Mechanism M>
 class SecurityContext {
