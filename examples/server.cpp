@@ -16,6 +16,9 @@
 
 #include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/handshake_report.hpp>
+#include <gsskey/text/handshake.hpp>
+#include <gsskey/text/string.hpp>
 
 #include "allow.hpp"
 #include "print.hpp"
@@ -35,6 +38,12 @@ struct Options {
   const char* service = nullptr;
   const char* host = nullptr;
 };
+
+/// One line per handshake, whether it succeeds or not.
+void log_handshake(const HandshakeReport& report) noexcept try {
+  std::clog << "server: " << report << '\n';
+} catch (const std::exception&) {  // memory is short: no line
+}
 
 /// Takes one message apart, says what protected it, and answers.
 template <Mechanism M>
@@ -128,6 +137,7 @@ int main(int argc, char** argv) try {
   options.service = argv[at];
   options.host = argv[at + 1];
 
+  set_handshake_hook(&log_handshake);
   const auto done = options.spnego ? run<mech::Spnego>(options) : run<mech::Krb5>(options);
   if (!done) {
     std::cerr << "server: " << in_words(done.error()) << '\n';

@@ -28,6 +28,11 @@ def our_context(spnego, mutual):
             r"flags .*replay .*confidentiality integrity", r"lifetime   \d{2,} s"]
 
 
+def our_log(spnego, mutual):
+    return [rf"^server: accepted {USER} as {TARGET}@\S+: {'spnego' if spnego else 'krb5'}, {KRB5}, "
+            rf"aes256-cts-hmac-sha1-96, {'mutual' if mutual else 'replay'}\|.*\|integrity.*; \d steps?, \d+us$"]
+
+
 def our_client(mic):
     return ["^message received, the server's MIC is right$" if mic else "^message received$"]
 
@@ -65,7 +70,8 @@ def pairs(cases, programs):
         code, output = run(gss_client(port, *theirs, message=MESSAGE))
         cases.check(f"gss-client to our server: {name}",
                     ("gss-client", code, output, 0, mit_client(mutual, mic)),
-                    ("server", server.finish(), server.output, 0, our_context(spnego, mutual) + our_server(protection)))
+                    ("server", server.finish(), server.output, 0,
+                     our_log(spnego, mutual) + our_context(spnego, mutual) + our_server(protection)))
 
         server, port = start_gss_server("-verbose")
         code, output = run([programs.client, *ours, "localhost", str(port), "host", MESSAGE])
@@ -77,7 +83,8 @@ def pairs(cases, programs):
         code, output = run([programs.client, *ours, "localhost", str(port), "host", MESSAGE])
         cases.check(f"our client to our server: {name}",
                     ("client", code, output, 0, our_context(spnego, mutual) + our_client(mic)),
-                    ("server", server.finish(), server.output, 0, our_context(spnego, mutual) + our_server(protection)))
+                    ("server", server.finish(), server.output, 0,
+                     our_log(spnego, mutual) + our_context(spnego, mutual) + our_server(protection)))
 
 
 def more(cases, programs):
