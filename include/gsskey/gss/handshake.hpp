@@ -59,8 +59,8 @@ class Initiator : public gss_detail::Handshake<M> {
   /// Errors: those of the class; gss, with the target in its words; usage, for a token on the first leg or after the
   ///   last, or of more than limits.token, for an empty target or credential, for bindings that are not valid, and for
   ///   a demand for channel_bound, of which initiators learn nothing; policy, if the demanded anonymity is not granted,
-  ///   or a negotiation is not signed that has to be (InitiatorOptions::allow_unsigned_negotiation); those of
-  ///   acquiring.
+  ///   or a negotiation is not signed that has to be (InitiatorOptions::allow_unsigned_negotiation); unavailable, for
+  ///   sequence without mutual where KnownFaults::sequence_needs_mutual; those of acquiring.
   /// Blocks: on KDC, DNS and disk.
   /// See: RFC 2744 section 5.19.
   [[nodiscard]] StepResult step(ByteView input = {}) noexcept {
@@ -82,6 +82,15 @@ class Initiator : public gss_detail::Handshake<M> {
       }
       if (const char* fault = Base::fault_of(options_.bindings, false)) {
         return this->refuse(Error::usage(operation, fault));
+      }
+      if constexpr (known_faults.sequence_needs_mutual) {
+        const ContextFlags asked = options_.demand | options_.request;
+        if (asked.contains(ContextFlag::sequence) && !asked.contains(ContextFlag::mutual)) {
+          return this->refuse(Error::unavailable(
+              operation, GSSKEY_GSS_NAME
+              " refuses the acceptor's first message where sequence is asked for without mutual: ask for both, or for "
+              "neither"));
+        }
       }
       // GSS_C_NO_CREDENTIAL would be a credential for whatever mechanism comes; it is passed only where there is no
       // other.

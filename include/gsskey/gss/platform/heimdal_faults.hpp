@@ -30,6 +30,7 @@ GSSKEY_HIDDEN inline constexpr KnownFaults heimdal_faults{
     .acquire_drops_reason = true,
     .ticket_flags_are_reversed = true,
     .default_names_crash = true,
+    .sequence_needs_mutual = true,
 };
 
 GSSKEY_END_ABI

@@ -138,6 +138,10 @@ struct KnownFaults {
   /// gss_acquire_cred for SPNEGO says that there is nothing to negotiate, and not why. Guard: Kerberos alone is asked
   /// once more, and the error has what it says.
   bool spnego_drops_reason = false;
+  /// An initiator that asks for ContextFlag::sequence and not for mutual expects the acceptor's messages from number 0
+  /// on, and the acceptor counts from where the initiator begins: the first is refused, whoever the acceptor is. Guard:
+  /// such an Initiator is unavailable.
+  bool sequence_needs_mutual = false;
 };
 
 GSSKEY_END_ABI
