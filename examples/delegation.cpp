@@ -17,6 +17,7 @@
 
 #include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
+#include <gsskey/io/establish_as.hpp>
 
 #include "allow.hpp"
 #include "deliver.hpp"
@@ -51,24 +52,24 @@ Result<void> forward(const Socket& socket, const Credential<Krb5, Accept>& crede
   }
   // Demanded: without a credential of the client's there is nothing that this front end could do. It would rather fail
   // than be itself towards the back end.
-  Credential<Krb5, Initiate> client;
-  AcceptorOptions<Krb5> wanted{.delegated = &client};
+  AcceptorOptions<Krb5> wanted{.keep_delegated = true};
   wanted.demand = wanted.demand | ContextFlag::delegate;
-  GSSKEY_TRY(auto context, drive(Acceptor<Krb5>{credential, wanted}, wire));
-  print(context);
-  if (auto admitted = options.allowed.admit(context); !admitted) return admitted;
+  GSSKEY_TRY(auto client, drive(establish_as<Accepted<Krb5>>(Acceptor<Krb5>{credential, wanted}), wire));
+  print(client.context);
+  if (auto admitted = options.allowed.admit(client.peer); !admitted) return admitted;
 
   while (true) {
     GSSKEY_TRY(auto frame, wire.receive_frame());
     if (frame.flags.contains(FrameFlag::noop)) return {};
-    GSSKEY_TRY(auto message, context.unwrap(frame.bytes));
+    GSSKEY_TRY(auto message, client.context.unwrap(frame.bytes));
 
     GSSKEY_TRY(auto target, Name::host_service(options.back_service, options.back_host));
-    auto sent = deliver(options.back_host, options.back_port, Initiator<Krb5>{std::move(target), client}, message);
+    auto sent =
+        deliver(options.back_host, options.back_port, Initiator<Krb5>{std::move(target), client.delegated}, message);
     if (!sent) return sent;
     std::cout << "message sent on\n";
 
-    GSSKEY_TRY(auto mic, context.get_mic(message));
+    GSSKEY_TRY(auto mic, client.context.get_mic(message));
     if (auto answered = wire.send_frame(FrameFlag::mic, mic); !answered) return answered;
   }
 }

@@ -75,12 +75,11 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
       goes_on = goes_on && is_understood;
       reply = example::response(is_understood ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
                                 goes_on, refusal.is_challenge ? "Who are you?\n" : "No.\n");
-    } else if (auto admitted = service.allowed.admit(answer->context); !admitted) {
+    } else if (auto admitted = service.allowed.admit(answer->peer); !admitted) {
       std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
       reply = example::response("403 Forbidden", answer->www_authenticate, goes_on, "Not you.\n");
     } else {
-      const auto info = answer->context.inquire();
-      const std::string name = info ? example::name_or(info->initiator, "whoever") : "whoever";
+      const std::string name = example::name_or(answer->peer, "whoever");
       reply = example::response("200 OK", answer->www_authenticate, goes_on, "Hello " + name + "\n");
     }
     const std::size_t sent = co_await asio::async_write(stream, asio::buffer(reply), asio::use_awaitable);

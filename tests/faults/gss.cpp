@@ -40,17 +40,16 @@ void handshake() {
   const auto ticket = again([] { return Credential<M, Initiate>::acquire_default(); });
   auto target = again([] { return Name::host_service("host", "localhost"); });
   check(!again([&] { return ticket.inquire(); }).lifetime.is_indefinite(), "a ticket ends");
-  Credential<M, Initiate> delegated;
   Initiator<M> initiator{std::move(target), ticket, {.request = {ContextFlag::delegate}}};
-  Acceptor<M> acceptor{key, {.delegated = &delegated}};
+  Acceptor<M> acceptor{key, {.keep_delegated = true}};
   faults::step_all(initiator, acceptor);
   auto ours = need(std::move(initiator).establish());
-  auto theirs = need(std::move(acceptor).establish());
-  const auto info = again([&] { return theirs.inquire(); });
+  auto theirs = need(std::move(acceptor).accept());
+  const auto info = again([&] { return theirs.context.inquire(); });
   const auto name = again([&] { return info.initiator.display(); });
   check(name.text() == "alice@GSSKEY.TEST", "the initiator's name");
-  check(static_cast<bool>(delegated), "what was delegated is there");
-  check(!again([&] { return delegated.lifetime(); }).is_indefinite(), "what was delegated ends");
+  check(static_cast<bool>(theirs.delegated), "what was delegated is there");
+  check(!again([&] { return theirs.delegated.lifetime(); }).is_indefinite(), "what was delegated ends");
   check(!again([&] { return ours.lifetime(); }).is_indefinite(), "a context ends");
   check(again([&] { return ours.mechanism(); }) == Krb5::oid || M::name != Krb5::name, "the mechanism");
 }

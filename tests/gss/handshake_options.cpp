@@ -17,14 +17,11 @@ static_assert(AcceptorOptions<mech::Krb5>{.demand = {}}.demand.empty());
 static_assert(AcceptorOptions<mech::Krb5, NoDemand>{.allow_anonymous = true}.demand.empty());
 
 TEST_CASE("options that demand nothing by themselves are as good as others, with all that they say") {
-  Credential<mech::Krb5, Initiate> slot;
-  const AcceptorOptions<mech::Krb5> options = AcceptorOptions<mech::Krb5, NoDemand>{.delegated = &slot,
-                                                                                    .bindings = {"prefix", "data"},
+  const AcceptorOptions<mech::Krb5> options = AcceptorOptions<mech::Krb5, NoDemand>{.bindings = {"prefix", "data"},
                                                                                     .allow_anonymous = true,
                                                                                     .allow_unsigned_negotiation = true,
                                                                                     .keep_delegated = true};
   CHECK(options.demand.empty());
-  CHECK(options.delegated == &slot);
   CHECK_FALSE(options.bindings.empty());
   CHECK(options.allow_anonymous);
   CHECK(options.allow_unsigned_negotiation);

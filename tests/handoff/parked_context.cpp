@@ -658,10 +658,8 @@ TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is 
                    mech::Krb5, mech::Spnego) {
   using M = TestType;
   const Session session;
-  Credential<M, Initiate> delegated;
-  const auto accepted = [&] {
-    return support::pair<M>({.request = {ContextFlag::delegate}}, {.delegated = &delegated});
-  };
+  auto ends = support::pair<M>({.request = {ContextFlag::delegate}}, {.keep_delegated = true});
+  auto& delegated = ends.delegated;
   const auto check = [](Credential<M, Initiate>& credential) {
     REQUIRE(credential);
     // Heimdal's SPNEGO takes no delegated credential
@@ -670,7 +668,6 @@ TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is 
   };
   Credential<M, Initiate> slot;
   SECTION("given, and a slot") {
-    auto ends = accepted();
     const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &delegated}));
     auto claimed = must(handoff::claim<M>(parked, {.delegated = &slot}));
     talk(ends.initiator, claimed);
@@ -678,13 +675,11 @@ TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is 
     check(delegated);
   }
   SECTION("given, and no slot") {
-    auto ends = accepted();
     const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &delegated}));
     auto claimed = must(handoff::claim<M>(parked));
     talk(ends.initiator, claimed);
   }
   SECTION("not given, or none there") {
-    auto ends = accepted();
     slot = std::move(delegated);
     auto parked = must(handoff::park(std::move(ends.acceptor), *session));
     auto claimed = must(handoff::claim<M>(parked, {.delegated = &slot}));

@@ -22,6 +22,10 @@ struct Own {
 struct Other {
   int legs;
 };
+/// What accept() gives.
+struct All {
+  int legs;
+};
 struct TakeOverFailure {
   Error error;
 };
@@ -36,6 +40,12 @@ struct Handshake {
 
   expected<Step, StepFailure> step(ByteView) { return Step{Buffer{}, legs++ == wanted}; }
   Result<Own> establish() && { return Own{legs}; }
+};
+struct AcceptingHandshake : Handshake {
+  Result<All> accept() && {
+    if (!can_be_taken) return unexpected(Error::policy("accept", 0, "it is refused"));
+    return All{legs};
+  }
 };
 expected<Other, TakeOverFailure> take_over(Handshake&& handshake) {
   if (!handshake.can_be_taken) return unexpected(TakeOverFailure{Error::policy("take_over", 0, "it cannot be taken")});
@@ -93,6 +103,21 @@ TEST_CASE("take_over() makes the context, in either loop and with an offload") {
   REQUIRE(offloaded);
   CHECK(offloaded->legs == 5);
   CHECK(wire.received == 9);
+}
+
+TEST_CASE("accept() gives what is asked for, in either loop") {
+  Wire wire;
+  const Result<All> all = drive(establish_as<All>(AcceptingHandshake{{2}}), wire);
+  REQUIRE(all);
+  CHECK(all->legs == 3);
+  const Result<All> awaited = sync_wait(drive<Task>(establish_as<All>(AcceptingHandshake{{3}}), wire));
+  REQUIRE(awaited);
+  CHECK(awaited->legs == 4);
+  CHECK(drive(establish_as<All>(AcceptingHandshake{{1, false}}), wire).error().text() == "it is refused");
+  CHECK(drive(establish_as<Other>(AcceptingHandshake{{2}}), wire)->legs == 3);  // nothing else goes through accept()
+
+  using Kept = decltype(establish_as<Accepted<mech::Krb5>>(std::declval<Acceptor<mech::Krb5>>()));
+  static_assert(std::is_same_v<Kept::Context, Accepted<mech::Krb5>>);
 }
 
 TEST_CASE("the caps count, whatever the handshake ends in, in either loop") {

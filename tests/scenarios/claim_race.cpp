@@ -154,21 +154,19 @@ TEST_CASE("every handle goes back to the library, whether it works or not") {
   support::realm();
   must(Keyring::install_thread());
   const support::Session session;
-  Credential<mech::Krb5, Initiate> credential;
   Credential<mech::Krb5, Initiate> slot;
   static_cast<void>(support::pair<mech::Krb5>());  // what is acquired once
   const support::Handles handles;
   for (const bool altered : {false, true}) {
-    auto ends = support::pair<mech::Krb5>({.request = {ContextFlag::delegate}}, {.delegated = &credential});
+    auto ends = support::pair<mech::Krb5>({.request = {ContextFlag::delegate}}, {.keep_delegated = true});
     CHECK(handoff::park(std::move(ends.acceptor), KeyringRef{}).error().domain() == Domain::usage);
-    const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &credential}));
+    const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &ends.delegated}));
     std::string bytes{parked.bytes().text()};
     if (altered) bytes.back() ^= 1;
     CHECK(handoff::claim<mech::Krb5>(bytes, *session, {.delegated = &slot}).has_value() == !altered);
     CHECK_FALSE(handoff::claim<mech::Krb5>(parked));
     CHECK(static_cast<bool>(slot) == !altered);
     slot = {};
-    credential = {};
   }
   CHECK(handles.leaked() == 0);
 }

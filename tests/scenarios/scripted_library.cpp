@@ -224,21 +224,19 @@ TEST_CASE("names and credentials that come on every leg are released once each")
     return static_cast<OM_uint32>(call++ == 0 ? GSS_S_CONTINUE_NEEDED : GSS_S_COMPLETE);
   };
   {
-    Credential<mech::Krb5, Initiate> slot;
-    {
-      Acceptor<mech::Krb5> acceptor{credential, {.delegated = &slot, .allow_anonymous = true}};
-      REQUIRE(acceptor.step("one"));
-      REQUIRE(acceptor.step("two"));
-      CHECK(acceptor.peer_name().get() == names[1]);
-      CHECK_FALSE(slot);  // not before establish()
-      REQUIRE(std::move(acceptor).establish());
-      CHECK(slot.get() == delegations[1]);
-    }
+    Acceptor<mech::Krb5> acceptor{credential, {.allow_anonymous = true, .keep_delegated = true}};
+    REQUIRE(acceptor.step("one"));
+    REQUIRE(acceptor.step("two"));
+    CHECK(acceptor.peer_name().get() == names[1]);
+    const auto accepted = std::move(acceptor).accept();
+    REQUIRE(accepted);
+    CHECK(accepted->peer.get() == names[1]);
+    CHECK(accepted->delegated.get() == delegations[1]);
     CHECK(released[names[0]] == 1);
-    CHECK(released[names[1]] == 1);
     CHECK(released[delegations[0]] == 1);
     CHECK(released[delegations[1]] == 0);
   }
+  CHECK(released[names[1]] == 1);
   CHECK(released[delegations[1]] == 1);
 }
 

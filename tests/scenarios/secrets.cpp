@@ -1054,12 +1054,11 @@ TEST_CASE("handoff") {
         "park, claim, ParkedContext",
         [&](Secrets& secrets) {
           disarm();
-          Initiating delegated;
-          auto ends = support::pair<Krb5>({.request = {ContextFlag::delegate}}, {.delegated = &delegated});
+          auto ends = support::pair<Krb5>({.request = {ContextFlag::delegate}}, {.keep_delegated = true});
           secrets.learn(must(session_key(ends.acceptor)).key);
           drawing = &secrets;
           from_here();
-          const auto parked = handoff::park(std::move(ends.acceptor), ring, {.delegated = &delegated});
+          const auto parked = handoff::park(std::move(ends.acceptor), ring, {.delegated = &ends.delegated});
           drawing = nullptr;
           if (!parked) return;
           auto bytes = support::bytes_of(parked->bytes());

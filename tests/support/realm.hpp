@@ -62,6 +62,7 @@ template <Mechanism M>
 struct Ends {
   SecurityContext<M> initiator;
   SecurityContext<M> acceptor;
+  Credential<M, Initiate> delegated = {};  // with .keep_delegated
 };
 
 /// Steps both until they are complete. The first failure of either is the answer.
@@ -84,9 +85,9 @@ Result<Ends<M>> establish(Initiator<M> initiator, Acceptor<M> acceptor) {
   if (auto stepped = step_all(initiator, acceptor); !stepped) return unexpected(stepped.error());
   auto ours = std::move(initiator).establish();
   if (!ours) return unexpected(ours.error());
-  auto theirs = std::move(acceptor).establish();
+  auto theirs = std::move(acceptor).accept();
   if (!theirs) return unexpected(theirs.error());
-  return Ends<M>{*std::move(ours), *std::move(theirs)};
+  return Ends<M>{*std::move(ours), std::move(theirs->context), std::move(theirs->delegated)};
 }
 
 /// An established pair with everything at its default.
@@ -109,11 +110,9 @@ std::string peer_of(const Credential<M, Initiate>& credential) {
 
 /// alice's, as a server gets it.
 inline Client delegated() {
-  Client credential;
-  must(establish(initiator<mech::Krb5>({.request = {ContextFlag::delegate}}),
-                 acceptor<mech::Krb5>({.delegated = &credential})));
-  REQUIRE(credential);
-  return credential;
+  auto ends = pair<mech::Krb5>({.request = {ContextFlag::delegate}}, {.keep_delegated = true});
+  REQUIRE(ends.delegated);
+  return std::move(ends.delegated);
 }
 
 }  // namespace support

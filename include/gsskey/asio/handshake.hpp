@@ -80,8 +80,7 @@ class AsioTransport {
 /// Blocks: the pool's join(), and its destructor, until the steps that run have ended, one for each thread; not for
 ///   those that were cancelled in the queue.
 /// Threads: any number at a time.
-/// Owner: what a running step borrows, its credential and the slot for a delegated one, must outlive the pool's join():
-///   declare it before the pool.
+/// Owner: the credential that a running step borrows must outlive the pool's join(): declare it before the pool.
 template <class Executor>
 class OffloadTo {
  public:

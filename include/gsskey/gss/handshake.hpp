@@ -160,15 +160,16 @@ class Initiator : public gss_detail::Handshake<M> {
 template <Mechanism M>
 struct Accepted {
   SecurityContext<M> context;
-  Name peer;                           ///< the initiator; empty if anonymous, which has to be allowed
-  Binding binding = Binding::unbound;  ///< whether the initiator gave the same channel bindings
-  Credential<M, Initiate> delegated;   ///< empty: none came, or AcceptorOptions::keep_delegated is not set
+  Name peer;                             ///< the initiator; empty if anonymous, which has to be allowed
+  Binding binding = Binding::unbound;    ///< whether the initiator gave the same channel bindings
+  Credential<M, Initiate> delegated;     ///< empty: none came, or AcceptorOptions::keep_delegated is not set
+  bool peer_signed_negotiation = false;  ///< that was a message of the context: take_over_after() counts it
 };
 
 /// Answers a handshake. Call step() with each token of the peer until Step::complete; then establish(). Move-only.
 /// Errors: usage, for a handshake that is empty or over.
 /// Threads: one at a time, not always the same one.
-/// Owner: a credential that is given is borrowed, and so is AcceptorOptions::delegated.
+/// Owner: a credential that is given is borrowed.
 /// See: RFC 7546 section 3.
 template <Mechanism M>
 class Acceptor : public gss_detail::Handshake<M> {
@@ -213,7 +214,6 @@ class Acceptor : public gss_detail::Handshake<M> {
     static_assert(!M::negotiates || capabilities.spnego, GSSKEY_GSS_NAME " has no SPNEGO");
     constexpr const char* operation = "gss_accept_sec_context";
     if (!this->takes_steps()) return this->misused(operation);
-    if (this->phase_ == Phase::fresh && options_.delegated != nullptr) *options_.delegated = {};
     if (!limits.token.admits(input.size())) return this->refuse(gss_detail::too_long(operation, limits.token));
     if (this->phase_ == Phase::fresh) {
       const bool demands_binding = options_.demand.all().contains(ContextFlag::channel_bound);
@@ -259,9 +259,9 @@ class Acceptor : public gss_detail::Handshake<M> {
     Buffer token;
     gss_buffer_desc in = gss_detail::borrow(input);
     gss_detail::RawBindings bindings{options_.bindings};
-    const OM_uint32 major = gss_accept_sec_context(
-        &minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism, token.put(), &flags,
-        nullptr, options_.delegated != nullptr || options_.keep_delegated ? &delegated : nullptr);
+    const OM_uint32 major =
+        gss_accept_sec_context(&minor, this->context_.inout(), credential_, &in, bindings.get(), &peer, &mechanism,
+                               token.put(), &flags, nullptr, options_.keep_delegated ? &delegated : nullptr);
     auto step =
         this->judge(operation, this->conclude(operation, major, minor, mechanism, flags, true, input, std::move(token)),
                     options_.allow_unsigned_negotiation);
@@ -306,7 +306,6 @@ class Acceptor : public gss_detail::Handshake<M> {
       }
     }
     if (ends) this->tell(starts, peer_, context);
-    if (context && options_.delegated != nullptr) *options_.delegated = std::move(delegated_);
     return context;
   }
   using Base::establish;
@@ -314,9 +313,10 @@ class Acceptor : public gss_detail::Handshake<M> {
   /// Errors: those of establish().
   [[nodiscard]] Result<Accepted<M>> accept() && noexcept {
     const Binding bound = binding();
+    const bool is_signed = this->peer_signed_negotiation();
     auto context = std::move(*this).establish();
     if (!context) return unexpected(std::move(context).error());
-    return Accepted<M>{*std::move(context), std::move(peer_), bound, std::move(delegated_)};
+    return Accepted<M>{*std::move(context), std::move(peer_), bound, std::move(delegated_), is_signed};
   }
 
  private:

@@ -49,10 +49,6 @@ template <Mechanism M, class Usual>
 struct AcceptorOptions {
   /// Must be granted, or there is no context. The table is above.
   ContextDemand demand = Usual::acceptor_demand;
-  /// Where establish() puts the credential that the initiator delegated; without such a slot it is not kept. The first
-  /// step empties the slot, so that it never holds a credential of somebody else.
-  /// Owner: the slot is borrowed, and must outlive the Acceptor.
-  Credential<M, Initiate>* delegated = nullptr;
   /// The channel that the context belongs to: an initiator with others is refused, one without any is not, unless
   /// ContextFlag::channel_bound is demanded.
   ChannelBindings bindings{};
@@ -63,14 +59,14 @@ struct AcceptorOptions {
   /// Whether a negotiation that InitiatorOptions::allow_unsigned_negotiation is about gives a context though the
   /// initiator has not signed it. Initiators of NTLM always sign, but for Heimdal's.
   bool allow_unsigned_negotiation = false;
-  /// Whether accept() gives the credential that the initiator delegated; establish() has nowhere to put it.
+  /// Whether accept() gives the credential that the initiator delegated; establish() drops it.
   bool keep_delegated = false;
 
   /// Converts to options with another usual demand; what is demanded stays.
   template <class Other>
   [[nodiscard]] constexpr operator AcceptorOptions<M, Other>() const noexcept {
-    const auto& [demanded, slot, channel, anonymous, is_unsigned, keeps] = *this;  // all that there is
-    return {demanded, slot, channel, anonymous, is_unsigned, keeps};
+    const auto& [demanded, channel, anonymous, is_unsigned, keeps] = *this;  // all that there is
+    return {demanded, channel, anonymous, is_unsigned, keeps};
   }
 };
 

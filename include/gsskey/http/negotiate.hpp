@@ -135,7 +135,7 @@ struct HttpAcceptorOptions {
   /// What each handshake demands, and what else it may say. Nothing is demanded unless `.demand` says so, whatever else
   /// is set: HTTP protects no messages with the context, and browsers and curl ask for neither sequence nor, always,
   /// replay detection. `bindings` are those of the TLS connection that the requests come over, tls-server-end-point
-  /// mostly; every HttpAcceptor::step() empties `delegated` first.
+  /// mostly.
   AcceptorOptions<M, NoDemand> handshake{};
   /// The longest token.
   /// Units: bytes.
@@ -144,11 +144,9 @@ struct HttpAcceptorOptions {
   unsigned max_rounds = max_http_rounds;
 };
 
-/// Says who sent a request. Whether they may have what they ask for is for the program to say.
+/// Says who sent a request: `peer` of Accepted. Whether they may have what they ask for is for the program to say.
 template <Mechanism M>
-struct HttpAnswer {
-  /// Names the sender: SecurityContext::inquire().
-  SecurityContext<M> context;
+struct HttpAnswer : Accepted<M> {
   /// The value of a WWW-Authenticate header on the response, of whatever status; empty: no such header.
   std::string www_authenticate;
 };
@@ -186,7 +184,6 @@ class HttpAcceptor {
   /// Blocks: on KDC, DNS or disk, as Acceptor::step() does. An offload takes a lambda that owns the HttpAcceptor and
   ///   the header and returns both: asio/handshake.hpp shows it.
   [[nodiscard]] expected<HttpAnswer<M>, HttpRefusal> step(std::string_view authorization) {
-    if (options_.handshake.delegated != nullptr) *options_.handshake.delegated = {};
     auto header = parse_authorization(authorization, options_.max_token_size);
     if (!header) return malformed(header.error());
     if (!header->is_present) {
@@ -203,10 +200,10 @@ class HttpAcceptor {
     auto step = acceptor_->step(header->token);
     if (!step) return refuse(std::move(step.error().error), step.error().token);
     if (!step->complete) return challenge("the handshake takes another request", step->token);
-    auto context = std::move(*acceptor_).establish();
-    if (!context) return refuse(Error{context.error()}, {});
+    auto accepted = std::move(*acceptor_).accept();
+    if (!accepted) return refuse(std::move(accepted).error(), {});
     acceptor_.reset();
-    return HttpAnswer<M>{*std::move(context), step->token.empty() ? std::string{} : negotiate_header(step->token)};
+    return HttpAnswer<M>{*std::move(accepted), step->token.empty() ? std::string{} : negotiate_header(step->token)};
   }
 
  private:

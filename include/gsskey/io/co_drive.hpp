@@ -50,9 +50,9 @@ struct Stepped {
 ///
 /// `offload(job)` gets each step as a callable that is move-only, called once, on any thread, and owns the handshake
 /// and the peer's token: nothing dangles when the task that waits for it is destroyed, and the step is abandoned, not
-/// cancelled. It returns what the task may await, and what then gives std::invoke_result_t of the job. What the
-/// handshake borrows, its credential and the slot for a delegated one, must outlive the job. Wrapping and unwrapping
-/// need no offload: they do not block.
+/// cancelled. It returns what the task may await, and what then gives std::invoke_result_t of the job. The
+/// credential that the handshake borrows must outlive the job. Wrapping and unwrapping need no offload: they do not
+/// block.
 /// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow. What
 ///   `wire` and `offload` throw passes through.
 /// Blocks: no; with Inline in step(). Limits of time are the host's: a task that is cancelled or destroyed leaves no

@@ -24,9 +24,15 @@ class HandshakeAs {
 
   [[nodiscard]] expected<Step, StepFailure> step(ByteView token = {}) { return handshake_.step(token); }
   [[nodiscard]] Result<Context> establish() && {
-    auto taken = take_over(std::move(handshake_));
-    if (!taken) return unexpected(std::move(taken).error().error);
-    return *std::move(taken);
+    if constexpr (requires {
+                    { std::move(handshake_).accept() } -> std::same_as<Result<Context>>;
+                  }) {
+      return std::move(handshake_).accept();
+    } else {
+      auto taken = take_over(std::move(handshake_));
+      if (!taken) return unexpected(std::move(taken).error().error);
+      return *std::move(taken);
+    }
   }
 
  private:
@@ -35,9 +41,10 @@ class HandshakeAs {
 
 }  // namespace gss_detail
 
-/// Makes a handshake end in a `Context`: that of the handshake itself, or what take_over(std::move(handshake)) makes,
-/// a MessageProtector for one. All that runs handshakes takes it:
+/// Makes a handshake end in a `Context`: that of the handshake itself; Accepted<M>, for what Acceptor::accept() gives;
+/// or what take_over(std::move(handshake)) makes, a MessageProtector for one. All that runs handshakes takes it:
 ///     drive(establish_as<MessageProtector>(std::move(initiator)), wire)
+///     drive(establish_as<Accepted<mech::Krb5>>(Acceptor<mech::Krb5>{credential, {.keep_delegated = true}}), wire)
 /// Errors: of its establish(): those of take_over(). The context is gone then; call take_over() yourself to keep it.
 /// Owner: of `handshake`, what is returned.
 template <class Context, SteppedHandshake H>

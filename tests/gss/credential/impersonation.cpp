@@ -143,8 +143,9 @@ TEST_CASE("an acceptor that also initiates gets a credential of who came, delega
   const HeimdalRealm& realm = heimdal_realm();
   const auto environment = must(realm.realm.enter(realm.alice));
   const auto own = service_in<mech::Krb5, Both>(realm.realm);
-  Credential<mech::Krb5, Initiate> alice;
-  must(support::establish(Initiator<mech::Krb5>{support::target()}, Acceptor<mech::Krb5>{own, {.delegated = &alice}}));
+  const auto ends = must(support::establish(Initiator<mech::Krb5>{support::target()},
+                                            Acceptor<mech::Krb5>{own, {.keep_delegated = true}}));
+  const auto& alice = ends.delegated;
   REQUIRE(alice);
   CHECK(shown(must(alice.inquire()).name) == realm.realm.principal("alice"));
   CHECK(shown(must(impersonator(alice))) == realm.realm.principal("host/localhost"));
