@@ -1,5 +1,5 @@
-// The failures that everybody meets with Kerberos, each produced for real. What is printed is the table of README.md:
-// which failure, what the Error says, what to do.
+// The failures that everybody meets with Kerberos, each produced for real: which failure, what the Error says, what to
+// do. All of them, through SPNEGO too, and README.md's table are in scenarios/situations.
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/krb5/advice.hpp>
 #include <gsskey/text/line.hpp>

@@ -19,6 +19,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -62,7 +63,21 @@ extern "C" time_t time(time_t* out) noexcept {
 
 namespace {
 
-enum class Operation { acquire_default, acquire, password, store, acceptor, initiate, accept, error_token };
+using namespace std::string_literals;
+using namespace std::string_view_literals;
+
+enum class Operation {
+  acquire_default,
+  acquire,
+  password,
+  store,
+  acceptor,
+  initiate,
+  accept,
+  error_token,
+  repeat,
+  establish
+};
 constexpr const char* names_of_operations[] = {"acquire the default",
                                                "acquire by name",
                                                "acquire with a password",
@@ -70,7 +85,9 @@ constexpr const char* names_of_operations[] = {"acquire the default",
                                                "acquire an acceptor",
                                                "initiate",
                                                "accept",
-                                               "initiate, from the acceptor's error token"};
+                                               "initiate, from the acceptor's error token",
+                                               "accept once more",
+                                               "establish"};
 using enum Operation;
 
 /// In all strings "{}" stands for the realm's folder.
@@ -92,6 +109,8 @@ struct Setting {
   const char* ccache = nullptr;         ///< of the store
   const char* client_keytab = nullptr;  ///< of the store
   std::string token = {};               ///< what the acceptor gets; empty: alice's, for `target`
+  InitiatorOptions asked = {};          ///< of establish
+  ContextFlags demanded = {};           ///< by the acceptor, of establish
   long clock = 0;                       ///< seconds that it is off
   int krb_error = 0;                    ///< the KDC's answer to everything
   bool kdc_is_down = false;
@@ -122,7 +141,8 @@ struct Stage {
                                      .services = {"host/localhost", "other/localhost", "closed/localhost",
                                                   "users/localhost", "ended/localhost", "rotated/localhost"},
                                      .kdc = kdc}))} {
-    must(realm.kadmin(kdc == Kdc::mit ? "modprinc -allow_tix dora\n"
+    must(realm.kadmin(kdc == Kdc::mit ? "modprinc -allow_forwardable bob\n"
+                                        "modprinc -allow_tix dora\n"
                                         "modprinc -expire \"2 days ago\" edgar\n"
                                         "modprinc -pwexpire \"2 days ago\" fred\n"
                                         "modprinc +needchange gina\n"
@@ -148,6 +168,7 @@ struct Stage {
       return test_detail::read_file(must(realm.export_keytab(principal)));
     };
     alice = test_detail::read_file(must(realm.login("alice")).substr(5));
+    bob = test_detail::read_file(must(realm.login("bob")).substr(5));
     put("other.keytab", keys_of("other/localhost"));
     put("alice.keytab", keys_of("alice"));
     put("old.keytab", keys_of("rotated/localhost"));
@@ -175,9 +196,9 @@ struct Stage {
   }
 
   /// A cache that no other situation has put tickets into.
-  [[nodiscard]] std::string fresh_cache() const {
+  [[nodiscard]] std::string fresh_cache(const std::string& content) const {
     const std::string path = realm.folder() + "/fresh";
-    must(test_detail::write_file(path, alice));
+    must(test_detail::write_file(path, content));
     ::chmod(path.c_str(), 0600);
     return "FILE:" + path;
   }
@@ -189,6 +210,7 @@ struct Stage {
   TestRealm realm;
   support::HostileKdc hostile{realm};
   std::string alice;                         ///< the content of her cache
+  std::string bob;                           ///< and of his, whose tickets of MIT's KDC are not forwardable
   std::unique_ptr<Environment> krb5_config;  ///< which HostileKdc replaces for a while
 };
 
@@ -227,20 +249,22 @@ class Change {
 template <Mechanism M>
 std::optional<Error> perform(Operation operation, const Setting& setting, const Stage& stage) {
   Surroundings surroundings;
-  for (const auto& variable : stage.realm.environment(stage.fresh_cache())) {
+  for (const auto& variable : stage.realm.environment(
+           stage.fresh_cache(operation == establish && setting.user == "bob"sv ? stage.bob : stage.alice))) {
     const auto equals = variable.find('=');
     const std::string name = variable.substr(0, equals);
-    if (name != "KRB5_CONFIG") surroundings.emplace_back(name, variable.substr(equals + 1));
+    if (name != "KRB5_CONFIG" && name != "KRB5_CLIENT_KTNAME")
+      surroundings.emplace_back(name, variable.substr(equals + 1));
   }
   surroundings.emplace_back("KRB5RCACHENAME", "file2:" + stage.realm.folder() + "/rcache");
 
   std::optional<Initiator<M>> initiator;
   Credential<M, Initiate> alice;
   Buffer token;
-  const bool accepts = operation == accept || operation == error_token;
-  if (accepts || operation == initiate) {
+  const bool accepts = operation == accept || operation == error_token || operation == repeat;
+  if (accepts || operation == initiate || operation == establish) {
     alice = must(Credential<M, Initiate>::acquire_default());
-    initiator.emplace(name_of(setting.target), alice);
+    initiator.emplace(name_of(setting.target), alice, setting.asked);
     if (accepts && setting.token.empty()) token = must(initiator->step()).token;
   }
   for (const auto& [name, value] : setting.environment) surroundings.emplace_back(name, stage.filled(value));
@@ -267,12 +291,20 @@ std::optional<Error> perform(Operation operation, const Setting& setting, const 
       return error_of(Credential<M, Accept>::acquire_default());
     case initiate:
       return error_of_step(initiator->step());
+    case establish: {
+      const auto credential = must(Credential<M, Accept>::acquire_default());
+      AcceptorOptions<M> options{.bindings = {"tls-exporter", "ours"}};
+      options.demand = options.demand | setting.demanded;
+      return error_of(support::establish(*std::move(initiator), Acceptor<M>{credential, options}));
+    }
+    case repeat:
     case accept:
     case error_token: {
       const auto credential = Credential<M, Accept>::acquire_default();
       if (!credential) return credential.error();
+      if (operation == repeat) must(Acceptor<M>{*credential}.step(token));
       auto step = Acceptor<M>{*credential}.step(setting.token.empty() ? ByteView{token} : ByteView{setting.token});
-      if (operation == accept) return error_of_step(step);
+      if (operation != error_token) return error_of_step(step);
       const Buffer answer = step ? std::move(step->token) : std::move(step.error().token);
       change.reset();
       if (answer.empty()) return Error::usage("the acceptor", "sends no token");
@@ -349,7 +381,6 @@ std::string check(const char* mechanism, const Situation& situation, Operation o
 /// A line each: what it is, where it shows, what MIT krb5 says of it, and Heimdal.
 std::vector<Situation> situations() {
   using enum Failure;
-  using namespace std::string_literals;
   const auto with = [](const char* variable, std::string value, bool as_nobody = false,
                        const char* target = "host@localhost") {
     return Setting{.environment = {{variable, std::move(value)}}, .target = target, .as_nobody = as_nobody};
@@ -684,6 +715,31 @@ std::vector<Situation> situations() {
        {},
        rcache("file2:{}/none/rcache")},
 
+      {"a token that comes twice", {repeat}, same(replay, code(0x22), "Request is a replay"), works},
+      {"no mutual authentication",
+       {establish},
+       same(not_mutual, 0, "mutual"),
+       same(not_mutual, 0, "mutual"),
+       {.asked = {.demand = InitiatorOptions{}.demand.without(ContextFlag::mutual | ContextFlag::sequence)},
+        .demanded = ContextFlag::mutual}},
+      {"not delegated",
+       {establish},
+       same(not_delegated, 0, "delegate"),
+       same(not_delegated, 0, "delegate"),
+       {.user = "bob",
+        .asked = {.demand = InitiatorOptions{}.demand | ContextFlag::delegate},
+        .where = Where::mit_only}},
+      {"other channel bindings",
+       {establish},
+       same(bad_binding, 0, "the channel bindings differ"),
+       same(bad_binding, 0, "the channel bindings differ"),
+       {.asked = {.bindings = {"tls-exporter", "theirs"}}}},
+      {"no channel bindings, and they are demanded",
+       {establish},
+       same(bad_binding, 0, "channel_bound"),
+       {},
+       of_mit({.demanded = ContextFlag::channel_bound})},
+
       {"a token of NTLM",
        {accept},
        same(foreign_token, 0, "it is one of NTLM"),
@@ -778,8 +834,26 @@ bool is_possible(const Situation& situation, Operation operation, Kdc kdc) {
   return true;
 }
 
+/// The lines of README.md's table, which are among those of this test.
+std::vector<std::string> lines_of_readme() {
+  const std::string readme = test_detail::read_file(GSSKEY_README);
+  std::string_view rest{readme};
+  const std::string_view head = "| failure | what the Error says | what to do |\n|---|---|---|\n";
+  const auto start = rest.find(head);
+  REQUIRE(start != std::string_view::npos);
+  rest.remove_prefix(start + head.size());
+  std::vector<std::string> lines;
+  while (rest.starts_with('|')) {
+    lines.emplace_back(rest.substr(0, rest.find('\n')));
+    rest.remove_prefix(lines.back().size() + 1);
+  }
+  return lines;
+}
+
 void run(Kdc kdc) {
   Stage stage{kdc};
+  std::set<std::string> lines;
+  ::unsetenv("KRB5_CLIENT_KTNAME");
   ::setenv("GSS_MECH_CONFIG", "/dev/null", 0);  // no plugins: an installed gss-ntlmssp would take part in SPNEGO
   int produced = 0;
   for (const auto& situation : situations()) {
@@ -797,6 +871,13 @@ void run(Kdc kdc) {
       std::printf("| %s | %s | `%s` | %.*s |\n", situation.what.c_str(),
                   names_of_operations[static_cast<int>(operation)], line.c_str(), static_cast<int>(todo.size()),
                   todo.data());
+      lines.insert("| " + situation.what + " | `" + line + "` | " + std::string{todo} + " |");
+    }
+  }
+  if (!is_heimdal && kdc == Kdc::mit) {
+    for (const auto& line : lines_of_readme()) {
+      INFO(line);
+      CHECK(lines.count(line) == 1);
     }
   }
   std::printf("%d situations\n", produced);

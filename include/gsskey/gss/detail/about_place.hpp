@@ -68,7 +68,11 @@ struct Place {
   const Place place = place_of(error, accepts, store);
   if (place.variable == nullptr) return error;
   Place keytab;
-  if (std::strcmp(place.variable, "KRB5CCNAME") == 0) keytab = {"KRB5_CLIENT_KTNAME", store.client_keytab, nullptr};
+  const OM_uint32 code = error.minor_status() - kerberos_codes[0].first;
+  const bool has_no_ticket = code == 0x8d || code == 0xc3 || !is_of_kerberos(error.minor_status());
+  if (has_no_ticket && std::strcmp(place.variable, "KRB5CCNAME") == 0) {
+    keytab = {"KRB5_CLIENT_KTNAME", store.client_keytab, nullptr};
+  }
   const bool has_keytab = keytab.value() != nullptr && !keytab.is_in(error.text());
   const bool has_place = !place.is_in(error.text());
   if (!has_place && !has_keytab) return error;
