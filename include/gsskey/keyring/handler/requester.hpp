@@ -29,7 +29,7 @@ enum class Namespace : std::uint32_t {
   user = 4,     ///< root there is not root here
 };
 using Namespaces = FlagSet<Namespace>;
-inline constexpr Namespaces every_namespace{Namespace::mount, Namespace::process, Namespace::user};
+GSSKEY_HIDDEN inline constexpr Namespaces every_namespace{Namespace::mount, Namespace::process, Namespace::user};
 
 /// Who asked for a key, by the numbers of the initial process id namespace; in a chain of upcalls who began it. That
 /// thread waits in the kernel until its handler has ended, so the numbers are nobody else's meanwhile. Its user and
