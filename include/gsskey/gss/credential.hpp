@@ -68,7 +68,8 @@ class Initiator;
 /// Owns a credential of mechanism M for the side U. Move-only; empty by default and after a move, and refused then
 /// wherever a credential is needed: empty never means "the default". It is never converted to another mechanism,
 /// because MIT krb5 would silently use the default credential instead. It dies with its ticket: RenewingCredential
-/// (gss/credential/renewing.hpp) does not.
+/// (gss/credential/renewing.hpp) does not. Of a cache in a file Heimdal reads whatever is there at each handshake:
+/// where another user's tickets were put in its place, it initiates as that user.
 /// Calls: gss_release_cred, when it goes.
 /// Errors: gss, with the name in its words where one was given; usage, for an empty name; unavailable; system, on
 ///   Heimdal, for a keytab that cannot be looked at (KnownFaults::keytabs_crash).
