@@ -1,7 +1,9 @@
 // Credential caches in the kernel, used for handshakes, by many threads, and gone with their objects.
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/handoff/credential_cache.hpp>
+#include <gsskey/keyring/proc_keys.hpp>
 
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,11 +14,13 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/environment.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
 #include "support/sibling.hpp"
 #include "support/skip.hpp"
+#include "support/wait_until.hpp"
 
 using namespace gsskey;
 using handoff::CredentialCache;
@@ -78,6 +82,49 @@ TEST_CASE("a forked child that drops its copy of a cache leaves the parent's") {
     return true;
   });
   CHECK(must(owner_of(cache)) == principal("alice"));
+}
+
+TEST_CASE("what a killed process leaves of a cache ends with its ticket") {
+  const Session session;
+  const auto timeout_of = [](KeyringRef ring) {
+    const auto keys = must(ProcKeys::acquire());
+    return std::string{must(keys.find(ring)).timeout};
+  };
+  const std::string tickets = must(support::realm().realm.login("alice", {.lifetime = Seconds{3}}));
+  const auto leave = [&](const char* from) {
+    CHECK(support::in_child(60, [&] {
+            const auto cache = must(CredentialCache::from_cache(from));
+            ::raise(SIGKILL);
+            return 0;
+          }) == 128 + SIGKILL);
+    const auto members = must(session->members());
+    REQUIRE(members.size() == 1);
+    return KeyringRef::from_serial(members[0].serial());
+  };
+  const auto long_one = leave(support::realm().alice.c_str());
+  CHECK(timeout_of(long_one).ends_with('h'));
+  must(session->clear());
+  const auto short_one = leave(tickets.c_str());
+  CHECK(timeout_of(short_one).ends_with('s'));
+  support::wait_until([&] {
+    const auto left = short_one.members();
+    return !left && left.error().minor_status() == static_cast<std::uint32_t>(EKEYEXPIRED);
+  });
+  must(session->clear());
+}
+
+TEST_CASE("a cache ends with the ticket that is in it when credential() is called") {
+  const Session session;
+  const auto cache = must(CredentialCache::from_cache(support::realm().alice.c_str()));
+  const auto timeout = [&] {
+    const auto keys = must(ProcKeys::acquire());
+    return std::string{must(keys.find(cache.ring())).timeout};
+  };
+  CHECK(timeout().ends_with('h'));
+  must(cache.ring().set_timeout(Seconds{50}));
+  CHECK(timeout().ends_with('s'));
+  CHECK(must(peer_of(must(cache.credential()))) == principal("alice"));
+  CHECK(timeout().ends_with('h'));
 }
 
 TEST_CASE("whatever a sibling does to the keys of a cache, it is alice's or an error") {

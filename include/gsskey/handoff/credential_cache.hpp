@@ -35,18 +35,19 @@ struct CredentialCacheOptions {
 
 /// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
 /// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
-/// filled by whoever makes it, and gone with the object; credentials of it are of no use then. Move-only.
+/// filled by whoever makes it, and gone with the object; credentials of it are of no use then. What a killed process
+/// leaves of one ends with its ticket, and so does its part of the quota. Move-only.
 /// Errors: those of the calls that are named; keyring, EDQUOT with the figures, when the user has too many keys (200 of
 ///   20,000 bytes altogether; a cache with one ticket has seven; wait_for_quota() may help); policy, for a session that
 ///   belongs to another user (check_ring()); system (getrandom); unavailable, but on MIT krb5.
 /// Blocks: while a KDC is asked, where there is no ticket yet.
 /// Threads: one at a time; any number of objects side by side. The end must come on a thread of that session.
 /// Fork: a child's copy names the cache and does nothing at its end. exec, _exit and a signal leave the cache in the
-///   session.
+///   session, until its ticket ends.
 class [[nodiscard]] CredentialCache {
  public:
   /// Fills a cache with initial tickets for a password, which you wipe yourself.
-  /// Calls: gss_acquire_cred_with_password, gss_store_cred_into.
+  /// Calls: gss_acquire_cred_with_password, gss_store_cred_into, gss_inquire_cred.
   [[nodiscard]] static Result<CredentialCache> acquire_with_password(const Name& name, ByteView password,
                                                                      CredentialCacheOptions options = {}) noexcept {
     return filled(options, [&] { return Initiating::acquire_with_password(name, password); });
@@ -60,17 +61,17 @@ class [[nodiscard]] CredentialCache {
     const auto credential = Initiating::acquire_from({.ccache = cache->name(), .client_keytab = keytab}, name);
     if (!credential) return unexpected(cache->explained(credential.error()));
     // Tickets come when they are first needed, which is now.
-    if (const auto lifetime = credential->lifetime(); !lifetime) return unexpected(cache->explained(lifetime.error()));
+    if (auto ends = cache->end_with(credential->lifetime()); !ends) return unexpected(cache->explained(ends.error()));
     return cache;
   }
   /// Fills a cache with the tickets of another ("FILE:/tmp/krb5cc_0"), which stays as it is.
-  /// Calls: gss_acquire_cred_from, gss_store_cred_into.
+  /// Calls: gss_acquire_cred_from, gss_store_cred_into, gss_inquire_cred.
   [[nodiscard]] static Result<CredentialCache> from_cache(const char* other,
                                                           CredentialCacheOptions options = {}) noexcept {
     return filled(options, [&] { return Initiating::acquire_from({.ccache = other}); });
   }
   /// Fills a cache with the tickets of a credential: a delegated one, say.
-  /// Calls: gss_store_cred_into.
+  /// Calls: gss_store_cred_into, gss_inquire_cred.
   template <Usage U>
     requires(!std::same_as<U, Accept>)
   [[nodiscard]] static Result<CredentialCache> from_credential(const Credential<mech::Krb5, U>& credential,
@@ -85,13 +86,17 @@ class [[nodiscard]] CredentialCache {
   /// that name in the session, which nobody owns and nobody takes away.
   /// Owner: of the text, this object, as long as it stays where it is.
   [[nodiscard]] const char* name() const noexcept GSSKEY_LIFETIMEBOUND { return ring_ ? name_ : ""; }
-  /// Returns what is in it, to authenticate with.
-  /// Calls: keyctl_read, gss_acquire_cred_from.
+  /// Returns what is in it, to authenticate with. From here on the cache ends with the ticket that is there now, which
+  /// a client keytab may have renewed.
+  /// Calls: keyctl_read, gss_acquire_cred_from, gss_inquire_cred, keyctl_set_timeout.
   /// Errors: usage, for one that was moved from; keyring, for one that is gone from the session; those of
   ///   Credential::acquire_from().
   [[nodiscard]] Result<Credential<mech::Krb5, Initiate>> credential() const noexcept {
     if (const auto there = ring_.members(); !there) return unexpected(there.error());
-    return Initiating::acquire_from({.ccache = name_});
+    auto credential = Initiating::acquire_from({.ccache = name_});
+    if (!credential) return credential;
+    if (auto ends = end_with(credential->lifetime()); !ends) return unexpected(std::move(ends).error());
+    return credential;
   }
   /// Returns the ring that it is in the kernel.
   [[nodiscard]] KeyringRef ring() const noexcept { return ring_; }
@@ -128,7 +133,9 @@ class [[nodiscard]] CredentialCache {
     if (auto good = check_ring(*session, {.of_another_user = options.in_session_of_another_user}); !good) {
       return unexpected(good.error());
     }
-    auto ring = wait_for_quota(Seconds{}, [&] { return session->create(key_type::Keyring{ring_name}); });
+    constexpr Seconds to_be_filled{300};
+    auto ring = wait_for_quota(
+        Seconds{}, [&] { return session->create(key_type::Keyring{ring_name}, {.timeout = to_be_filled}); });
     if (!ring) return unexpected(ring.error());
     cache.ring_ = *std::move(ring);
     return cache;
@@ -147,7 +154,13 @@ class [[nodiscard]] CredentialCache {
     if (auto done = store_credential_into(credential, {.ccache = cache.name()}, {.make_default = true}); !done) {
       return unexpected(cache.explained(done.error()));
     }
+    if (auto ends = cache.end_with(credential.lifetime()); !ends) return unexpected(cache.explained(ends.error()));
     return cache;
+  }
+  /// libkrb5 gives its tickets a timeout and the ring in between, but not what it keeps beside them.
+  [[nodiscard]] Result<void> end_with(const Result<Seconds>& lifetime) const noexcept {
+    if (!lifetime) return unexpected(lifetime.error());
+    return ring_.set_timeout(*lifetime == Seconds{} ? Seconds{1} : *lifetime);
   }
   /// A gss call that failed with EDQUOT, as what it is.
   [[nodiscard]] Error explained(const Error& error) const noexcept {
