@@ -114,6 +114,7 @@ struct Setting {
   long clock = 0;                       ///< seconds that it is off
   int krb_error = 0;                    ///< the KDC's answer to everything
   bool kdc_is_down = false;
+  bool kdc_is_silent = false;
   bool as_nobody = false;  ///< files are opened as uid 65534
   Where where = Where::both;
   bool mit_library_only = false;  ///< Heimdal cannot be brought into it, or not so that it can be told
@@ -137,7 +138,8 @@ struct Stage {
                                                {"fred", "secret"},
                                                {"gina", "secret"},
                                                {"hugo", "secret"},
-                                               {"ivan", "secret"}},
+                                               {"ivan", "secret"},
+                                               {"lara", "secret"}},
                                      .services = {"host/localhost", "other/localhost", "closed/localhost",
                                                   "users/localhost", "ended/localhost", "rotated/localhost"},
                                      .kdc = kdc}))} {
@@ -188,6 +190,18 @@ struct Stage {
     std::string aes128 = configuration;
     aes128.insert(aes128.find('\n') + 1, " permitted_enctypes = aes128-cts-hmac-sha1-96\n");
     put("aes128.conf", aes128);
+    std::string camellia = configuration;
+    camellia.insert(camellia.find('\n') + 1, " permitted_enctypes = camellia256-cts-cmac\n");
+    put("camellia.conf", camellia);
+    std::string unresolved = configuration;
+    const std::string address = "127.0.0.1:" + std::to_string(realm.port());
+    unresolved.replace(unresolved.find(address), address.size(), "kdc.invalid:88");
+    put("unresolved.conf", unresolved);
+    put("somebodys.rcache", "", 0600);
+    if (kdc == Kdc::mit) {
+      must(realm.kadmin("addpol -maxfailure 1 strict\nmodprinc -policy strict +requires_preauth lara"));
+      REQUIRE_FALSE(realm.login("lara", {.password = "wrong"}));
+    }
     REQUIRE(::mkdir((realm.folder() + "/locked").c_str(), 0700) == 0);
     REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
     REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
@@ -328,7 +342,10 @@ std::optional<Error> produce(Operation operation, const Setting& setting, Stage&
     return 0;
   };
   if (setting.kdc_is_down) stage.realm.stop_kdc();
-  if (setting.krb_error != 0) {
+  if (setting.kdc_is_silent) {
+    stage.hostile.behave([](const KdcRequest&) { return KdcAnswer::silence(); });
+    stage.hostile.ask(true, work);
+  } else if (setting.krb_error != 0) {
     stage.hostile.behave([&](const KdcRequest& request) {  // a service is asked for with a ticket that there is
       return operation != password || request.is_login() ? KdcAnswer::message(support::krb_error(setting.krb_error))
                                                          : KdcAnswer::honest(request);
@@ -513,6 +530,11 @@ std::vector<Situation> situations() {
        same(account_locked, code(0x12), "dora"),
        same(account_locked, code(0x12), "dora"),
        {.user = "dora", .where = Where::mit_only}},
+      {"an account that wrong passwords have locked",
+       {password},
+       same(account_locked, code(0x12), "lara"),
+       same(account_locked, code(0x12), "lara"),
+       {.user = "lara", .where = Where::mit_only}},
       {"an account without tickets",
        {password},
        same(refused_by_policy, code(0x0c), "dora"),
@@ -548,6 +570,26 @@ std::vector<Situation> situations() {
        same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
        same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
        {.kdc_is_down = true}},
+      {"a KDC that does not answer",
+       {password},
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       {},
+       of_mit({.kdc_is_silent = true})},
+      {"a KDC that does not answer",
+       {initiate},
+       same(kdc_unreachable, code(0x9c), "other"),
+       {},
+       of_mit({.target = "other@localhost", .kdc_is_silent = true})},
+      {"a KDC whose name is not known to DNS",
+       {password},
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       same(kdc_unreachable, code(0x9c), "GSSKEY.TEST"),
+       {.environment = {{"KRB5_CONFIG", "{}/unresolved.conf"}, {"RES_OPTIONS", "timeout:1 attempts:1"}}}},
+      {"an encryption type that the KDC does not have",
+       {password},
+       same(no_common_enctype, code(0x0e), "alice"),
+       {},
+       of_mit(conf("{}/camellia.conf"))},
       {"another default realm",
        {password},
        same(unknown_realm, code(0x9a), "OTHER.TEST"),
@@ -683,6 +725,11 @@ std::vector<Situation> situations() {
        same(replay_cache_unusable, EACCES, "{}/locked/rcache"),
        works,
        rcache("file2:{}/locked/rcache", true)},
+      {"another user's replay cache",
+       {accept},
+       same(replay_cache_unusable, EACCES, "{}/somebodys.rcache"),
+       works,
+       rcache("file2:{}/somebodys.rcache", true)},
       {"a replay cache of no known type",
        {accept},
        same(replay_cache_unusable, code(0xa1), "nosuch:x"),
