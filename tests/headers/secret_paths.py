@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every public class that holds a secret, and every public function that takes one or gives one, has a path in
-tests/scenarios/secrets.cpp, which names it, as Class::function, function or Class; or it is said to have none.
+tests/scenarios/secrets.cpp, which names it, as Class::function, function or Class; or it is said to have none. There
+it is seen what is left of a secret, and what is decided by it.
 
 secret_paths.py INCLUDE_DIR TEST    prints what is missing and exits with 1 if there is something.
 

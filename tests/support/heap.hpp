@@ -206,7 +206,19 @@ void* realloc(void* block, std::size_t size) noexcept {
   static auto* const next = support::heap::original<void*(void*, std::size_t)>("realloc");
   if (support::heap::refuses(__builtin_return_address(0))) return nullptr;
   support::heap::count_bytes(block, -1);
-  void* const moved = next(block, size);
+  const auto hook = support::heap::free_hook;
+  void* moved = nullptr;
+  if (hook != nullptr && block != nullptr && size != 0) {  // always moved: what was there is freed
+    moved = next(nullptr, size);
+    if (moved != nullptr) {
+      const std::size_t before = malloc_usable_size(block);
+      std::memcpy(moved, block, before < size ? before : size);
+      hook(block, __builtin_return_address(0));
+      next(block, 0);
+    }
+  } else {
+    moved = next(block, size);
+  }
   support::heap::count_bytes(moved != nullptr || size == 0 ? moved : block, 1);
   if (moved != nullptr) support::heap::on_malloc(moved, size);
   if (block != nullptr && (moved != nullptr || size == 0)) support::heap::on_free(nullptr);

@@ -1,5 +1,6 @@
 // tests/support/traces: what a path leaves of its secrets in the memory of this process: in what it frees, on its
-// stack, and anywhere else. For one file per program.
+// stack, and anywhere else. Run by valgrind, what it decides by them: they are memory that was never set. For one file
+// per program.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -25,7 +26,22 @@
 #include "support/heap.hpp"
 #include "support/must.hpp"
 
+#if __has_include(<valgrind/memcheck.h>)
+#include <valgrind/memcheck.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#define VALGRIND_COUNT_ERRORS 0u
+#define VALGRIND_MAKE_MEM_UNDEFINED(address, size) static_cast<void>(0)
+#define VALGRIND_MAKE_MEM_DEFINED(address, size) static_cast<void>(0)
+#endif
+
 namespace support {
+
+inline bool is_on_valgrind() noexcept { return RUNNING_ON_VALGRIND != 0; }
+/// What everybody sees is no secret, whatever it was made of.
+inline void show([[maybe_unused]] gsskey::ByteView seen) noexcept {
+  VALGRIND_MAKE_MEM_DEFINED(seen.data(), seen.size());
+}
 
 /// The secrets of one path. What is looked for is held in another form, so that the search does not find itself: words
 /// of eight bytes, each under a mask.
@@ -55,6 +71,7 @@ class Secrets {
     for (std::size_t at = 0; at < size; ++at) {
       to[at] = static_cast<unsigned char>(drawn_[at % word_size] ^ mask_[at % word_size]);
     }
+    hide({to, size});
   }
   /// The same, in memory that is wiped.
   [[nodiscard]] gsskey::SecretBytes bytes(std::size_t size) const {
@@ -64,6 +81,8 @@ class Secrets {
   }
   /// What somebody else made, of which the caller takes care.
   void learn(gsskey::ByteView secret) noexcept {
+    hide(secret);
+    if (is_on_valgrind()) return;
     for (std::size_t at = 0; at + word_size <= secret.size(); at += word_size) {
       unsigned char word[word_size];
       for (std::size_t i = 0; i < word_size; ++i) word[i] = static_cast<unsigned char>(secret[at + i] ^ mask_[i]);
@@ -73,6 +92,9 @@ class Secrets {
     }
   }
   [[nodiscard]] std::size_t count() const noexcept { return count_; }
+
+  /// From here on the path may decide by what it is given: a `reason` why that tells nobody anything.
+  void may_decide([[maybe_unused]] const char* reason) noexcept { decides_ = true; }
 
   /// The first place from `from` on, or nullptr.
   [[nodiscard]] const unsigned char* find(const unsigned char* from, const unsigned char* end) const noexcept {
@@ -98,6 +120,9 @@ class Secrets {
  private:
   static constexpr std::size_t most = 64;
 
+  void hide([[maybe_unused]] gsskey::ByteView secret) const noexcept {
+    if (!decides_) VALGRIND_MAKE_MEM_UNDEFINED(secret.data(), secret.size());
+  }
   void add(const unsigned char* masked, unsigned char pad) noexcept {
     for (std::size_t i = 0; i < word_size && count_ < most; ++i) {
       words_[count_][i] = static_cast<unsigned char>(masked[i] ^ pad);
@@ -109,6 +134,7 @@ class Secrets {
   unsigned char drawn_[word_size] = {};
   unsigned char words_[most][word_size] = {};
   std::size_t count_ = 0;
+  bool decides_ = false;
 };
 
 /// Where secrets were found.
@@ -117,9 +143,10 @@ struct Traces {
   long library_freed = 0;  ///< blocks that a library of C gave to free()
   long on_stack = 0;       ///< of the thread that the path ran on, used or not
   long elsewhere = 0;
-  std::string where;  ///< of the first
+  long decisions = 0;  ///< branches and addresses that depend on one; on valgrind, and nothing else there
+  std::string where;   ///< of the first
 
-  [[nodiscard]] long sum() const noexcept { return freed + library_freed + on_stack + elsewhere; }
+  [[nodiscard]] long sum() const noexcept { return freed + library_freed + on_stack + elsewhere + decisions; }
 };
 
 namespace traces {
@@ -146,10 +173,13 @@ inline void on_free(const void* block, const void* caller) noexcept {
   if (watched == nullptr || block == nullptr) return;
   const auto* const bytes = static_cast<const unsigned char*>(block);
   const std::size_t size = heap::size_of(block);
-  if (watched->find(bytes, bytes + size) == nullptr) return;
+  const bool is_found = watched->find(bytes, bytes + size) != nullptr;
+  const char* const module = module_of(caller);
+  // It hides nothing of what is left elsewhere, and some secrets are not known yet.
+  if (!is_ours(module)) std::memset(const_cast<void*>(block), 0, size);
+  if (!is_found) return;
   static std::mutex mutex;
   const std::lock_guard lock{mutex};
-  const char* const module = module_of(caller);
   ++(is_ours(module) ? found->freed : found->library_freed);
   const Secrets* const kept = watched;
   watched = nullptr;  // a text allocates
@@ -228,6 +258,12 @@ Traces traces_of(Path path) {
   Secrets secrets;
   secrets.draw();
   Traces found;
+  if (is_on_valgrind()) {
+    const auto before = VALGRIND_COUNT_ERRORS;
+    path(secrets);
+    found.decisions = static_cast<long>(VALGRIND_COUNT_ERRORS - before);
+    return found;
+  }
   struct Run {
     Path& path;
     Secrets& secrets;
