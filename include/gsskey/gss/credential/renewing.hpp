@@ -19,6 +19,7 @@
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
 #include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/status.hpp>
 #include <gsskey/gss/usage.hpp>
 
 namespace gsskey {
@@ -82,7 +83,7 @@ struct SharedCredential {
     case 0x96c73a2d:  // KRB_AP_ERR_NOKEY
       return true;
     default:
-      return GSS_ROUTINE_ERROR(error.major_status()) == GSS_S_CREDENTIALS_EXPIRED;
+      return routine_error(error) == RoutineError::credentials_expired;
   }
 }
 }  // namespace gss_detail
