@@ -5,7 +5,9 @@
 #include <gsskey/krb5/advice.hpp>
 #include <gsskey/text/line.hpp>
 
+#include <sched.h>
 #include <sys/fsuid.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -20,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -115,7 +118,8 @@ struct Setting {
   int krb_error = 0;                    ///< the KDC's answer to everything
   bool kdc_is_down = false;
   bool kdc_is_silent = false;
-  bool as_nobody = false;  ///< files are opened as uid 65534
+  bool as_nobody = false;     ///< files are opened as uid 65534
+  bool disk_is_full = false;  ///< that of {}/full
   Where where = Where::both;
   bool mit_library_only = false;  ///< Heimdal cannot be brought into it, or not so that it can be told
 };
@@ -127,6 +131,20 @@ struct Situation {
   std::optional<Expected> heimdal;  ///< of Heimdal, through krb5
   Setting setting = {};
 };
+
+/// Mounts a disk without room, for this thread alone and as long as it runs.
+bool mount_full_disk(const std::string& folder) {
+  if (::unshare(CLONE_NEWNS) != 0 || ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+      ::mount("full", folder.c_str(), "tmpfs", 0, "size=4k") != 0) {
+    return false;
+  }
+  return test_detail::write_file(folder + "/all", std::string(4096, 'x')).has_value();
+}
+bool can_mount(const std::string& folder) {
+  bool can = false;
+  std::thread{[&] { can = mount_full_disk(folder); }}.join();
+  return can;
+}
 
 /// A realm with everything that is wrong in some situation.
 struct Stage {
@@ -203,6 +221,8 @@ struct Stage {
       REQUIRE_FALSE(realm.login("lara", {.password = "wrong"}));
     }
     REQUIRE(::mkdir((realm.folder() + "/locked").c_str(), 0700) == 0);
+    REQUIRE(::mkdir((realm.folder() + "/full").c_str(), 0700) == 0);
+    has_full_disk = can_mount(realm.folder() + "/full");
     REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
     REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
     REQUIRE(::chmod(realm.keytab().c_str(), 0644) == 0);
@@ -223,6 +243,7 @@ struct Stage {
 
   TestRealm realm;
   support::HostileKdc hostile{realm};
+  bool has_full_disk = false;
   std::string alice;                         ///< the content of her cache
   std::string bob;                           ///< and of his, whose tickets of MIT's KDC are not forwardable
   std::unique_ptr<Environment> krb5_config;  ///< which HostileKdc replaces for a while
@@ -237,11 +258,12 @@ Name name_of(std::string_view text) {
 
 using Surroundings = std::list<Environment>;
 
-/// While it lives, this thread opens files as another user, and the clock is off.
+/// While it lives, this thread opens files as another user, and the clock is off; a full disk stays until it ends.
 class Change {
  public:
-  explicit Change(const Setting& setting) : as_nobody_{setting.as_nobody} {
+  Change(const Setting& setting, const std::string& folder) : as_nobody_{setting.as_nobody} {
     clock_offset = setting.clock;
+    if (setting.disk_is_full && !mount_full_disk(folder + "/full")) throw std::runtime_error{"no full disk"};
     if (!as_nobody_) return;
     ::setfsgid(65534);
     ::setfsuid(65534);
@@ -285,7 +307,7 @@ std::optional<Error> perform(Operation operation, const Setting& setting, const 
 
   const auto error_of = [](const auto& result) { return result ? std::optional<Error>{} : result.error(); };
   const auto error_of_step = [](const auto& step) { return step ? std::optional<Error>{} : step.error().error; };
-  std::optional<Change> change{setting};
+  std::optional<Change> change{std::in_place, setting, stage.realm.folder()};
   switch (operation) {
     case acquire_default:
       return error_of(Credential<M, Initiate>::acquire_default());
@@ -484,6 +506,16 @@ std::vector<Situation> situations() {
        same(cache_unusable, code(0xc2), "{}/locked/x"),
        {},
        {.ccache = "FILE:{}/locked/x", .client_keytab = "{}/alice.keytab", .as_nobody = true}},
+      {"a store's cache on a disk that is full",
+       {store},
+       same(cache_unusable, code(0xc1), "{}/full/cache"),
+       {},
+       {.ccache = "FILE:{}/full/cache", .client_keytab = "{}/alice.keytab", .disk_is_full = true}},
+      {"a replay cache on a disk that is full",
+       {accept},
+       same(replay_cache_unusable, ENOSPC, "{}/full/rcache"),
+       works,
+       {.environment = {{"KRB5RCACHENAME", "file2:{}/full/rcache"}}, .disk_is_full = true}},
       {"a store's client keytab is missing",
        {store},
        same(no_ticket, code(0xc3), "{}/none.keytab"),
@@ -872,8 +904,9 @@ std::vector<Situation> situations() {
 }
 
 /// Whether this implementation and this process can get into it.
-bool is_possible(const Situation& situation, Operation operation, Kdc kdc) {
+bool is_possible(const Situation& situation, Operation operation, Kdc kdc, const Stage& stage) {
   const Setting& setting = situation.setting;
+  if (setting.disk_is_full && !stage.has_full_disk) return false;
   if (setting.where == (kdc == Kdc::mit ? Where::heimdal_only : Where::mit_only)) return false;
   if (setting.as_nobody && ::geteuid() != 0) return false;
   if (operation == store && !capabilities.credential_store) return false;
@@ -905,7 +938,7 @@ void run(Kdc kdc) {
   int produced = 0;
   for (const auto& situation : situations()) {
     for (const Operation operation : situation.operations) {
-      if (!is_possible(situation, operation, kdc)) continue;
+      if (!is_possible(situation, operation, kdc, stage)) continue;
       const std::string line = check<mech::Krb5>("krb5", situation, operation, stage);
       if (!(known_faults.spnego_refuses_derived_credentials && operation == password)) {
         check<mech::Spnego>("SPNEGO", situation, operation, stage);

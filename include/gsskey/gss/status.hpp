@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
@@ -203,7 +204,11 @@ GSSKEY_HIDDEN inline constexpr CodeTable kerberos_codes[] = {{0x96c73a00, 256}, 
       if (has_these_words(code)) return code;
     }
   }
-  // Of errno, where Kerberos has told more than the C library does: others use it as well.
+  // Of errno, where Kerberos has told more than the C library does, or of a disk: others use it as well.
+  constexpr OM_uint32 of_disks[] = {ENOSPC, EDQUOT, EROFS};
+  for (const OM_uint32 code : of_disks) {
+    if (has_these_words(code)) return code;
+  }
   for (OM_uint32 code = 1; code < 134; ++code) {
     if (wanted.view() != detail::view_of(std::strerror(static_cast<int>(code))) && has_these_words(code)) return code;
   }

@@ -54,8 +54,8 @@ struct Place {
       return accepts ? keytab : cache;
     case RoutineError::bad_name:
     case RoutineError::failure:
-      if (is_errno && !accepts) return {"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};
-      return {};
+      if (!is_errno) return {};
+      return accepts ? Place{"KRB5RCACHENAME", store.rcache} : Place{"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};
     default:
       return {};
   }
