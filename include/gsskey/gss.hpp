@@ -1,19 +1,18 @@
 // gsskey/gss: the GSS-API half in one include: names, credentials, handshakes, contexts and the blocking loop. Left
-// out, because every include has its price: what few programs need (gss/mechanism_inquiry.hpp, io/fd_stream.hpp), and
-// everything that needs a library beyond the GSS-API.
+// out, because every include has its price: what few programs need (gss/context/, gss/mechanism_inquiry.hpp,
+// io/fd_stream.hpp), and everything that needs a library beyond the GSS-API.
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <gsskey/core/answer.hpp>         // IWYU pragma: export
-#include <gsskey/core/bytes.hpp>          // IWYU pragma: export
-#include <gsskey/core/config.hpp>         // IWYU pragma: export
-#include <gsskey/core/error.hpp>          // IWYU pragma: export
-#include <gsskey/core/expected.hpp>       // IWYU pragma: export
-#include <gsskey/core/flag_set.hpp>       // IWYU pragma: export
-#include <gsskey/core/seconds.hpp>        // IWYU pragma: export
-#include <gsskey/core/unique_handle.hpp>  // IWYU pragma: export
-#include <gsskey/gss/buffer.hpp>          // IWYU pragma: export
-#include <gsskey/gss/context/export.hpp>
+#include <gsskey/core/answer.hpp>           // IWYU pragma: export
+#include <gsskey/core/bytes.hpp>            // IWYU pragma: export
+#include <gsskey/core/config.hpp>           // IWYU pragma: export
+#include <gsskey/core/error.hpp>            // IWYU pragma: export
+#include <gsskey/core/expected.hpp>         // IWYU pragma: export
+#include <gsskey/core/flag_set.hpp>         // IWYU pragma: export
+#include <gsskey/core/seconds.hpp>          // IWYU pragma: export
+#include <gsskey/core/unique_handle.hpp>    // IWYU pragma: export
+#include <gsskey/gss/buffer.hpp>            // IWYU pragma: export
 #include <gsskey/gss/context_flags.hpp>     // IWYU pragma: export
 #include <gsskey/gss/credential.hpp>        // IWYU pragma: export
 #include <gsskey/gss/credential_store.hpp>  // IWYU pragma: export

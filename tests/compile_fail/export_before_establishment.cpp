@@ -1,6 +1,7 @@
 // A context that is half open is not exported (Heimdal 7.8 would crash).
 // expect: export_context
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 
 #include <utility>
 

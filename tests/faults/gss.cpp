@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/iov.hpp>
 #include <gsskey/gss/context/options.hpp>

@@ -1,6 +1,7 @@
 // tests/faults/inquiries: what else names, credentials, contexts and mechanisms can be asked, each call failing once.
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/options.hpp>
 #include <gsskey/gss/credential/add.hpp>
 #include <gsskey/gss/credential/impersonation.hpp>

@@ -1,6 +1,7 @@
 // What is in the seal of a parked context: a length, the exported context behind its header, the credential. Whatever
 // the bytes are, the library gets what was exported and nothing else, and every handle goes back once.
 // SPDX-License-Identifier: MIT
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/handoff/parked_context.hpp>
 
 #include <optional>

@@ -1,5 +1,6 @@
 // Contexts taken over: what of them stays, which messages are accepted afterwards, what happens to them on failure.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/io/establish_as.hpp>
 #include <gsskey/io/fd_stream.hpp>
 #include <gsskey/messages/take_over.hpp>

@@ -1,5 +1,6 @@
 // IAKERB: Kerberos for initiators that reach no KDC. The acceptor passes on what they have to say to it.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/lsan_interface.h>

@@ -2,6 +2,7 @@
 // limit admits goes through. With GSSKEY_TEST_EVERYTHING in the environment whole messages at the limit go to the peer
 // and back, which takes a minute and 3 GiB.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/iov.hpp>
 #include <gsskey/gss/context/options.hpp>

@@ -3,6 +3,7 @@
 // here.
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/iov.hpp>
 #include <gsskey/gss/credential/renewing.hpp>
 #include <gsskey/handoff/credential_cache.hpp>

@@ -1,6 +1,7 @@
 // A second mechanism in the same process: gss-ntlmssp from Debian, raw and inside SPNEGO. MIT krb5 loads it as a
 // plugin.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/http/negotiate.hpp>
 

@@ -4,6 +4,7 @@
 // to it that all are here, by the names that paths have.
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/iov.hpp>
 #include <gsskey/gss/context/options.hpp>

@@ -1,5 +1,6 @@
 // The core part on GNU GSS: a handshake through Shishi and the realm's KDC, and what its per-message calls cannot do.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 
 #include <unistd.h>
 

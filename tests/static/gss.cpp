@@ -1,5 +1,6 @@
 // What the types of gss/ are, and what they must not be. Nothing runs.
 #include <gsskey/gss.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/fwd.hpp>
 
 #include <type_traits>

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <cstring>
-#include <exception>
 #include <string_view>
 #include <utility>
 
@@ -101,7 +100,7 @@ class [[nodiscard]] Error {
   /// with the text that it had, where memory is short.
   template <class... Parts>
   Error with_text(Parts... parts) && noexcept {
-    if (auto text = detail::SharedText::joined(detail::view_of(parts)...)) text_ = std::move(text);
+    if (auto text = detail::SharedText::joined({detail::view_of(parts)...})) text_ = std::move(text);
     return std::move(*this);
   }
 
@@ -140,8 +139,8 @@ using Dependent = typename DependentType<T, Parameters...>::type;
 /// "gss_init_sec_context (krb5): failure; Ticket expired", NUL-terminated. None where memory is short.
 [[nodiscard]] inline SharedText line_of(const Error& error) noexcept {
   const bool has_mechanism = *error.mechanism() != '\0';
-  return SharedText::joined(view_of(error.operation()), view_of(has_mechanism ? " (" : ""), view_of(error.mechanism()),
-                            view_of(has_mechanism ? "): " : ": "), error.text(), view_of("", 1));
+  return SharedText::joined({view_of(error.operation()), view_of(has_mechanism ? " (" : ""), view_of(error.mechanism()),
+                             view_of(has_mechanism ? "): " : ": "), error.text(), view_of("", 1)});
 }
 
 }  // namespace detail
@@ -160,7 +159,8 @@ template <>
 class bad_expected_access<gsskey::Error> : public std::exception {
 #endif
  public:
-  explicit bad_expected_access(gsskey::Error error) : line_{gsskey::detail::line_of(error)}, error_{std::move(error)} {}
+  template <class E>  // an Error; a template, so that only whoever calls value() pays for it
+  explicit bad_expected_access(E error) : line_{gsskey::detail::line_of(error)}, error_{std::move(error)} {}
 
   /// Returns the line of the error: operation, mechanism and text.
   /// Owner: this exception, or a copy of it.

@@ -5,7 +5,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -39,7 +38,7 @@ struct CredentialTraits {
 
 /// Whether the environment says that caches are in a directory; asked only where that matters.
 [[nodiscard]] inline bool has_cache_directory() noexcept {
-  const char* cache = std::getenv("KRB5CCNAME");
+  const char* cache = variable("KRB5CCNAME");
   return cache != nullptr && std::strncmp(cache, "DIR:", 4) == 0;
 }
 
@@ -104,7 +103,7 @@ class Credential {
       const OM_uint32 major = gss_inquire_cred(&minor, credential->get(), nullptr, &lifetime, nullptr, nullptr);
       if (major != GSS_S_COMPLETE && (major & 0x00ff0000u) != GSS_S_CREDENTIALS_EXPIRED) {
         return unexpected(
-            gss_detail::about_place(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor), false));
+            gss_detail::about_place<M>(gss_detail::failed_call_of<M>("gss_inquire_cred", major, minor), false));
       }
     }
     return credential;
@@ -281,7 +280,7 @@ class Credential {
           }
         }
       }
-      return unexpected(gss_detail::about_place(std::move(error), std::same_as<U, Accept>, store));
+      return unexpected(gss_detail::about_place<M>(std::move(error), std::same_as<U, Accept>, store));
     }
     if (!credential) return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name));
     if (auto limited = gss_detail::limit_offer<M>(credential.get()); !limited) return unexpected(limited.error());

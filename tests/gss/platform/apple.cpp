@@ -2,6 +2,7 @@
 // works, what is private says so.
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/context/expiring.hpp>
+#include <gsskey/gss/context/export.hpp>
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/options.hpp>
 #include <gsskey/gss/context/ordering.hpp>

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <initializer_list>
 #include <string_view>
 
 #include <gsskey/core/config.hpp>
@@ -33,15 +34,15 @@ class SharedText {
   }
 
   /// None when memory is short: an error without its text is still an error.
-  template <class... Parts>
-  [[nodiscard]] static SharedText joined(Parts... parts) noexcept {
-    const std::size_t size = (std::size_t{0} + ... + parts.size());
+  [[nodiscard]] static SharedText joined(std::initializer_list<std::string_view> parts) noexcept {
+    std::size_t size = 0;
+    for (const std::string_view part : parts) size += part.size();
     SharedText text;
     text.block_ = static_cast<Block*>(allocate(sizeof(Block) + size));
     if (text.block_ == nullptr) return text;
     *text.block_ = {1, size};
     char* out = text.chars();
-    ((out = append(out, parts)), ...);
+    for (const std::string_view part : parts) out = append(out, part);
     return text;
   }
 

@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstdlib>
 #include <cstring>
 #include <string_view>
 #include <utility>
@@ -11,6 +10,8 @@
 #include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/credential_store.hpp>
+#include <gsskey/gss/detail/environment.hpp>
+#include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/status.hpp>
 
 namespace gsskey {
@@ -26,7 +27,7 @@ struct Place {
   /// "KRB5CCNAME=FILE:/tmp/cache": how it is named, and by what.
   [[nodiscard]] const char* value() const noexcept {
     if (variable == nullptr || stored != nullptr) return stored;
-    const char* set = std::getenv(variable);
+    const char* set = gss_detail::variable(variable);
     return set != nullptr && *set != '\0' ? set : otherwise;
   }
   /// Whether `words` have it, without the type in front.
@@ -37,7 +38,9 @@ struct Place {
   }
 };
 
-/// What the error of a call is about, by its code, of an initiator or an acceptor.
+/// What the error of a call for M is about, by its code, of an initiator or an acceptor. (Templates, so that only
+/// whoever calls these pays for them.)
+template <Mechanism M>
 [[nodiscard]] inline Place place_of(const Error& error, bool accepts, const CredentialStore& store) noexcept {
   const Place cache{"KRB5CCNAME", store.ccache};
   const Place keytab{"KRB5_KTNAME", store.keytab};
@@ -63,9 +66,10 @@ struct Place {
 
 /// The same error, with the file that it is about, unless its words have it already. Of an initiator without a ticket
 /// that is the client keytab, too, if there may be one.
+template <Mechanism M>
 [[gnu::cold, gnu::noinline]] inline Error about_place(Error error, bool accepts,
                                                       const CredentialStore& store = {}) noexcept {
-  const Place place = place_of(error, accepts, store);
+  const Place place = place_of<M>(error, accepts, store);
   if (place.variable == nullptr) return error;
   Place keytab;
   const OM_uint32 code = error.minor_status() - kerberos_codes[0].first;

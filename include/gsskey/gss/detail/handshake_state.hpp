@@ -134,8 +134,9 @@ class Handshake {
   [[nodiscard]] StepResult conclude(const char* operation, OM_uint32 major, OM_uint32 minor, gss_OID mechanism,
                                     OM_uint32 flags, bool accepts, ByteView input, Buffer&& token) noexcept {
     if (major != GSS_S_COMPLETE && major != GSS_S_CONTINUE_NEEDED) {
-      StepFailure failure{about_place(about_token(input, M::oid, failed_call_of<M>(operation, major, minor)), accepts),
-                          std::move(token)};
+      StepFailure failure{
+          about_place<M>(about_token(input, M::oid, failed_call_of<M>(operation, major, minor)), accepts),
+          std::move(token)};
       give_up();
       return unexpected(std::move(failure));
     }
