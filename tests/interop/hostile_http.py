@@ -76,6 +76,7 @@ def talk(port, *parts):
         with contextlib.suppress(ConnectionError):  # it may close before it has read all
             for part in parts:
                 connection.sendall(part)
+        with contextlib.suppress(OSError):  # ENOTCONN, if it has
             connection.shutdown(socket.SHUT_WR)
         with contextlib.suppress(ConnectionError):
             while more := connection.recv(65536):
