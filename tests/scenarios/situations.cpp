@@ -258,6 +258,15 @@ Name name_of(std::string_view text) {
 
 using Surroundings = std::list<Environment>;
 
+/// What a browser sends that has no ticket, on a machine of a domain: SPNEGO with NTLM alone (RFC 4178 section 4.2.1).
+std::string negotiation_of_ntlm() {
+  const auto oid = [](const Oid& mechanism) { return support::der(0x06, ByteView{mechanism}.text()); };
+  const std::string offer = support::der(0xa0, support::der(0x30, oid(mech::Ntlmssp::oid)));
+  const std::string token =
+      support::der(0xa2, support::der(0x04, "NTLMSSP\0\1\0\0\0\7\x82\b\xa2"s + std::string(20, '\0')));
+  return support::der(0x60, oid(mech::Spnego::oid) + support::der(0xa0, support::der(0x30, offer + token)));
+}
+
 /// While it lives, this thread opens files as another user, and the clock is off; a full disk stays until it ends.
 class Change {
  public:
@@ -824,6 +833,11 @@ std::vector<Situation> situations() {
        same(foreign_token, 0, "it is one of NTLM"),
        same(foreign_token, 0, "it is one of NTLM"),
        {.token = "NTLMSSP\0\1\0\0\0\7\x82\b\xa2"s + std::string(20, '\0')}},
+      {"a negotiation of NTLM alone",
+       {accept},
+       same(foreign_token, 0, "offers NTLM first"),
+       same(foreign_token, 0, "offers NTLM first"),
+       {.token = negotiation_of_ntlm()}},
       {"a record of TLS",
        {accept},
        same(foreign_token, 0, "it is a record of TLS"),

@@ -169,6 +169,7 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
   switch (routine_error(error)) {
     case RoutineError::no_cred:
       if (gss_detail::is_of_kerberos(error.minor_status())) return Failure::other;
+      if (accepts && error.minor_status() == 0) return Failure::foreign_token;  // of a mechanism that it has no key for
       // errno is that of the keytab's file: caches have codes of their own
       return error.minor_status() == ENOENT || error.minor_status() == EACCES ? Failure::no_key
                                                                               : Failure::no_credential;
@@ -262,8 +263,9 @@ template <Mechanism M>
     case Failure::replay_cache_unusable:
       return "let the acceptor write its replay cache: KRB5RCACHENAME names another; remove one of another user's";
     case Failure::foreign_token:
-      return "let the peer speak Kerberos here, or SPNEGO where that is expected; if it does, look for what changes or "
-             "cuts tokens on the way";
+      return "let the peer speak Kerberos here, or SPNEGO where that is expected (without a ticket, browsers send "
+             "NTLM); if "
+             "it does, look for what changes or cuts tokens on the way";
     case Failure::told_in_log:
       return "look into the log of the acceptor, or of the KDC: the reason is there only";
     case Failure::other:

@@ -3,16 +3,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <cstddef>
-#include <string_view>
-#include <utility>
-
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/der.hpp>
 #include <gsskey/core/detail/reader.hpp>
-#include <gsskey/core/error.hpp>
 #include <gsskey/gss/mechanism.hpp>
-#include <gsskey/gss/status.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
@@ -62,45 +56,6 @@ template <Mechanism M>
   } else {
     return is_initial_token_of(token, M::oid);
   }
-}
-
-/// What a token is that is none of the expected mechanism, for an error's text.
-struct ForeignToken {
-  const char* kind = nullptr;  ///< nullptr: not known
-  std::string_view line;       ///< of text, the first
-};
-/// `expected`: the mechanism, empty for any.
-[[nodiscard]] inline ForeignToken foreign_token(ByteView token, const Oid& expected) noexcept {
-  const auto is_of_another = [&](const Oid& mechanism) {
-    return !expected.empty() && expected != mechanism && is_initial_token_of(token, mechanism);
-  };
-  if (is_of_another(mech::Ntlmssp::oid)) return {"it is one of NTLM", {}};
-  if (is_of_another(mech::Krb5::oid)) return {"it is one of Kerberos, without SPNEGO", {}};
-  if (is_of_another(mech::Spnego::oid)) return {"it is one of SPNEGO", {}};
-  // A record of TLS: its type, and the version that it has in whatever version of TLS (RFC 8446 section 5.1).
-  detail::Reader in{token};
-  unsigned char type = 0;
-  if (in.take_byte(type) && type >= 0x14 && type <= 0x18 && in.skip_only("\3") && in.rest().size() >= 3) {
-    return {"it is a record of TLS", {}};
-  }
-  constexpr std::size_t shown = 40;
-  std::size_t size = 0;
-  in = detail::Reader{token};
-  for (unsigned char letter = 0; size < shown && in.take_byte(letter); ++size) {
-    if (letter == '\r' || letter == '\n') break;
-    if (letter < 0x20 || letter >= 0x7f) return {};
-  }
-  return size >= 4 ? ForeignToken{"it is text: ", token.subview(0, size).text()} : ForeignToken{};
-}
-
-/// The same error of a handshake, with what the peer's `token` is, if it is none of the expected mechanism.
-[[gnu::cold, gnu::noinline]] inline Error about_token(ByteView token, const Oid& expected, Error error) noexcept {
-  const RoutineError routine = routine_error(error);
-  if (routine != RoutineError::defective_token && routine != RoutineError::bad_mech) return error;
-  const ForeignToken foreign = foreign_token(token, expected);
-  if (foreign.kind == nullptr) return error;
-  const Error bare = error;
-  return std::move(error).with_text(bare.text(), "; ", foreign.kind, foreign.line);
 }
 
 }  // namespace gss_detail
