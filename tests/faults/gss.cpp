@@ -85,10 +85,13 @@ void driven() {
       ::shutdown(initiator_end.fd, SHUT_RDWR);
       server.join();
     }
-    // Of the two errors one is the fault, the other what the peer sees of it.
-    const bool is_ours = !ours && (theirs || ours.error().domain() != Domain::transport ||
-                                   ours.error().minor_status() == static_cast<std::uint32_t>(ENOMEM));
-    if (is_ours) need(std::move(ours));
+    // Of two errors one may be what the peer sees of the other.
+    const auto is_fault = [](const auto& end) {
+      return !end && (end.error().domain() != Domain::transport ||
+                      end.error().minor_status() == static_cast<std::uint32_t>(ENOMEM));
+    };
+    if (is_fault(theirs) && is_fault(ours) && faults::failures() == 2) faults::note(theirs.error());
+    if (!ours && (theirs || is_fault(ours))) need(std::move(ours));
     auto acceptor = need(std::move(theirs));
     auto initiator = need(std::move(ours));
     check(need(acceptor.unwrap(need(initiator.wrap("driven")))).text() == "driven", "a message");

@@ -14,6 +14,7 @@
 using namespace gsskey;
 using faults::again;
 using faults::check;
+using faults::failed;
 using faults::need;
 using mech::Krb5;
 
@@ -21,7 +22,6 @@ namespace {
 
 bool is_empty(KeyringRef ring) {
   const faults::Pause pause;
-  using faults::failed;
   if (failed("keyctl_unlink") || failed("keyctl_read") || failed("keyctl_get_keyring_ID")) return true;
   const auto left = ring.members();
   return left && left->empty();
@@ -34,7 +34,11 @@ void park_and_claim() {
   const auto ticket = again([] { return Credential<Krb5, Initiate>::acquire_default(); });
   Credential<Krb5, Initiate> delegated;
   try {
-    const auto parked = again([&] { return handoff::park(std::move(ours), session, {.delegated = &ticket}); });
+    const auto parked = again([&] {
+      // Sealing failed, and then taking it back.
+      if (!ours && (failed("gss_import_sec_context") || failed("gss_inquire_context"))) throw faults::Stopped{};
+      return handoff::park(std::move(ours), session, {.delegated = &ticket});
+    });
     check(!ours, "a parked context is empty");
     // Whatever comes of a claim, nobody else's will succeed after it took the key.
     auto claimed = handoff::claim<Krb5>(parked, {.delegated = &delegated});

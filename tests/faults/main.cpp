@@ -1,10 +1,10 @@
 // tests/faults/main: runs scenarios in children, one call made to fail in each, and says what became of it. Driven by
 // run.py, a line for each order:
 //   record SCENARIO              "site ID FUNCTION CALLS FRAME..." for each place that a call came from, then "end ..."
-//   inject SCENARIO ID N OTHER HOW  the N-th call from there fails, and the first from OTHER (0: none) after it too,
-//                                until its Error is there; "after ID FUNCTION CALLS FRAME..." for those that come then;
-//                                "complaint ..." for what is wrong, then "end ..."; HOW: quickly, and leaks are not
-//                                looked for
+//   inject SCENARIO ID N HOW     the N-th call from there fails; "after ID FUNCTION CALLS FRAME..." for those that come
+//                                then, until its Error is there; "silent" if there is none; "complaint ..." for what is
+//                                wrong, then "end ..."; HOW: quickly, and leaks are not looked for
+//   inject SCENARIO ID N HOW OTHER FIRST  the first call from OTHER after it fails, too; FIRST: silent, or told
 // A place is where the call returns to; of an allocation, the whole way there: see memory.hpp.
 // SPDX-License-Identifier: MIT
 #include <sys/mman.h>
@@ -60,7 +60,9 @@ struct Shared {
   std::atomic<std::uintptr_t> target, second;
   std::atomic<unsigned> nth, seen, fired, fired_later, noted, complaints;
   std::atomic<unsigned> function, later_function;
-  std::atomic<bool> is_silent;     // the first fault alone becomes no error
+  std::atomic<bool> is_silent;             // the first fault alone becomes no error
+  std::atomic<bool> is_told;               // the first fault
+  std::atomic<bool> is_second_told_first;  // and the first then has to come, unless it is silent
   std::atomic<long> usual_growth;  // of memory, by the third run without a fault: what libraries never give back
 };
 Shared* shared = nullptr;
@@ -161,6 +163,8 @@ void run_once(const Scenario& scenario, bool is_faulty) {
   shared->fired = 0;
   shared->fired_later = 0;
   shared->noted = 0;
+  shared->is_told = false;
+  shared->is_second_told_first = false;
   shared->is_settled = false;
   shared->is_armed = is_faulty;
   try {
@@ -174,6 +178,10 @@ void run_once(const Scenario& scenario, bool is_faulty) {
     complain("an exception");
   }
   shared->is_armed = false;
+  if (shared->is_second_told_first && !shared->is_told && !shared->is_silent) {
+    complain(std::string{name_of(shared->function)} + " failed, then " + name_of(shared->later_function) +
+             ", and only that is said");
+  }
 #if defined(GSSKEY_FAULTS_OPENSSL)
   if (ERR_peek_error() != 0) complain("OpenSSL's queue of errors is not empty");
   ERR_clear_error();
@@ -288,17 +296,20 @@ void note(const gsskey::Error& error) {
     if (!is_right(first, error)) complain(std::string{first} + " failed, and this is said: " + words(error));
     return;
   }
-  // Of two faults the first is told, unless it is none by itself: then the second. After one may come the other, of
-  // another connection.
+  // Of two faults the first is told, unless it is none by itself. Of another connection the second may be told too, and
+  // before it.
   const char* const second = name_of(shared->later_function);
-  const bool may_be_second = !is_first || shared->is_silent;
-  if (shared->noted <= 2 && (is_right(first, error) || (may_be_second && is_right(second, error)))) return;
+  const bool is_of_first = is_right(first, error);
+  if (is_of_first) shared->is_told = true;
+  if (is_first && !is_of_first) shared->is_second_told_first = true;
+  if (shared->noted <= 2 && (is_of_first || is_right(second, error))) return;
   complain(std::string{first} + " failed, then " + second + ", and this is said: " + words(error));
 }
 
 bool note_no_memory() {
   if (!failed("operator new")) return false;
   ++shared->noted;
+  if (shared->function == memory) shared->is_told = true;
   return true;
 }
 
@@ -337,15 +348,16 @@ int main() {
         unsigned nth = 0;
         std::uintptr_t second = 0;
         std::string how;
-        words >> id >> nth >> second >> how;
+        std::string first;
+        words >> id >> nth >> how >> second >> first;
         shared->target = id;
         shared->nth = nth;
         shared->second = second;
-        if (second == 0) shared->is_silent = true;
+        shared->is_silent = first == "silent";
         ended = faults::in_child([&] { faults::inject(scenario, how == "quickly"); });
         if (ended == "ok" && (second == 0 ? shared->fired : shared->fired_later) == 0) ended = "not reached";
         if (second == 0) {
-          shared->is_silent = shared->noted == 0;
+          if (shared->noted == 0) std::cout << "silent\n";
           faults::print_sites("after");
         }
       }

@@ -59,12 +59,12 @@ class Program:
         lines, ended = self.ask("record", scenario)
         return list(self.sites(lines, "site")), complaints_of(lines, ended)
 
-    def inject(self, scenario, site, nth, other, quickly):
-        """What follows, and what is wrong; None: it was not reached."""
-        lines, ended = self.ask("inject", scenario, site.id, nth, other, "quickly" if quickly else "wholly")
+    def inject(self, scenario, site, nth, quickly, *second):
+        """Whether it becomes no error, what follows, and what is wrong; None: it was not reached."""
+        lines, ended = self.ask("inject", scenario, site.id, nth, "quickly" if quickly else "wholly", *second)
         if ended == "not reached":
-            return [], None
-        return list(self.sites(lines, "after")), complaints_of(lines, ended)
+            return False, [], None
+        return "silent" in lines, list(self.sites(lines, "after")), complaints_of(lines, ended)
 
     @functools.cache
     def text(self, file):
@@ -144,7 +144,8 @@ class Sweep:
                 if of_place[place] == (3 if quickly else MOST):
                     break
                 of_place[place] += 1
-                later, complaints = self.program.inject(scenario, site, nth, 0, quickly and not self.arguments.every)
+                is_silent, later, complaints = self.program.inject(scenario, site, nth,
+                                                                   quickly and not self.arguments.every)
                 if complaints is None:
                     self.not_reached += 1
                     continue
@@ -152,13 +153,14 @@ class Sweep:
                 self.covered.add(place)
                 self.blame(scenario, place, nth, complaints)
                 if of_place[place] == 1:
-                    self.later += [(scenario, site, place, after) for after in later]
+                    first = "silent" if is_silent else "told"
+                    self.later += [(scenario, site, place, first, after) for after in later]
 
     def run_pairs(self):
         """Each fault again, followed by another: of those, or all, that did not come by themselves."""
         self.program.look_up(after for *_, after in self.later)
         tried = collections.Counter()
-        for scenario, site, place, after in self.later:
+        for scenario, site, place, first, after in self.later:
             second = self.place(after)
             if second is None or (second in self.covered and not (WHOLLY or (self.arguments.pairs and scenario not in SLOW))):
                 continue
@@ -166,7 +168,7 @@ class Sweep:
                 continue
             tried[scenario, place] += 1
             tried[scenario, place, second] += 1
-            _, complaints = self.program.inject(scenario, site, 1, after.id, scenario in SLOW)
+            *_, complaints = self.program.inject(scenario, site, 1, scenario in SLOW, after.id, first)
             if complaints is None:
                 self.not_reached += 1
                 continue

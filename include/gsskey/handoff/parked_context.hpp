@@ -267,8 +267,8 @@ namespace handoff {
 ///   EACCES, if the calling thread does not possess `ring`, EDQUOT; policy, for a ring of another user or of all
 ///   processes unless the options say so, with GSS_USE_PROXY, and if OpenSSL refuses; system (ENOMEM); unavailable,
 ///   without Capabilities::context_export.
-/// Owner: of the context, what comes back; `context` is empty then. On failure it is as before, unless the
-///   implementation lost it, and no key stays.
+/// Owner: of the context, what comes back; `context` is empty then. On failure it is as before, or empty if
+///   the implementation lost it or cannot take it back, and no key stays.
 template <Mechanism M>
 [[nodiscard]] inline Result<ParkedContext> park(SecurityContext<M>&& context, KeyringRef ring,
                                                 ParkOptions<M> options = {}) noexcept {
