@@ -21,6 +21,7 @@
 #include "support/environment.hpp"
 #include "support/protector.hpp"
 #include "support/realm.hpp"
+#include "support/skip.hpp"
 #include "support/socket_pair.hpp"
 
 using namespace gsskey;
@@ -154,7 +155,7 @@ TEST_CASE("what killed processes leave in files does not become more") {
   };
   REQUIRE(restart() == 128 + SIGKILL);
   const auto before = files();
-  const int times = std::getenv("GSSKEY_TEST_EVERYTHING") != nullptr ? 1000 : 50;
+  const int times = std::getenv("GSSKEY_TEST_EVERYTHING") != nullptr ? 1000 : 50;  // valgrind takes a second for each
   int killed = 0;
   for (int i = 0; i < times; ++i) killed += restart() == 128 + SIGKILL ? 1 : 0;
   CHECK(killed == times);
@@ -201,6 +202,29 @@ TEST_CASE("whose cache is replaced by another user's: MIT krb5 refuses, Heimdal 
   CHECK(now.empty());
 #endif
   CHECK(user_of(must(Client::acquire_default())) == realm.principal("bob"));
+}
+
+TEST_CASE("who becomes another user keeps contexts, and initiates and accepts no more with files of root") {
+  if (::geteuid() != 0) return support::skip("root alone becomes another user");
+  support::realm();
+  const auto client = must(Client::acquire_default());
+  const auto server = must(support::Server::acquire_default());
+  auto ends = support::pair<Krb5>();
+  CHECK(support::in_child(60, [&] {
+          constexpr ::uid_t nobody = 65534;
+          Initiator<Krb5> before{support::target(), client};
+          const auto first = must(before.step());
+          if (::setresgid(nobody, nobody, nobody) != 0 || ::setresuid(nobody, nobody, nobody) != 0) return 1;
+          if (must(ends.acceptor.unwrap(must(ends.initiator.wrap("message")))).text() != "message") return 2;
+          Initiator<Krb5> initiator{support::target(), client};
+          const auto ours = initiator.step();
+          if (ours || ours.error().error.domain() != Domain::gss) return 3;
+          Acceptor<Krb5> acceptor{server};
+          const auto theirs = acceptor.step(first.token);
+          if (theirs || theirs.error().error.domain() != Domain::gss) return 4;
+          return 0;
+        }) == 0);
+  CHECK(must(ends.acceptor.unwrap(must(ends.initiator.wrap("message")))).text() == "message");
 }
 
 TEST_CASE("programs that are started by exec inherit no file of credentials, handshakes and contexts") {
