@@ -47,7 +47,7 @@ void orphaned() {
     wait_for_all();
     check(faults::failed() || ::access(path.c_str(), F_OK) != 0, "the folder of a process that ended is left");
   }
-  check(faults::failed("nftw") || ::access(path.c_str(), F_OK) != 0, "a folder is left");
+  check(faults::failed("nftw") || faults::failed("remove") || ::access(path.c_str(), F_OK) != 0, "a folder is left");
 }
 
 /// The program does not end when it is told to.
@@ -73,7 +73,8 @@ void without_streams() {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  check(WIFEXITED(status) && WEXITSTATUS(status) == 0, "a program that is run without streams");
+  const bool is_unread = faults::failed("pread");  // then it is empty
+  check(is_unread || (WIFEXITED(status) && WEXITSTATUS(status) == 0), "a program that is run without streams");
 }
 
 void watcher() {
