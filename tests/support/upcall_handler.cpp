@@ -130,6 +130,7 @@ expected<SecretBytes, Rejection> simple(const KeyRequest& request, const Order& 
                  std::to_string(who.elsewhere.bits()));
   }
   if (order.word == "believe") {
+    ::dprintf(2, "at the gate\n");  // handle_upcall() has asked already, and was not lied to
     wait_at_the_gate(order);
     const auto who = request.requester();
     return bytes(who ? std::to_string(who->process) : std::string{who.error().text()});

@@ -614,7 +614,7 @@ TEST_CASE("a key whose description looks like another requester is not believed"
   const Handler handler;
   std::string answer;
   std::thread requester{[&] { answer = requested(handler.named("liar"), "believe"); }};
-  CHECK(handler.heard("run\n") == "run\n");
+  CHECK(handler.heard("gate\n") == "run\nat the gate\n");
   // Each process of the requester's user sees the line that the handler reads.
   std::string number;
   must(ProcKeys::acquire()).for_each([&](const ProcKey& entry) {
