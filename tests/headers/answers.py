@@ -9,7 +9,7 @@ import re
 import sys
 from pathlib import Path
 
-from nodiscard import NOISE
+from nodiscard import NOISE, report
 
 BOOL = re.compile(r"\b(?:Result|expected|optional)\s*<\s*(?:const\s+)?bool\b(?:\s*const)?\s*[,>]")
 
@@ -22,14 +22,9 @@ def violations(text):
 
 
 def main(include):
-    headers = sorted(Path(include).rglob("*.hpp"))
-    count = 0
-    for path in headers:
-        for line, message in violations(path.read_text()):
-            print(f"{path}:{line}: {message}...: an `if` would read it as yes")
-            count += 1
-    print(f"{len(headers)} headers, {count} violations")
-    return 1 if count or not headers else 0
+    headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp"))}
+    return report(headers, lambda text: ((line, f"{message}...: an `if` would read it as yes")
+                                         for line, message in violations(text)))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import sys
 from pathlib import Path
 
 from internals import declarations, without_template
-from nodiscard import NOISE
+from nodiscard import NOISE, report
 
 INTERNAL = {"detail", "platform"}  # folders
 TAGS = ("Calls", "Errors", "Blocks", "Threads", "Fork", "Owner", "Units", "See")
@@ -172,13 +172,7 @@ def violations(text, owning=()):
 def main(include):
     headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp")) if not set(path.parts) & INTERNAL}
     owning = owners(headers.values())
-    count = 0
-    for path, text in headers.items():
-        for line, message in violations(text, owning):
-            print(f"{path}:{line}: {message}")
-            count += 1
-    print(f"{len(headers)} headers, {count} violations")
-    return 1 if count or not headers else 0
+    return report(headers, lambda text: violations(text, owning))
 
 
 if __name__ == "__main__":

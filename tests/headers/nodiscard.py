@@ -88,16 +88,21 @@ def violations(text, nodiscard_classes):
         yield line, f"{returns} {function['name']}(...) is not [[nodiscard]]"
 
 
-def main(include):
-    headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp"))}
-    nodiscard_classes = {name for text in headers.values() for name in NODISCARD_CLASS.findall(text)}
+def report(headers, violations):
+    """Prints what `violations` finds in each of the headers, {path: text}, and returns the status to exit with."""
     count = 0
     for path, text in headers.items():
-        for line, message in violations(text, nodiscard_classes):
+        for line, message in violations(text):
             print(f"{path}:{line}: {message}")
             count += 1
     print(f"{len(headers)} headers, {count} violations")
     return 1 if count or not headers else 0
+
+
+def main(include):
+    headers = {path: path.read_text() for path in sorted(Path(include).rglob("*.hpp"))}
+    nodiscard_classes = {name for text in headers.values() for name in NODISCARD_CLASS.findall(text)}
+    return report(headers, lambda text: violations(text, nodiscard_classes))
 
 
 if __name__ == "__main__":
