@@ -50,6 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   X509* const certificate = d2i_X509(nullptr, &at, static_cast<long>(size));
   ERR_clear_error();
   if (certificate != nullptr) check(certificate);
+  expect(ERR_peek_error() == 0, "no error stays that SSL_get_error() would take for a connection's");
   X509_free(certificate);
   ERR_clear_error();
   return 0;

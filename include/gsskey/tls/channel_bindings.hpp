@@ -33,6 +33,7 @@ GSSKEY_BEGIN_GSS_ABI
     }
     return unexpected(Error::policy(operation, 0, "tls-server-end-point is not defined for this signature algorithm"));
   }
+  ERR_clear_error();  // of extensions that are malformed, which the signature's hash does not depend on
   if (hash == NID_md5 || hash == NID_sha1 || hash == NID_md5_sha1) hash = NID_sha256;
   const EVP_MD* const algorithm = EVP_get_digestbynid(hash);
   unsigned char digest[EVP_MAX_MD_SIZE];
