@@ -278,6 +278,16 @@ TEST_CASE("errors that are none of these have no advice") {
   CHECK(advice(Error::system("open", 2)).empty());
   CHECK(advice(Error::policy("x", ContextFlags{ContextFlag::confidentiality}.bits(), "y")).empty());
   CHECK(advice(Error::gss("gss_wrap", GSS_S_BAD_QOP, 0, "krb5")).empty());
+  // A file that cannot be read is Kerberos' if Kerberos says so.
+  const auto unreadable = [](const char* call, OM_uint32 major, const char* mechanism) {
+    return failure_of(Error::gss(call, major, EACCES, mechanism));
+  };
+  CHECK(unreadable("gss_accept_sec_context", GSS_S_FAILURE, "krb5") == Failure::replay_cache_unusable);
+  CHECK(unreadable("gss_accept_sec_context", GSS_S_FAILURE, "ntlmssp") == Failure::other);
+  CHECK(unreadable("gss_init_sec_context", GSS_S_FAILURE, "spnego") == Failure::configuration);
+  CHECK(unreadable("gss_init_sec_context", GSS_S_FAILURE, "ntlmssp") == Failure::other);
+  CHECK(unreadable("gss_acquire_cred", GSS_S_NO_CRED, "krb5") == Failure::no_key);
+  CHECK(unreadable("gss_acquire_cred", GSS_S_NO_CRED, "ntlmssp") == Failure::no_credential);
   // and the credential is asked only about errors of the GSS-API
   const auto& alice = support::initiator_credential<mech::Krb5>();
   CHECK(failure_of(Error::usage("x", "y"), alice) == Failure::other);

@@ -2,12 +2,16 @@
 // plugin.
 #include <gsskey/gss.hpp>
 #include <gsskey/gss/context/export.hpp>
+#include <gsskey/gss/handshake_report.hpp>
 #include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/http/negotiate.hpp>
+#include <gsskey/text/handshake.hpp>
+#include <gsskey/text/string.hpp>
 
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/exported_names.hpp"
@@ -96,9 +100,29 @@ TEST_CASE("a wrong password is an error of NTLM's acceptor, raw and negotiated")
     REQUIRE_FALSE(ends);
     CHECK(std::string_view{ends.error().operation()} == "gss_accept_sec_context");
     CHECK(routine_error(ends.error()) == RoutineError::failure);
+    UNSCOPED_INFO(ends.error().minor_status() << ' ' << ends.error().text());
+    CHECK(ends.error().text().find("KRB5") == std::string_view::npos);  // no file of Kerberos has to do with it
   };
   refused(mech::Ntlmssp{});
   refused(mech::Negotiate<mech::Ntlmssp>{});
+}
+
+TEST_CASE("a log has a line for handshakes over NTLM") {
+  if (!has_ntlm()) return;
+  static std::vector<std::string> lines;
+  lines.clear();
+  set_handshake_hook([](const HandshakeReport& report) noexcept { lines.push_back(to_string(report)); });
+  const auto client = carol<mech::Ntlmssp>();
+  const auto server = must(Credential<mech::Ntlmssp, Accept>::acquire_default());
+  static_cast<void>(must(support::establish(Initiator<mech::Ntlmssp>{support::target(), client, {.demand = protection}},
+                                            Acceptor<mech::Ntlmssp>{server})));
+  set_handshake_hook(nullptr);
+  REQUIRE(lines.size() == 2);
+  for (const auto& line : lines) {
+    CAPTURE(line);
+    CHECK(line.find(": ntlmssp, 1.3.6.1.4.1.311.2.2.10, ") != std::string::npos);
+    CHECK(line.find("enctype") == std::string::npos);
+  }
 }
 
 TEST_CASE("the initiator starts with Kerberos, the acceptor wants NTLM, and that is what it becomes") {

@@ -272,7 +272,8 @@ class Credential {
                                                  [[maybe_unused]] OfKrb5 of_krb5 = {}) noexcept {
     if (major != GSS_S_COMPLETE) {
       auto error = gss_detail::failed_call_of<M>(operation, major, minor);
-      if constexpr (known_faults.spnego_drops_reason && M::negotiates && !std::same_as<OfKrb5, std::nullptr_t>) {
+      if constexpr (known_faults.spnego_drops_reason && M::negotiates && M::accepts(mech::Krb5::oid) &&
+                    !std::same_as<OfKrb5, std::nullptr_t>) {
         if (!gss_detail::is_of_kerberos(error.minor_status())) {
           const auto krb5 = of_krb5();
           if (!krb5) {

@@ -183,6 +183,10 @@ GSSKEY_HIDDEN inline constexpr CodeTable kerberos_codes[] = {{0x96c73a00, 256}, 
   }
   return false;
 }
+/// Whether a minor status is an errno that a file can give, and not one of memory or of arguments.
+[[nodiscard]] constexpr bool is_of_file(OM_uint32 code) noexcept {
+  return code != 0 && code < 256 && code != ENOMEM && code != EINVAL;
+}
 
 /// The code that Kerberos gave, of a minor status that known_faults.minor_codes_are_mapped; other codes as they are.
 /// Whoever has a mapped one sees the words of Kerberos' own: of all codes that this process has met, those of the same

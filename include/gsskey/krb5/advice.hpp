@@ -133,6 +133,13 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0xf6, 0xf7, Failure::cache_unusable},         // KRB5_CC_READONLY, CC_NOSUPP
     {0xfc, 0xfc, Failure::more_than_password},     // KRB5_ERR_FAST_REQUIRED
 };
+/// Whether a number may be one of Kerberos' or of a file that it reads: SPNEGO and a default mechanism pass them on.
+[[nodiscard]] inline bool may_be_of_kerberos(const Error& error) noexcept {
+  for (const char* name : {mech::Krb5::name, mech::Iakerb::name, mech::Spnego::name, mech::Any::name, ""}) {
+    if (std::strcmp(error.mechanism(), name) == 0) return true;
+  }
+  return false;
+}
 [[nodiscard]] inline bool is_of_call(const Error& error, std::string_view call) noexcept {
   return std::strncmp(error.operation(), call.data(), call.size()) == 0;
 }
@@ -165,14 +172,14 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
   for (const auto& codes : gss_detail::codes_of_failures) {
     if (codes.first <= code && code <= codes.last) return codes.failure;
   }
-  const bool is_errno = error.minor_status() != 0 && error.minor_status() < 256;
+  const bool is_of_file = gss_detail::is_of_file(error.minor_status()) && gss_detail::may_be_of_kerberos(error);
   switch (routine_error(error)) {
     case RoutineError::no_cred:
       if (gss_detail::is_of_kerberos(error.minor_status())) return Failure::other;
       if (accepts && error.minor_status() == 0) return Failure::foreign_token;  // of a mechanism that it has no key for
       // errno is that of the keytab's file: caches have codes of their own
-      return error.minor_status() == ENOENT || error.minor_status() == EACCES ? Failure::no_key
-                                                                              : Failure::no_credential;
+      return is_of_file && (error.minor_status() == ENOENT || error.minor_status() == EACCES) ? Failure::no_key
+                                                                                              : Failure::no_credential;
     case RoutineError::credentials_expired:
     case RoutineError::context_expired:
       return Failure::ticket_expired;
@@ -184,7 +191,7 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
       return accepts || is_of_call(error, "gss_init_sec_context") ? Failure::foreign_token : Failure::other;
     case RoutineError::bad_name:
     case RoutineError::failure:
-      if (!is_errno || error.minor_status() == ENOMEM || error.minor_status() == EINVAL) return Failure::other;
+      if (!is_of_file) return Failure::other;
       return accepts ? Failure::replay_cache_unusable : Failure::configuration;
     default:
       return Failure::other;

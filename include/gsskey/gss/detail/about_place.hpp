@@ -42,6 +42,7 @@ struct Place {
 /// whoever calls these pays for them.)
 template <Mechanism M>
 [[nodiscard]] inline Place place_of(const Error& error, bool accepts, const CredentialStore& store) noexcept {
+  if constexpr (!M::accepts(mech::Krb5::oid)) return {};  // others keep theirs elsewhere
   const Place cache{"KRB5CCNAME", store.ccache};
   const Place keytab{"KRB5_KTNAME", store.keytab};
   const OM_uint32 code = error.minor_status() - kerberos_codes[0].first;
@@ -50,7 +51,6 @@ template <Mechanism M>
   if (is_one_of(0x8b, 0x8f) || is_one_of(0xc1, 0xc8) || code == 0xd4 || is_one_of(0xf6, 0xf7)) return cache;
   if (is_one_of(0xb3, 0xb8) || code == 0xd5 || code == 0xeb) return keytab;
   if (is_one_of(0x9f, 0xac) && code != 0xa3) return {"KRB5RCACHENAME", store.rcache};
-  const bool is_errno = error.minor_status() != 0 && error.minor_status() < 256;
   switch (routine_error(error)) {
     case RoutineError::no_cred:
       if (is_of_kerberos(error.minor_status())) return {};
@@ -59,7 +59,7 @@ template <Mechanism M>
       return accepts ? keytab : cache;
     case RoutineError::bad_name:
     case RoutineError::failure:
-      if (!is_errno) return {};
+      if (!is_of_file(error.minor_status())) return {};
       return accepts ? Place{"KRB5RCACHENAME", store.rcache} : Place{"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};
     default:
       return {};
