@@ -93,7 +93,7 @@ struct NegotiationToken {
 /// What a token is that is none of the expected mechanism, for an error's text.
 struct ForeignToken {
   const char* kind = nullptr;  ///< nullptr: not known
-  std::string_view line;       ///< of text, the first
+  std::string_view command;    ///< of text, the first word
 };
 /// `expected`: the mechanism, empty for any.
 [[nodiscard]] inline ForeignToken foreign_token(ByteView token, const Oid& expected) noexcept {
@@ -114,14 +114,17 @@ struct ForeignToken {
   if (in.take_byte(type) && type >= 0x14 && type <= 0x18 && in.skip_only("\3") && in.rest().size() >= 3) {
     return {"it is a record of TLS", {}};
   }
-  constexpr std::size_t shown = 40;
+  constexpr std::size_t looked_at = 40;
   std::size_t size = 0;
+  std::size_t command = 0;  // GET, EHLO, SSH. What follows may be a path with a password, and errors go to logs
   in = detail::Reader{token};
-  for (unsigned char letter = 0; size < shown && in.take_byte(letter); ++size) {
+  for (unsigned char letter = 0; size < looked_at && in.take_byte(letter); ++size) {
     if (letter == '\r' || letter == '\n') break;
     if (letter < 0x20 || letter >= 0x7f) return {};
+    if (command == size && command < 8 && letter >= 'A' && letter <= 'Z') ++command;
   }
-  return size >= 4 ? ForeignToken{"it is text: ", token.subview(0, size).text()} : ForeignToken{};
+  if (size < 4) return {};
+  return command == 0 ? ForeignToken{"it is text", {}} : ForeignToken{"it is text: ", token.subview(0, command).text()};
 }
 
 /// The same error of a handshake, with what the peer's `token` is, if it is none of the expected mechanism.
@@ -134,7 +137,7 @@ struct ForeignToken {
   const ForeignToken foreign = foreign_token(token, expected);
   if (foreign.kind == nullptr) return error;
   const Error bare = error;
-  return std::move(error).with_text(bare.text(), "; ", foreign.kind, foreign.line);
+  return std::move(error).with_text(bare.text(), "; ", foreign.kind, foreign.command);
 }
 
 /// Whether two OIDs name the same mechanism: Kerberos has one more, a misprint of Microsoft's (MS-SPNG
