@@ -18,38 +18,13 @@
 #include <utility>
 #include <vector>
 
+#include "handshakes.hpp"
+
 namespace {
 
 using namespace gsskey;
 using mech::Krb5;
 using Bytes = std::vector<unsigned char>;
-
-[[noreturn]] void fail(const Error& error) {
-  const auto text = error.text();
-  std::fprintf(stderr, "protector.cpp: %s: %.*s\n", error.operation(), static_cast<int>(text.size()), text.data());
-  std::exit(1);
-}
-[[noreturn]] void fail(const StepFailure& failure) { fail(failure.error); }
-[[noreturn]] void fail(const TakeOverFailure<Krb5>& failure) { fail(failure.error); }
-template <class R>
-decltype(auto) value(R&& result) {
-  if (!result) fail(result.error());
-  return *std::forward<R>(result);
-}
-void value(Result<void>&& result) {
-  if (!result) fail(result.error());
-}
-
-struct Handshakes {
-  Initiator<Krb5> initiator{value(Name::host_service("host", "localhost"))};
-  Acceptor<Krb5> acceptor;
-
-  Handshakes() {
-    const auto request = value(initiator.step());
-    const auto reply = value(acceptor.step(request.token));
-    static_cast<void>(value(initiator.step(reply.token)));
-  }
-};
 
 /// The same pair twice: one is protected by the library, one by us.
 struct Ends {

@@ -129,6 +129,24 @@ def keyring():
         figure(name, float(ours), float(reference), digits=1, bar=1)
 
 
+def lanes():
+    """The bars are of VAES or AES-NI and SHA instructions, and MIT krb5: how many times as fast as MessageProtector and gss_*.
+    "bare, too": lanes alone stay under them."""
+    print(f"\nMessageLanes, 64 messages on one core: CPU time per message, µs (medians of interleaved rounds), and how many "
+          f"times as fast\n{'':44}{'ours':>9}{'singly':>9}{'times':>7}{'gss_*':>9}{'times':>7}{'OpenSSL':>9}{'times':>7}"
+          f"{'lanes':>9}{'share':>7}")
+    bars = {("wrap", "64 B"): (2.3, 0), ("wrap", "16 KiB"): (2.2, 9), ("unwrap", "16 KiB"): (1.3, 11)}
+    for name, *columns in table(program("lanes")):
+        ours, singly, library, openssl, bare = map(float, columns)
+        operation, size, kind = name.split(" ", 1)[0], " ".join(name.split()[1:3]), name.split()[3]
+        least, of_library = bars.get((operation, size), (0, 0)) if kind == "aes256-cts-hmac-sha1-96" else (0, 0)
+        verdict = ""
+        if ours * least > singly or ours * of_library > library:
+            verdict = "  bare, too" if bare * least > singly or bare * of_library > library else "  UNDER"
+        print(f"{name:44}{ours:9.3f}{singly:9.3f}{singly / ours:7.2f}{library:9.3f}{library / ours:7.1f}{openssl:9.3f}"
+              f"{openssl / ours:7.2f}{bare:9.3f}{bare / ours:7.2f}{verdict}", flush=True)
+
+
 def protector():
     """The bars are those of MIT krb5: how many times as fast, and the least share of the bare cipher and checksum. They
     are for AES instructions and those for SHA-1 and SHA-256: "bare, too" says that OpenSSL alone stays under them."""
@@ -151,6 +169,21 @@ def protector():
               + (verdict if GSS == "mit" else ""), flush=True)
 
 
+def streams():
+    """CPU time, for the machine may have other work: what the clock says is no figure."""
+    lines = table(program("streams"))
+    title("one stream, both ends: MB per CPU second (reference: TLS 1.3, AES-256-GCM; medians of interleaved rounds)")
+    for kind, name, *columns in lines:
+        if kind == "rate":
+            figure(name, *map(float, columns))
+    print(f"\n{'1,000 streams, 4 KiB written again and again':40}{'MB/CPU s':>13}{'least:most':>13}{'heap, busy':>13}"
+          f"{'heap, idle':>13}")
+    for kind, name, *columns in lines:
+        if kind == "crowd":
+            rate, fairness, busy, idle = map(float, columns)
+            print(f"{name:40}{rate:13.0f}{fairness:13.2f}{busy:13.0f}{idle:13.0f}", flush=True)
+
+
 def handoff():
     title("a context to another process: park and claim (reference: plain C that exports and imports, in the clear)")
     rows = {name: (float(ours), float(reference)) for mode in ["time", "rate"]
@@ -161,6 +194,13 @@ def handoff():
         if timed:
             figure("difference", ours - reference, reference, digits=1, bar=60, exact=False, absolute=True)
     figure("park, claim, to that C", rows["park, claim"][0], rows["the same promise in plain C"][0], digits=1)
+
+
+def http():
+    title("HTTP requests per second, with a session's cookie (reference: Negotiate for each; then no login at all)")
+    for name, cookie, negotiate, none in table(program("http")):
+        figure(name, float(cookie), float(negotiate))
+        figure(f"{name}: no login", float(cookie), float(none))
 
 
 def coroutines():
@@ -242,8 +282,14 @@ if os.path.exists(program("keyring")):
     keyring()
 if os.path.exists(program("protector")):
     protector()
+if os.path.exists(program("lanes")):
+    lanes()
+if os.path.exists(program("streams")):
+    streams()
 if os.path.exists(program("handoff")):
     handoff()
+if os.path.exists(program("http")):
+    http()
 if os.path.exists(program("connections")):
     coroutines()
 umbrella()

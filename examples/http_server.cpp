@@ -4,12 +4,15 @@
 //   http_server PORT HOST CERTIFICATE KEY [--bound]    over TLS, and the logins are bound to the certificate (RFC 5929)
 //               [--allow PRINCIPAL]...                 without: whoever has logged in
 //
-// The key of HTTP/HOST must be in the keytab (KRB5_KTNAME). curl --negotiate -u : http://HOST:PORT/ logs in. Who binds
+// The key of HTTP/HOST must be in the keytab (KRB5_KTNAME). curl --negotiate -u : http://HOST:PORT/ logs in; with
+// --cookie-jar once, for what else it asks for until the ticket ends. Who binds
 // to another certificate is refused, and with --bound who binds to none, as curl does (not on Heimdal, which cannot
 // tell). SPDX-License-Identifier: MIT
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/gss.hpp>
 #include <gsskey/http/negotiate.hpp>
+#include <gsskey/http/session.hpp>
+#include <gsskey/keyring.hpp>
 #include <gsskey/tls/channel_bindings.hpp>
 
 #include <asio/io_context.hpp>
@@ -42,8 +45,23 @@ struct Service {
   std::optional<asio::ssl::context> tls;
   ContextFlags demand;
   example::AllowList allowed;
+  HttpSessions sessions;
   asio::thread_pool pool{2};
 };
+
+/// What a response has beside its page.
+struct Fields {
+  std::string www_authenticate;
+  std::string set_cookie;
+};
+std::string page_for(const Name& peer, const Service& service, const Fields& fields, bool goes_on) {
+  if (auto admitted = service.allowed.admit(peer); !admitted) {
+    std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
+    return example::response("403 Forbidden", fields.www_authenticate, goes_on, "Not you.\n");
+  }
+  const std::string name = example::name_or(peer, "whoever");
+  return example::response("200 OK", fields.www_authenticate, goes_on, "Hello " + name + "\n", fields.set_cookie);
+}
 
 template <class Stream>
 asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings bindings) {
@@ -55,6 +73,17 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
                                                              "\r\n\r\n", asio::use_awaitable);
     const std::string head = received.substr(0, size);
     received.erase(0, size);
+    std::string reply;
+    bool goes_on = example::goes_on_after(head);
+    if (const auto session = service.sessions.open(example::field_in(head, "Cookie"), bindings)) {
+      const auto peer = Name::principal(session->peer);
+      reply =
+          peer ? page_for(*peer, service, {}, goes_on) : example::response("403 Forbidden", {}, goes_on, "Not you.\n");
+      const std::size_t sent = co_await asio::async_write(stream, asio::buffer(reply), asio::use_awaitable);
+      static_cast<void>(sent);
+      if (!goes_on) co_return;
+      continue;
+    }
     // It owns what it works on and gives it back; g++ 12 wants it named.
     auto judge = [owned = std::move(acceptor), authorization = example::field_in(head, "Authorization")]() mutable {
       auto answer = owned.step(authorization);
@@ -64,8 +93,6 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
     acceptor = std::move(judged.first);
     const auto& answer = judged.second;
 
-    std::string reply;
-    bool goes_on = example::goes_on_after(head);
     if (!answer) {
       const HttpRefusal& refusal = answer.error();
       if (!refusal.is_challenge) {
@@ -75,12 +102,10 @@ asio::awaitable<void> session(Stream stream, Service& service, ChannelBindings b
       goes_on = goes_on && is_understood;
       reply = example::response(is_understood ? "401 Unauthorized" : "400 Bad Request", refusal.www_authenticate,
                                 goes_on, refusal.is_challenge ? "Who are you?\n" : "No.\n");
-    } else if (auto admitted = service.allowed.admit(answer->peer); !admitted) {
-      std::cerr << "http_server: 403 " << example::in_words(admitted.error()) << std::endl;
-      reply = example::response("403 Forbidden", answer->www_authenticate, goes_on, "Not you.\n");
     } else {
-      const std::string name = example::name_or(answer->peer, "whoever");
-      reply = example::response("200 OK", answer->www_authenticate, goes_on, "Hello " + name + "\n");
+      const auto cookie = service.sessions.issue(*answer, bindings);
+      if (!cookie) std::cerr << "http_server: no session: " << example::in_words(cookie.error()) << std::endl;
+      reply = page_for(answer->peer, service, {answer->www_authenticate, cookie.value_or("")}, goes_on);
     }
     const std::size_t sent = co_await asio::async_write(stream, asio::buffer(reply), asio::use_awaitable);
     static_cast<void>(sent);
@@ -118,9 +143,18 @@ int main(int argc, char** argv) try {
     std::cerr << "http_server: " << example::in_words(credential.error()) << '\n';
     return 1;
   }
+  // Here the sessions end with the server. In a ring of the service that its workers share they outlive each of them.
+  const auto ring = Keyring::join_session();
+  const auto sessions =
+      ring ? HttpSessions::from_ring(*ring, argv[2], {.over_plain_http = argc == 3}) : unexpected(ring.error());
+  if (!sessions) {
+    std::cerr << "http_server: " << example::in_words(sessions.error()) << '\n';
+    return 1;
+  }
   asio::io_context io;
   // Ends before `io`.
-  Service service{*std::move(credential), {}, bound ? ContextFlag::channel_bound : ContextFlags{}, std::move(allowed)};
+  Service service{
+      *std::move(credential), {}, bound ? ContextFlag::channel_bound : ContextFlags{}, std::move(allowed), *sessions};
   if (argc > 3) service.tls = example::tls_server(argv[3], argv[4]);
   asio::signal_set signals{io, SIGINT, SIGTERM};
   signals.async_wait([&io](std::error_code, int) { io.stop(); });

@@ -39,6 +39,7 @@ using namespace std::chrono_literals;
 
 namespace {
 
+/// In one write: the workers' lines go to the same place.
 void say(const std::string& words) { std::cout << (std::to_string(::getpid()) + ' ' + words + '\n') << std::flush; }
 
 /// A worker's: messages, until the client says goodbye.
@@ -208,7 +209,7 @@ int main(int argc, char** argv) try {
   const auto port = static_cast<std::uint16_t>(argc == 4 ? std::atoi(argv[1]) : 4444);
   const auto done = run(user, port, argv[argc - 2], argv[argc - 1]);
   if (done) return 0;
-  std::cerr << "prefork_server: " << in_words(done.error()) << '\n';
+  std::cerr << "prefork_server: " + in_words(done.error()) + '\n';
   return 1;
 } catch (const std::exception& failure) {  // memory is short
   std::cerr << "prefork_server: " << failure.what() << '\n';

@@ -13,6 +13,7 @@
 
 #include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
+#include <gsskey/io/framing.hpp>
 #include <gsskey/tls/channel_bindings.hpp>
 
 #include "allow.hpp"

@@ -1,6 +1,6 @@
 // gsskey/gss: the GSS-API half in one include: names, credentials, handshakes, contexts and the blocking loop. Left
-// out, because every include has its price: what few programs need (gss/context/, gss/mechanism_inquiry.hpp,
-// io/fd_stream.hpp), and everything that needs a library beyond the GSS-API.
+// out, because every include has its price: what not every program needs (gss/context/, gss/mechanism_inquiry.hpp,
+// io/fd_stream.hpp with io/framing.hpp), and everything that needs a library beyond the GSS-API.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -26,5 +26,4 @@
 #include <gsskey/gss/status.hpp>            // IWYU pragma: export
 #include <gsskey/gss/usage.hpp>             // IWYU pragma: export
 #include <gsskey/io/drive.hpp>              // IWYU pragma: export
-#include <gsskey/io/framing.hpp>            // IWYU pragma: export
 #include <gsskey/io/transport.hpp>          // IWYU pragma: export

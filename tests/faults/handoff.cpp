@@ -3,6 +3,7 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/handoff/credential_cache.hpp>
 #include <gsskey/handoff/parked_context.hpp>
+#include <gsskey/http/session.hpp>
 
 #include <string>
 #include <utility>
@@ -32,7 +33,6 @@ void park_and_claim() {
   auto ends = faults::pair<Krb5>();
   auto& [ours, theirs] = ends;
   const auto ticket = again([] { return Credential<Krb5, Initiate>::acquire_default(); });
-  Credential<Krb5, Initiate> delegated;
   try {
     const auto parked = again([&] {
       // Sealing failed, and then taking it back.
@@ -41,18 +41,28 @@ void park_and_claim() {
     });
     check(!ours, "a parked context is empty");
     // Whatever comes of a claim, nobody else's will succeed after it took the key.
-    auto claimed = handoff::claim<Krb5>(parked, {.delegated = &delegated});
+    auto claimed = handoff::claim_all<Krb5>(parked);
     if (!claimed) faults::note(claimed.error());
     if (claimed) {
-      check(need(theirs.unwrap(need(claimed->wrap("claimed")))).text() == "claimed", "the context goes on");
-      check(static_cast<bool>(delegated), "what was delegated came along");
+      check(need(theirs.unwrap(need(claimed->context.wrap("claimed")))).text() == "claimed", "the context goes on");
+      check(static_cast<bool>(claimed->delegated), "what was delegated came along");
       faults::refused(handoff::claim<Krb5>(parked));
-    } else {
-      check(!delegated, "a failed claim brings no credential");
     }
   } catch (const faults::Stopped&) {
   }
   check(is_empty(session), "a key is left in the session");
+}
+
+void http_sessions() {
+  const auto ring = again([] { return Keyring::join_session(); });
+  auto ends = faults::pair<Krb5>();
+  const Accepted<Krb5> login{std::move(ends.acceptor), need(Name::user("alice")), {}, {}, {}};
+  const auto sessions = again([&] { return HttpSessions::from_ring(ring, "www.example.com"); });
+  const auto cookie = again([&] { return sessions.issue(login); });
+  const auto session = again([&] { return sessions.open(cookie.substr(0, cookie.find(';'))); });
+  check(session.peer == "alice", "the session is hers");
+  again([&] { return sessions.revoke_all(); });
+  faults::refused(sessions.open(cookie.substr(0, cookie.find(';'))));
 }
 
 #if defined(GSSKEY_GSS_MIT)
@@ -73,6 +83,7 @@ void credential_cache() {
 #endif
 
 const faults::Register registered[] = {
+    {"http_sessions", &http_sessions},
     {"park_claim", &park_and_claim},
 #if defined(GSSKEY_GSS_MIT)
     {"credential_cache", &credential_cache},

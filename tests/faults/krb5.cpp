@@ -3,13 +3,22 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/krb5/credential.hpp>
 #include <gsskey/krb5/defaults.hpp>
+#include <gsskey/krb5/kdc_exchange.hpp>
+#include <gsskey/krb5/kdc_list.hpp>
+#include <gsskey/krb5/pac.hpp>
+#include <gsskey/krb5/principal.hpp>
 
 #include <krb5.h>
 
 #include <cstdlib>
+#include <string>
 #include <string_view>
 
 #include "faults/faults.hpp"
+#include "faults/pair.hpp"
+#include "support/kdc_client.hpp"
+#include "support/pac_of_alice.hpp"
+#include "support/realm.hpp"
 
 using namespace gsskey;
 using faults::again;
@@ -42,6 +51,52 @@ void of_libkrb5() {
   krb5_free_context(context);
 }
 
+void of_caches() {
+  const auto alice = again([] { return TicketCache::resolve(std::getenv("KRB5CCNAME")); });
+  static_cast<void>(again([&] { return alice.credential(); }));
+  static_cast<void>(again([] { return TicketCache::in_memory(); }));
+}
+
+#if defined(GSSKEY_GSS_MIT)
+void of_exchanges() {
+  const auto& realm = support::realm().realm;
+  const auto carry = [&](const KdcStep& step) {
+    const faults::Pause pause;
+    return support::ask_kdc(realm.port(), true, step.request);
+  };
+  /// An exchange that fails is over.
+  const auto carry_out = [&](auto exchange) {
+    auto next = exchange.step();
+    while (next && !next->is_done()) next = exchange.step(carry(*next));
+    return next;
+  };
+  check(again([] { return KdcList::of_realm("GSSKEY.TEST"); })[0].port == realm.port(), "the realm's KDC");
+  const auto cache = again([] { return TicketCache::in_memory(); });
+  const auto alice = again([] { return Name::user("alice"); });
+  static const std::string keytab = [&] {
+    const faults::Pause pause;
+    return "FILE:" + support::must(realm.export_keytab("alice"));
+  }();
+  faults::need(carry_out(again([&] { return InitialTicket::with_keytab(cache, alice, keytab.c_str()); })));
+  faults::need(carry_out(again([&] { return InitialTicket::with_password(cache, alice, "secret"); })));
+  const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
+  faults::need(carry_out(again([&] { return ServiceTicket::for_target(cache, target); })));
+}
+#endif
+
+void of_principals() {
+  const auto alice = again([] { return gsskey::Principal::parse("alice@GSSKEY.TEST"); });
+  const auto name = again([&] { return alice.name(); });
+  check(again([&] { return gsskey::Principal::from_name(name); }) == alice, "the principal of a name");
+}
+
+void of_pacs() {
+  const std::string alice = support::pac_of_alice();
+  check(again([&] { return gsskey::detail::read_pac(alice); })->logon.has_value(), "the PAC of a KDC of Samba");
+  const auto ends = faults::pair<mech::Krb5>();
+  check(again([&] { return Pac::from(ends.acceptor); }).client() != nullptr, "the PAC of a ticket");
+}
+
 #if defined(GSSKEY_GSS_HEIMDAL)
 /// The keytab that krb5.conf names. What does not say so is asked again.
 void default_keytab() {
@@ -58,6 +113,12 @@ void default_keytab() {
 
 const faults::Register registered[] = {
     {"krb5", &of_libkrb5},
+    {"caches", &of_caches},
+#if defined(GSSKEY_GSS_MIT)
+    {"exchanges", &of_exchanges},
+#endif
+    {"principals", &of_principals},
+    {"pacs", &of_pacs},
 #if defined(GSSKEY_GSS_HEIMDAL)
     {"default_keytab", &default_keytab},
 #endif

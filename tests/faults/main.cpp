@@ -134,11 +134,11 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
   const std::string_view operation = error.operation();
   const auto number = error.minor_status();
   const bool is_memory = number == static_cast<std::uint32_t>(ENOMEM);
-  if (name.starts_with("gss") || name == "krb5_cc_remove_cred") {
-    return error.domain() == Domain::gss && operation == name && is_memory;
-  }
   if (name == "krb5_gss_register_acceptor_identity") {  // which has no minor status
     return error.domain() == Domain::gss && operation == name && number == 0;
+  }
+  if (is_one_of(name, {"gss", "krb5_", "profile_"})) {
+    return error.domain() == Domain::gss && operation == name && is_memory;
   }
   if (is_one_of(name, {"keyctl_read", "keyctl_get_keyring_ID", "keyctl_describe"})) {
     return error.domain() == Domain::keyring && operation.starts_with("keyctl_") && is_memory;
@@ -146,7 +146,6 @@ bool is_right(std::string_view name, const gsskey::Error& error) {
   if (is_one_of(name, {"keyctl", "add_key", "request_key"})) {
     return error.domain() == Domain::keyring && operation == name && is_memory;
   }
-  if (name == "malloc" && operation.starts_with("keyctl_")) return error.domain() == Domain::keyring && is_memory;
   if (is_one_of(name, {"send", "recv"})) return error.domain() == Domain::transport && is_memory;
   if (is_one_of(name, {"EVP", "RAND", "OSSL", "SSL", "X509", "malloc", "new", "operator new"})) {
     return error.domain() == Domain::system && is_memory;

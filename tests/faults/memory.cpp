@@ -58,6 +58,10 @@ extern "C" [[gnu::used]] void* __wrap_aligned_alloc(std::size_t alignment, std::
 void* operator new(std::size_t size) {
   return taken(shall_fail(__builtin_return_address(0)) ? nullptr : std::malloc(size == 0 ? 1 : size));
 }
+// As the library's would; that of a sanitizer does not call the one above.
+void* operator new[](std::size_t size) {
+  return taken(shall_fail(__builtin_return_address(0)) ? nullptr : std::malloc(size == 0 ? 1 : size));
+}
 void* operator new(std::size_t size, std::align_val_t alignment) {
   const auto unit = static_cast<std::size_t>(alignment);
   return taken(shall_fail(__builtin_return_address(0)) ? nullptr
@@ -71,5 +75,7 @@ void* operator new(std::size_t size, std::align_val_t alignment, const std::noth
 }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+void operator delete[](void* block) noexcept { std::free(block); }
+void operator delete[](void* block, std::size_t) noexcept { std::free(block); }
 void operator delete(void* block, std::align_val_t) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t, std::align_val_t) noexcept { std::free(block); }

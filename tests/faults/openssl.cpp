@@ -2,10 +2,17 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/gss.hpp>
 #include <gsskey/handoff/envelope.hpp>
+#include <gsskey/io/record_layer.hpp>
 #include <gsskey/messages/batch.hpp>
 #include <gsskey/messages/take_over.hpp>
 
+#ifdef GSSKEY_TEST_LANES
+#include <gsskey/messages/lanes.hpp>
+#endif
+
+#include <algorithm>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,6 +47,10 @@ Protectors protectors() {
   return {std::move(initiator), taken(std::move(both.acceptor))};
 }
 
+bool contains(const std::vector<unsigned char>& memory, std::string_view text) {
+  return std::search(memory.begin(), memory.end(), text.begin(), text.end()) != memory.end();
+}
+
 void messages() {
   auto [ours, theirs] = protectors();
   for (int turn = 0; turn < 2; ++turn) {
@@ -54,7 +65,12 @@ void messages() {
     const auto room = need(ours.room());
     const std::string message = "in its place";
     std::vector<unsigned char> memory(room.header + message.size() + room.trailer);
-    const auto sealed = again([&] { return wrap_into(ours, message, memory); });
+    const ByteView pieces[] = {ByteView{message}.subview(0, 3), ByteView{message}.subview(3)};
+    const auto sealed = again([&] {
+      auto made = wrap_into(ours, pieces, memory);
+      check(made || !contains(memory, message), "no plaintext where there is no token");
+      return made;
+    });
     std::vector<unsigned char> place;
     const auto plain = again([&] {  // what fails in the middle has changed the memory
       place.assign(sealed.begin(), sealed.end());
@@ -83,6 +99,62 @@ void batch() {
   }
 }
 
+#ifdef GSSKEY_TEST_LANES
+/// In a thread whose lanes are still to be made.
+void lanes() {
+  auto [ours, theirs] = protectors();
+  rfc3961::Lanes::of_thread() = rfc3961::Lanes{};
+  auto sending = again([&] { return MessageLanes::from_protector(ours); });
+  auto receiving = again([&] { return MessageLanes::from_protector(theirs); });
+  const std::string message(500, 'm');
+  const auto room = need(ours.room());
+  std::vector<std::vector<unsigned char>> memory(
+      20, std::vector<unsigned char>(room.header + message.size() + room.trailer));
+  std::vector<BatchMessage> messages;
+  for (auto& each : memory) messages.push_back({message, each});
+  if (const auto wrapped = sending.wrap(messages); !wrapped) {
+    faults::note(wrapped.error());
+    for (const auto& each : memory) check(!contains(each, message), "no plaintext where there is no token");
+    need(sending.wrap(messages));  // behind a gap
+    static_cast<void>(theirs.unwrap(memory[0]));
+    memory.erase(memory.begin());
+  }
+  std::vector<BatchToken> tokens(memory.size());
+  const auto sent = memory;
+  for (std::size_t at = 0; at < memory.size(); ++at) tokens[at].token = memory[at];
+  receiving.unwrap(tokens);
+  for (std::size_t at = 0; at < memory.size(); ++at) {
+    if (!tokens[at].message) {  // what fails has changed nothing but the order
+      faults::note(tokens[at].message.error());
+      check(need(theirs.unwrap_with_ordering(sent[at])).plaintext.text() == message, "a message, one by one");
+    } else {
+      check(ByteView{*tokens[at].message}.text() == message, "a message of the lanes");
+    }
+  }
+}
+
+/// What fails leaves the layer as it was, or is told again.
+void records() {
+  auto [ours, theirs] = protectors();
+  RecordLayer<MessageLanes> writer{again([&, &own = ours] { return MessageLanes::from_protector(std::move(own)); })};
+  RecordLayer<MessageLanes> reader{again([&, &own = theirs] { return MessageLanes::from_protector(std::move(own)); })};
+  const std::string message(5000, 'm');
+  auto sealed = writer.seal(message);
+  if (!sealed) {
+    faults::note(sealed.error());
+    sealed = writer.seal(message);
+    if (!sealed) return;
+  }
+  std::string text;
+  for (ByteView packets = writer.unsent()[1]; !packets.empty();) {
+    packets = packets.subview(need(reader.put(packets)));
+    for (; !reader.opened().empty(); reader.consume(5000)) text += reader.opened().text();
+  }
+  static_cast<void>(need(reader.room()));
+  check(text == message, "what was written");
+}
+#endif
+
 void seals() {
   const auto key = again([] { return SealKey::generate(); });
   const auto sealed = again([&] { return seal(key, "token", Krb5::oid, Seconds{60}); });
@@ -103,10 +175,11 @@ void derivations() {
 }
 
 const faults::Register registered[] = {
-    {"take_over", &messages},
-    {"batch", &batch},
-    {"seal", &seals},
-    {"derivation", &derivations},
+    {"take_over", &messages}, {"batch", &batch},
+#ifdef GSSKEY_TEST_LANES
+    {"lanes", &lanes},        {"records", &records},
+#endif
+    {"seal", &seals},         {"derivation", &derivations},
 };
 
 }  // namespace

@@ -13,15 +13,18 @@ SPDX-License-Identifier: MIT
 """
 import argparse
 import collections
+import concurrent.futures
 import functools
 import os
 import pathlib
 import subprocess
 import sys
+import tempfile
 
 import calls
 
 
+WAITS = "watcher"  # for a program that does not end when told to, most of the time: beside the others, with --every
 SLOW = {"realm", "heimdal_realm", "watcher", "stream"}  # programs are started each time, or it is much
 WHOLLY = "GSSKEY_EXHAUSTIVE" in os.environ
 MOST = 20
@@ -32,7 +35,10 @@ Site = collections.namedtuple("Site", "id name count frames")
 class Program:
     def __init__(self, path, include):
         self.path, self.include = path, include
-        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        # What a removal leaves that was made to fail, too, goes with this folder.
+        self.folder = tempfile.TemporaryDirectory(prefix="gsskey-faults-", ignore_cleanup_errors=True)
+        self.process = subprocess.Popen([path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        env={**os.environ, "TMPDIR": self.folder.name})
         self.known = {}
 
     def ask(self, *order):
@@ -156,6 +162,13 @@ class Sweep:
                     first = "silent" if is_silent else "told"
                     self.later += [(scenario, site, place, first, after) for after in later]
 
+    def add(self, other):
+        self.covered |= other.covered
+        self.injected += other.injected
+        self.not_reached += other.not_reached
+        self.wrong += other.wrong
+        self.later += other.later
+
     def run_pairs(self):
         """Each fault again, followed by another: of those, or all, that did not come by themselves."""
         self.program.look_up(after for *_, after in self.later)
@@ -177,6 +190,13 @@ class Sweep:
             self.blame(scenario, place, 1, [f"and {second[0]}:{second[2]} {second[1]}: {each}" for each in complaints])
 
 
+def sweep_of(scenarios, sweep):
+    for scenario in scenarios:
+        before = sweep.injected
+        sweep.run(scenario)
+        print(f"{scenario}: {sweep.injected - before} faults", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -196,11 +216,17 @@ def main():
 
     program = Program(arguments.program, str(pathlib.Path(arguments.include).resolve()) + "/")
     sweep = Sweep(program, in_text, arguments)
-    for scenario in program.ask("list")[0]:
-        if arguments.only in (None, scenario):
-            before = sweep.injected
-            sweep.run(scenario)
-            print(f"{scenario}: {sweep.injected - before} faults", flush=True)
+    names = [name for name in program.ask("list")[0] if arguments.only in (None, name)]
+    if arguments.every and WAITS in names and names != [WAITS]:  # what others have made fail is no matter there
+        names.remove(WAITS)
+        beside = Sweep(Program(program.path, program.include), in_text, arguments)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            started = pool.submit(sweep_of, [WAITS], beside)
+            sweep_of(names, sweep)
+        started.result()
+        sweep.add(beside)
+    else:
+        sweep_of(names, sweep)
     sweep.run_pairs()
 
     covered, wrong = sweep.covered, sweep.wrong

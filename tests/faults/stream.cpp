@@ -1,6 +1,7 @@
 // tests/faults/stream: ten connections of SecureStream at once, each call failing once: nine are served.
 // SPDX-License-Identifier: MIT
 #include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/kdc.hpp>
 #include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
 
@@ -15,6 +16,7 @@
 #include <exception>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -153,6 +155,30 @@ void offloaded() {
   check(told == 2, ("each end is told once, and not " + std::to_string(told)).c_str());
   check(done == 2 || faults::failed(), "a handshake");
 }
+
+#ifdef GSSKEY_GSS_KDC_EXCHANGE
+/// A login and a ticket for a service, whose exchanges are over when they fail.
+void tickets() {
+  const auto acquire = [](auto exchange) {
+    asio::io_context io;
+    int told = 0;
+    std::optional<Result<void>> result;
+    async_acquire(io.get_executor(), std::move(exchange), [&](Result<void> ended) {
+      ++told;
+      result.emplace(std::move(ended));
+    });
+    run(io);
+    check(told == 1, ("who waits is told once, and not " + std::to_string(told)).c_str());
+    faults::need(*std::move(result));
+  };
+  const auto cache = again([] { return TicketCache::in_memory(); });
+  const auto alice = again([] { return Name::user("alice"); });
+  acquire(again([&] { return InitialTicket::with_password(cache, alice, "secret"); }));
+  const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
+  acquire(again([&] { return ServiceTicket::for_target(cache, target); }));
+}
+const faults::Register registered_tickets{"tickets", &tickets};
+#endif
 
 const faults::Register registered[] = {{"stream", &ten_connections}, {"offloaded", &offloaded}};
 

@@ -3,6 +3,7 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/http/negotiate.hpp>
 
+#include <cstdlib>
 #include <string>
 #include <utility>
 

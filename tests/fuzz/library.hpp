@@ -6,6 +6,8 @@
 
 #include <cstddef>
 #include <cstdlib>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "input.hpp"
@@ -71,5 +73,26 @@ OM_uint32 gss_release_buffer(OM_uint32*, gss_buffer_t buffer) {
   std::free(std::exchange(buffer->value, nullptr));
   buffer->length = 0;
   return GSS_S_COMPLETE;
+}
+// With Heimdal, of a name that was negotiated: that of a principal, or anything.
+OM_uint32 gss_export_name(OM_uint32* minor, support::ConstName, gss_buffer_t out) {
+  *minor = 0;
+  if (fuzz::script->byte() % 8u == 0) return GSS_S_FAILURE;
+  fuzz::fill(out);
+  if (fuzz::script->byte() % 4u == 0) return GSS_S_COMPLETE;
+  std::string name{"\4\1\0\13\6\11\52\206\110\206\367\22\1\2\2\0\0\0", 18};
+  name += static_cast<char>(out->length);
+  name += gsskey::ByteView{out->value, out->length}.text();
+  gss_release_buffer(minor, out);
+  out->length = name.size();
+  out->value = std::malloc(name.size());
+  std::memcpy(out->value, name.data(), name.size());
+  return GSS_S_COMPLETE;
+}
+OM_uint32 gss_import_name(OM_uint32* minor, gss_buffer_t, gss_OID, gss_name_t* name) {
+  *minor = fuzz::script->byte();
+  const OM_uint32 major = fuzz::answer();
+  if (major == GSS_S_COMPLETE) *name = fuzz::handle<gss_name_t>();
+  return major;
 }
 }

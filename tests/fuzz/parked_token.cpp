@@ -25,16 +25,21 @@ ByteView view(gss_buffer_t buffer) { return {buffer->value, buffer->length}; }
 
 template <Mechanism M>
 void take_apart(ByteView both, bool wants_credential) {
-  Credential<M, Initiate> delegated;
-  const auto context = handoff_detail::taken_apart<M>(both, wants_credential ? &delegated : nullptr);
-  if (context) {
-    expect(is_context_given_away && static_cast<bool>(*context), "a context is one that the library gave");
+  bool has_context = false;
+  if (wants_credential) {
+    const auto all = handoff_detail::all_taken_apart<M>(both);
+    has_context = all && all->context;
+    expect(!all || has_context, "no credential without its context");
+    if (all && all->delegated) expect(given_credential.has_value(), "a credential is one that the library gave");
   } else {
-    expect(!delegated, "no credential without its context");
+    ByteView rest;
+    const auto context = handoff_detail::taken_apart<M>(both, rest);
+    has_context = context && *context;
+    expect(!context || has_context, "a context is none that is empty");
   }
-  if (delegated) expect(given_credential.has_value(), "a credential is one that the library gave");
+  expect(!has_context || is_context_given_away, "a context is one that the library gave");
   if (!given_context) {
-    expect(!context && !given_credential, "without a whole context nothing is imported");
+    expect(!has_context && !given_credential, "without a whole context nothing is imported");
     return;
   }
   const ByteView body = *given_context;

@@ -4,19 +4,22 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "input.hpp"
 #include "support/marked_context.hpp"
 
 using namespace gsskey;
 using fuzz::expect;
-using Layer = RecordLayer<support::MarkedContext>;
+using One = RecordLayer<support::MarkedContext>;
+using Many = RecordLayer<support::ManyMarked>;
 
 namespace {
 
 constexpr Protection protections[] = {Protection::encrypted, Protection::integrity, Protection::none};
 
 /// Hands `count` octets of what is on the wire to the reader, in one of the two ways, and reads what it then has.
+template <class Layer>
 void deliver(Layer& reader, fuzz::Bytes& wire, std::size_t count, fuzz::Bytes& got) {
   bool is_broken = false;
   while (reader.opened().empty() && !is_broken && count != 0 && !wire.empty()) {
@@ -46,9 +49,12 @@ void deliver(Layer& reader, fuzz::Bytes& wire, std::size_t count, fuzz::Bytes& g
   }
 }
 
+template <class Layer>
 void honest(fuzz::Input& input, Protection protection) {
   const RecordOptions options{.max_sent = 7u + input.byte(), .max_received = 262, .protection = protection};
-  const std::size_t longest = options.max_sent - (protection == Protection::none ? 0u : 6u);
+  const std::size_t in_packet = options.max_sent - (protection == Protection::none ? 0u : 6u);
+  const bool in_many = std::is_same_v<Layer, Many> && protection != Protection::none;
+  const std::size_t longest = in_many ? 16 * in_packet : in_packet;
   Layer writer{{}, options};
   Layer reader{{}, options};
   fuzz::Bytes wire;
@@ -71,7 +77,7 @@ void honest(fuzz::Input& input, Protection protection) {
     expect(message.size() >= given_up.size() && std::equal(given_up.begin(), given_up.end(), message.begin()),
            "no other bytes are sent");
     expect(*sealed == std::min(message.size(), given_up.empty() ? longest : given_up.size()),
-           "as much as a packet holds");
+           "as much as is sealed at once");
     const auto parts = writer.unsent();
     fuzz::Bytes packet = fuzz::bytes_of(parts[0]);
     packet.insert(packet.end(), parts[1].begin(), parts[1].end());
@@ -101,6 +107,7 @@ void honest(fuzz::Input& input, Protection protection) {
   expect(got == sent, "what was sent comes, in order, once");
 }
 
+template <class Layer>
 void hostile(fuzz::Input& input, Protection protection) {
   Layer reader{{}, {.max_received = 7u + input.byte(), .protection = protection}};
   fuzz::Bytes wire = fuzz::bytes_of(input.rest());
@@ -121,10 +128,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   fuzz::Input input{{data, size}};
   const unsigned way = input.byte();
   const Protection protection = protections[way / 4 % 3];
+  const bool is_many = way / 12 % 2 != 0 && protection != Protection::integrity;
   if (way % 4 == 0) {
-    hostile(input, protection);
+    is_many ? hostile<Many>(input, protection) : hostile<One>(input, protection);
   } else {
-    honest(input, protection);
+    is_many ? honest<Many>(input, protection) : honest<One>(input, protection);
   }
   return 0;
 }

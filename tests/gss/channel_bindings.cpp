@@ -4,6 +4,7 @@
 #include <fstream>
 #include <iterator>
 #include <string>
+#include <string_view>
 
 #include "support/catch.hpp"
 #include "support/environment.hpp"
@@ -129,6 +130,26 @@ TEST_CASE("what cannot be is refused by the first step") {
   const ChannelBindings longest{"tls-exporter", std::string(ChannelBindings::max_size - 13, 'x')};
   CHECK(longest.is_valid());
   CHECK(longest.application_data().text() == "tls-exporter:" + std::string(114, 'x'));
+}
+
+TEMPLATE_TEST_CASE("application data of a form of its own, of any size", "", mech::Krb5, mech::Spnego) {
+  support::realm();
+  const auto of = [](std::string_view text) {
+    return ChannelBindings::from_application_data({text.data(), text.size()});
+  };
+  for (const std::size_t size : {1u, 3u, 126u, 127u, 128u, 255u, 100000u}) {
+    std::string ours(size, 'x');
+    const std::string same = ours;
+    CHECK(of(ours).application_data().text() == ours);
+    CHECK(outcome<TestType>(of(ours), of(same)) ==
+          (capabilities.channel_bound_flag ? Outcome::bound : Outcome::unknowable));
+    ours.back() = 'y';
+    CHECK(outcome<TestType>(of(ours), of(same)) == Outcome::refused);
+    CHECK(outcome<TestType>(of(ours + "x"), of(ours)) == Outcome::refused);
+  }
+  CHECK(of("").empty());
+  CHECK(of("").is_valid());
+  CHECK(of("four").is_valid());
 }
 
 TEST_CASE("bindings of C programs are the same") {

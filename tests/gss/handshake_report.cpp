@@ -2,12 +2,17 @@
 #include <gsskey/gss/handshake_report.hpp>
 
 #include <gsskey/gss.hpp>
+#include <gsskey/io/establish_as.hpp>
 #include <gsskey/krb5/status.hpp>
 
 #include <dlfcn.h>
 #include <time.h>
 
+#include <cerrno>
+#include <fstream>
+#include <iterator>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -132,6 +137,7 @@ TEST_CASE("without a hook nobody is told, and no clock is read") {
   const auto before = readings;
   support::pair<mech::Spnego>();
   CHECK_FALSE(Initiator<mech::Krb5>{unknown()}.step());
+  static_cast<void>(first_token<mech::Krb5>());  // of an initiator that is dropped then
   CHECK(told.empty());
   CHECK(readings == before);
 }
@@ -209,21 +215,89 @@ TEST_CASE("accept() tells as establish() does") {
   CHECK(only().peer == support::realm().realm.principal("alice"));
 }
 
-TEST_CASE("misuse, and a handshake that is dropped, are not told") {
+TEST_CASE("misuse, and a handshake that has not begun, are not told") {
   const Hook hook;
   {
-    auto initiator = support::initiator<mech::Krb5>();
-    CHECK_FALSE(initiator.step("a token before the first"));
-    CHECK_FALSE(std::move(initiator).establish());
-    auto acceptor = support::acceptor<mech::Krb5>();
-    must(support::step_all(initiator, acceptor));
-    CHECK_FALSE(initiator.step("a token after the last"));
-    auto dropped = std::move(initiator);
-    CHECK_FALSE(initiator.step());
-    CHECK_FALSE(std::move(initiator).establish());
+    auto fresh = support::initiator<mech::Krb5>();
+    CHECK_FALSE(fresh.step("a token before the first"));
+    CHECK_FALSE(std::move(fresh).establish());
+    const auto unused = support::acceptor<mech::Krb5>();
   }
   CHECK_FALSE(Initiator<mech::Krb5>{}.step());
   CHECK(told.empty());
+}
+
+TEMPLATE_TEST_CASE("a handshake that is dropped half-way is told once, wherever it has moved", "", mech::Krb5,
+                   mech::Spnego) {
+  const Hook hook;
+  const auto target = shown(support::target());
+  const auto is_dropped = [](const Told& one, bool is_initiator) {
+    CHECK(one.is_initiator == is_initiator);
+    CHECK(one.steps == (is_initiator ? 2 : 1));
+    CHECK(one.flags.empty());
+    REQUIRE(one.failed);
+    CHECK(one.error.domain() == Domain::transport);
+    CHECK(one.error.minor_status() == ECANCELED);
+    CHECK(one.error.operation() == std::string{is_initiator ? "gss_init_sec_context" : "gss_accept_sec_context"});
+  };
+  {
+    auto initiator = support::initiator<TestType>();
+    auto acceptor = support::acceptor<TestType>();
+    must(support::step_all(initiator, acceptor));
+    CHECK_FALSE(initiator.step("a token after the last"));
+    auto moved = std::move(initiator);
+    CHECK_FALSE(initiator.step());
+    CHECK_FALSE(std::move(initiator).establish());
+    CHECK(told.empty());
+    acceptor = support::acceptor<TestType>();
+    is_dropped(only(), false);
+    CHECK(only().peer == support::realm().realm.principal("alice"));
+    told.clear();
+  }
+  is_dropped(only(), true);
+  CHECK(only().peer == target);
+}
+
+TEST_CASE("who knows why a handshake does not go on has that told, once") {
+  const Hook hook;
+  const auto late = Error::transport("the server", ETIMEDOUT);
+  {
+    auto initiator = support::initiator<mech::Krb5>();
+    static_cast<void>(must(initiator.step()));
+    initiator.abandon(late);
+    CHECK_FALSE(initiator);
+    CHECK_FALSE(initiator.step());
+    initiator.abandon(late);
+    CHECK(only().is_initiator);
+    CHECK(only().error.minor_status() == ETIMEDOUT);
+    CHECK(only().error.operation() == std::string{"the server"});
+    told.clear();
+    support::acceptor<mech::Krb5>().abandon(late);  // whose peer never said a word
+    CHECK(only().steps == 0);
+    CHECK(only().error.minor_status() == ETIMEDOUT);
+    told.clear();
+  }
+  CHECK(told.empty());
+}
+
+TEST_CASE("drive() tells why the transport failed") {
+  struct Mute {
+    Result<void> send(ByteView) { return {}; }
+    Result<SecretBytes> receive(std::size_t) { return unexpected(Error::transport("poll", ETIMEDOUT)); }
+  } wire;
+  const Hook hook;
+  CHECK_FALSE(drive(support::initiator<mech::Krb5>(), wire));
+  CHECK(only().is_initiator);
+  CHECK(only().steps == 1);
+  CHECK(only().error.minor_status() == ETIMEDOUT);
+  CHECK(only().error.operation() == std::string{"poll"});
+  told.clear();
+  CHECK_FALSE(drive(support::acceptor<mech::Krb5>(), wire));
+  CHECK_FALSE(only().is_initiator);
+  CHECK(only().error.minor_status() == ETIMEDOUT);
+  told.clear();
+  CHECK_FALSE(drive(establish_as<Accepted<mech::Krb5>>(support::acceptor<mech::Krb5>()), wire));
+  CHECK(only().error.minor_status() == ETIMEDOUT);
 }
 
 TEST_CASE("a handshake that moves on keeps what was counted") {
@@ -239,6 +313,24 @@ TEST_CASE("a handshake that moves on keeps what was counted") {
   CHECK(must(std::move(assigned).establish()));
   CHECK(only().steps == 2);
   CHECK(only().nanoseconds == 2000);
+}
+
+TEST_CASE("what Kerberos tries meanwhile is in the trace of the library, where the comment says") {
+  const auto folder = must(test_detail::TempFolder::create("gsskey-test-"));
+  const std::string trace = folder.path() + "/trace";
+  const std::string logging = folder.path() + "/logging.conf";
+  std::ofstream{logging} << "[logging]\nkrb5 = 0-/FILE:" << trace << "\n";
+  const support::Environment mit{"KRB5_TRACE", trace};
+  const support::Environment heimdal{"KRB5_CONFIG", support::realm().realm.krb5_conf() + ":" + logging};
+  std::thread{[] {  // Heimdal reads its configuration once a thread
+    auto initiator = support::initiator<mech::Krb5>();
+    must(initiator.step());
+  }}
+      .join();
+  std::ifstream in{trace};
+  const std::string text{std::istreambuf_iterator<char>{in}, {}};
+  CAPTURE(text);
+  CHECK(text.find(support::realm().realm.principal("")) != std::string::npos);
 }
 
 TEST_CASE("a hook that comes late has the steps from there on") {

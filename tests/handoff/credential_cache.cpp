@@ -113,6 +113,26 @@ TEST_CASE("what a killed process leaves of a cache ends with its ticket") {
   must(session->clear());
 }
 
+TEST_CASE("what killed processes leave of caches goes with their sessions, and does not become more") {
+  const Session session;
+  const auto before = support::in_quota();
+  const int times = std::getenv("GSSKEY_TEST_EVERYTHING") != nullptr ? 1000 : 20;
+  int killed = 0;
+  for (int i = 0; i < times; ++i) {
+    killed += support::in_child(60, [] {
+                // A session as systemd has one for each start of a service. What is dead counts for a while.
+                must(wait_for_quota(Seconds{10}, [] { return Keyring::join_session(); }));
+                const auto cache = must(wait_for_quota(
+                    Seconds{10}, [] { return CredentialCache::from_cache(support::realm().alice.c_str()); }));
+                ::raise(SIGKILL);
+                return 0;
+              }) == 128 + SIGKILL;
+  }
+  CHECK(killed == times);
+  CHECK(must(session->members()).empty());
+  CHECK(support::eventually([&] { return support::is_within(support::in_quota(), before); }));
+}
+
 TEST_CASE("a cache ends with the ticket that is in it when credential() is called") {
   const Session session;
   const auto cache = must(CredentialCache::from_cache(support::realm().alice.c_str()));
@@ -207,9 +227,7 @@ TEST_CASE("a cache that is gone from the session is said to be, and none of its 
 TEST_CASE("in another user's session a cache is refused, unless that is meant") {
   if (::geteuid() != 0) return support::skip("needs root, to become another user");
   const Session session;
-  const auto& realm = support::realm().realm;  // libkrb5 reads its configuration
-  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
-  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+  support::let_others_read_configuration();
   const auto answers = support::as_user(
       support::nobody,
       [](support::Answers& found) {
@@ -278,9 +296,7 @@ TEST_CASE("when the user's quota is used up, the error has the figures, and noth
   const Name bob = must(Name::user("bob"));
   if (::geteuid() != 0) return support::skip("another user's quota needs root");
   const auto credential = must(Client::acquire_with_password(bob, "hunter2"));
-  const auto& realm = support::realm().realm;  // whose configuration is read there too
-  REQUIRE(::chmod(realm.folder().c_str(), 0711) == 0);
-  REQUIRE(::chmod(realm.krb5_conf().c_str(), 0644) == 0);
+  support::let_others_read_configuration();
   const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
     const auto session = must(Keyring::session());
     const auto fill = must(session.create(key_type::Keyring{"fill"}));
@@ -295,13 +311,7 @@ TEST_CASE("when the user's quota is used up, the error has the figures, and noth
                             error.text().find(" of 200 keys, ") != std::string_view::npos;
       return is_quota && must(session.members()).size() == 1 ? 1 : 2;
     };
-    std::vector<KeyRef<key_type::User>> fillers;
-    while (true) {
-      auto key = wait_for_quota(
-          Seconds{1}, [&] { return fill.upsert(key_type::User{"fill" + std::to_string(fillers.size())}, "x"); });
-      if (!key) break;
-      fillers.push_back(*key);
-    }
+    auto fillers = support::use_up_quota(fill);
     for (const std::size_t room : {0u, 2u, 3u, 30u}) {
       const auto wanted = keys() - static_cast<std::uint32_t>(room);
       for (std::size_t at = 0; at < room; ++at) {

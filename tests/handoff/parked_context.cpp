@@ -1,6 +1,7 @@
 // Contexts that are parked and claimed: by one, once, in time; and what is left when a step fails.
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/handoff/parked_context.hpp>
+#include <gsskey/krb5/principal.hpp>
 
 #include <dlfcn.h>
 #include <openssl/evp.h>
@@ -13,6 +14,7 @@
 #include <dlfcn.h>
 #include <csignal>
 #include <cstdarg>
+#include <cstdlib>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,6 +22,7 @@
 
 #include "support/as_user.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/environment.hpp"
 #include "support/openssl_memory.hpp"
 #include "support/realm.hpp"
@@ -158,6 +161,8 @@ TEMPLATE_TEST_CASE("a parked context goes on where it is claimed, on either side
   auto other = must(handoff::claim<TestType>(initiator.bytes(), *session));
   CHECK(must(session->members()).empty());
   talk(claimed, other);
+  CHECK(must(must(claimed.peer()).principal()).text() == "alice@GSSKEY.TEST");
+  CHECK(must(must(other.peer()).principal()).text() == "host/localhost@GSSKEY.TEST");
 }
 
 TEST_CASE("a second claim fails, of the object and of its bytes") {
@@ -571,6 +576,47 @@ TEST_CASE("at whichever step a process is killed that parks, it leaves nothing t
   CHECK(steps == 15);
 }
 
+TEST_CASE("what killed processes leave of parked contexts goes with their sessions, and does not become more") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  const auto before = support::in_quota();
+  const int times = std::getenv("GSSKEY_TEST_EVERYTHING") != nullptr ? 1000 : 20;
+  int killed = 0;
+  for (int i = 0; i < times; ++i) {
+    killed += support::in_child(60, [&] {
+                const auto own = must(wait_for_quota(Seconds{10}, [] { return Keyring::join_session(); }));
+                const auto parked =
+                    must(wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(ends.acceptor), own); }));
+                ::raise(SIGKILL);
+                return 0;
+              }) == 128 + SIGKILL;
+  }
+  CHECK(killed == times);
+  CHECK(must(session->members()).empty());
+  CHECK(support::eventually([&] { return support::is_within(support::in_quota(), before); }));
+}
+
+TEST_CASE("where the user's quota is used up nothing is parked, and the context goes on and is parked later") {
+  const Session session;
+  auto ends = support::pair<mech::Krb5>();
+  support::let_others_read_configuration();
+  const auto answers = support::as_user(support::nobody, [&](support::Answers& found) {
+    const auto own = must(Keyring::session());
+    const auto fill = must(own.create(key_type::Keyring{"fill"}));
+    support::use_up_quota(fill);
+    const auto refused = handoff::park(std::move(ends.acceptor), own);
+    found.push_back(support::outcome(refused));
+    found.push_back(refused ? 0 : refused.error().domain() == Domain::keyring);
+    found.push_back(static_cast<long>(must(own.members()).size()));
+    found.push_back(must(ends.initiator.unwrap(must(ends.acceptor.wrap("message")))).text() == "message");
+    must(fill.clear());
+    const auto parked = must(wait_for_quota(Seconds{10}, [&] { return handoff::park(std::move(ends.acceptor), own); }));
+    auto claimed = must(wait_for_quota(Seconds{10}, [&] { return handoff::claim<mech::Krb5>(parked); }));
+    found.push_back(must(ends.initiator.unwrap(must(claimed.wrap("claimed")))).text() == "claimed");
+  });
+  CHECK(answers == support::Answers{EDQUOT, 1, 1, 1, 1});
+}
+
 TEST_CASE("a forked child that drops its copy of a parked context leaves it to be claimed") {
   const Session session;
   auto ends = support::pair<mech::Krb5>();
@@ -654,7 +700,7 @@ TEST_CASE("at whichever step a process is killed that claims, another can claim 
   CHECK(steps == 6);
 }
 
-TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is kept where there is a slot", "",
+TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is kept where all is claimed", "",
                    mech::Krb5, mech::Spnego) {
   using M = TestType;
   const Session session;
@@ -666,37 +712,28 @@ TEMPLATE_TEST_CASE("a delegated credential goes along where it is given, and is 
     const auto kerberos = Client::adopt(credential.release());
     CHECK(peer_of(kerberos) == support::realm().realm.principal("alice"));
   };
-  Credential<M, Initiate> slot;
-  SECTION("given, and a slot") {
+  SECTION("given, and all claimed") {
     const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &delegated}));
-    auto claimed = must(handoff::claim<M>(parked, {.delegated = &slot}));
-    talk(ends.initiator, claimed);
-    check(slot);
+    auto claimed = must(handoff::claim_all<M>(parked));
+    talk(ends.initiator, claimed.context);
+    check(claimed.delegated);
     check(delegated);
   }
-  SECTION("given, and no slot") {
+  SECTION("given, and the context claimed") {
     const auto parked = must(handoff::park(std::move(ends.acceptor), *session, {.delegated = &delegated}));
     auto claimed = must(handoff::claim<M>(parked));
     talk(ends.initiator, claimed);
   }
   SECTION("not given, or none there") {
-    slot = std::move(delegated);
     auto parked = must(handoff::park(std::move(ends.acceptor), *session));
-    auto claimed = must(handoff::claim<M>(parked, {.delegated = &slot}));
-    CHECK_FALSE(slot);
-    talk(ends.initiator, claimed);
-    parked = must(handoff::park(std::move(claimed), *session, {.delegated = &delegated}));
-    claimed = must(handoff::claim<M>(parked, {.delegated = &slot}));
-    CHECK_FALSE(slot);
-    talk(ends.initiator, claimed);
+    auto claimed = must(handoff::claim_all<M>(parked));
+    CHECK_FALSE(claimed.delegated);
+    talk(ends.initiator, claimed.context);
+    parked = must(handoff::park(std::move(claimed.context), *session, {.delegated = &claimed.delegated}));
+    claimed = must(handoff::claim_all<M>(parked));
+    CHECK_FALSE(claimed.delegated);
+    talk(ends.initiator, claimed.context);
   }
-}
-
-TEST_CASE("a slot never holds what came along with another context") {
-  const Session session;
-  auto slot = must(Client::acquire_default());
-  CHECK_FALSE(handoff::claim<mech::Krb5>("no parked context", *session, {.delegated = &slot}));
-  CHECK_FALSE(slot);
 }
 
 TEST_CASE("a token that no key could hold is handed over like any other") {

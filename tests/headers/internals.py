@@ -19,7 +19,7 @@ EXCEPTIONS = {
     "detail::Dependent": "is its first argument, Result<T>, which only a call of the function instantiates",
     "detail::ByteAccess": "is the base of all owners of bytes: their accessors, written once",
     "detail::ElementIterator": "is what begin() and end() of a set give: nobody writes its name",
-    "gss_detail::LowestLayer": "is the lowest_layer_type of the stream below, whatever that is",
+    "asio_detail::LowestLayer": "is the lowest_layer_type of the stream below, whatever that is",
     "gss_detail::Handshake": "is the base of Initiator and Acceptor, and is documented where it stands",
     "gss_detail::gss_buffer_set_t": "the C library's own type, if it has one",
     "gss_detail::gss_krb5_lucid_context_v1_t": "the C library's own type, if it has one",

@@ -49,6 +49,7 @@ def chunks(text):
 
 def normal(chunk):
     """A declaration without what does not matter here; `$` stands for a pair of parentheses with all that is inside."""
+    chunk = re.sub(r"\bGSSKEY_\w+_ABI\b", "", chunk)
     chunk = " ".join(chunk.split())
     chunk = re.sub(r"operator ?(?:\(\)|\[\]|[^\w\s(]+)", lambda op: operator_name(op[0]), chunk)
     chunk = chunk.replace("->", "returning ")

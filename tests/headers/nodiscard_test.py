@@ -64,6 +64,9 @@ class Owner {
   [[nodiscard, gnu::pure]] int pure() const;
 };
 inline Result<int> Owner::wrap() const { return 1; }
+GSSKEY_BEGIN_ABI
+template <class T>
+inline void first(T& t) {}
 [[nodiscard]] inline bool free_function(int x) { return x > 0; }
 }  // namespace
 """
@@ -87,6 +90,7 @@ BAD = [  # each, put at namespace or class scope, is one violation
     "gss_detail::Thing f() &&;",
     "Error* f();",
     "decltype(auto) f();",
+    "GSSKEY_BEGIN_ABI\nint f();",
     "int f(int) requires true;",
 ]
 

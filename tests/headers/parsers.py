@@ -27,8 +27,12 @@ TESTED_BY = {
     "keyring/handler/upcall": "fuzz/keyring_text",
     "keyring/proc_keys": "fuzz/keyring_text",
     "keyring/quota": "fuzz/keyring_text",
+    "krb5/detail/principal_text": "fuzz/principal",
     "krb5/enctype": None,  # two bytes of it
+    "krb5/detail/ndr": "krb5/pac_info",
+    "krb5/detail/pac_reader": "krb5/pac_info",
     "messages/detail/rfc4121": "fuzz/rfc4121",
+    "sasl/mechanism_list": "fuzz/sasl_text",
 }
 # What needs Asio, which is not there.
 NOT_THERE = {"fuzz/secure_stream"}

@@ -134,11 +134,14 @@ def more(cases, programs):
                 ("client", code, output, 0, our_context(False, True) + our_client(mic=True)),
                 ("server", server.finish(), server.output, 0, our_server("encrypted")))
 
-    server = Program([programs.first_peer])
-    port = server.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n").group(1)
-    code, output = run([programs.first, "localhost", port, "host"])
-    cases.check("examples/first", ("first", code, output, 0, []),
-                ("peer", server.finish(), server.output, 0, [f'^{USER} says "hello"$']))
+    for realm, words in [("GSSKEY.TEST", f'{USER} says "hello"'), ("OTHER.TEST", "authorize: .*realm")]:
+        server = Program([programs.first_server, "0", realm])
+        port = server.wait_for(r"listening on 127\.0\.0\.1:(\d+)\n").group(1)
+        code, output = run([programs.first, "localhost", port, "host"])
+        server.wait_for(words)
+        server.stop()
+        cases.check(f"examples/first to examples/first_server, which lets {realm} in",
+                    ("first", code, output, 0, []), ("server", 0, server.output, 0, [words]))
 
 
 if __name__ == "__main__":

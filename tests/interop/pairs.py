@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Every implementation as initiator with every one as acceptor, as two processes in one realm: the handshake, then an
-encrypted message and a MIC each way. Prints the table that README has, and compares it with README's.
+encrypted message and a MIC each way. Prints the table that the guide to implementations has, and compares it.
 """
 # SPDX-License-Identifier: MIT
 
@@ -71,7 +71,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     for program in ["realm", *NAMES]:
         parser.add_argument("--" + program, required=True)
-    parser.add_argument("--readme", help="must contain the table")
+    parser.add_argument("--page", help="must contain the table")
     options = parser.parse_args()
     os.environ.update(without_leak_check())  # Heimdal and Shishi leak something in every process
     kdc = enter_realm_on_port_88(options.realm)
@@ -79,5 +79,5 @@ if __name__ == "__main__":
         log_in(folder, kdc)
         seen = table({name: getattr(options, name) for name in NAMES})
     print(seen)
-    if options.readme and seen not in open(options.readme).read():
-        sys.exit("README has another table")
+    if options.page and seen not in open(options.page).read():
+        sys.exit("the guide has another table")

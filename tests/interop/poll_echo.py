@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """The echo server of one thread with poll(), over the record layer: a hundred clients at once, some that stall, and those
-of Asio; and the blocking client with it and with Asio's server."""
+of Asio; and the blocking client with it and with Asio's server. Tickets by poll() and by Asio."""
 # SPDX-License-Identifier: MIT
 
 import contextlib
+import os
 import pathlib
+import re
 import signal
 import socket
+import subprocess
 import time
 
 from programs import HOST, Cases, Program, arguments, enter_realm, refuses_a_taken_port, run
@@ -72,7 +75,7 @@ def refusals(cases, programs):
     code, output = run([programs.echo_client, HOST, port, "host", "hello"])
     cases.check("strangers, and a good client afterwards", ("client", code, output, 0, ['^echo "hello"$']),
                 ("server", server.stop(), server.output, 0,
-                 [r"^poll_echo_server: gss_accept_sec_context \(krb5\): \w+", "longer token than is allowed"]))
+                 [r"^poll_echo_server: gss_accept_sec_context \(krb5\): \w+", "the peer's token has \\d+ bytes, and at most \\d+ are allowed"]))
 
     server, port = start(programs.poll_echo_server, "--allow", "bob@GSSKEY.TEST")
     code, output = run([programs.echo_client, HOST, port, "host", "hello"])
@@ -86,10 +89,29 @@ def refusals(cases, programs):
     cases.check("nobody listens", ("client", code, output, 1, ["^echo_client: connect: Connection refused$"]))
 
 
+def tickets(cases, name, program):
+    """KDCs that are not there come first; of some there is no word, and of others a name that nobody has."""
+    config = pathlib.Path(os.environ["KRB5_CONFIG"])
+    kdc = re.search(r"kdc = (\S+)", config.read_text(encoding="ascii"))
+    for title, first in [("one KDC", []), ("the third of three", ["kdc..invalid", "127.0.0.1:1"])]:
+        other = config.with_name("kdcs.conf")
+        other.write_text(config.read_text(encoding="ascii").replace(
+            kdc[0], "\n  ".join(f"kdc = {place}" for place in [*first, kdc[1]])), encoding="ascii")
+        for password, code, said in [("secret", 0, r"^a token of \d{3,} bytes$"),
+                                     ("wrong", 1, rf"^{name}: krb5_init_creds_step \(krb5\): failure; \w+")]:
+            done = subprocess.run([program, "alice", "host", HOST], input=password + "\n", text=True,
+                                  check=False, capture_output=True, env={**os.environ, **NO_TICKET, "KRB5_CONFIG": str(other)})
+            cases.check(f"tickets by {name}, {title}, {password} password",
+                        (name, done.returncode, done.stdout + done.stderr, code, [said]))
+
+
 if __name__ == "__main__":
     programs = arguments()
     enter_realm(programs.realm, "--service", SERVICE)
     cases = Cases()
     echoes(cases, programs)
     refusals(cases, programs)
+    for name in ["poll_ticket", "co_ticket"]:
+        if program := getattr(programs, name):
+            tickets(cases, name, program)
     cases.end()

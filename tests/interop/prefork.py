@@ -8,6 +8,8 @@ import os
 import pathlib
 import re
 import signal
+import socket
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -109,4 +111,22 @@ cases.check("a client that may not act as the user", ("client", code, output, 1,
             ("server", server.stop(), server.output, 0,
              [f"connection 1: gss_userok: {USER} may not act as the local user root$", "!says"]))
 refuses_a_taken_port(cases, "prefork_server", options.prefork_server, "PORT", "host", "localhost")
+
+
+def writes_of(command):
+    """What a program and its children write, write by write: such a pipe keeps them apart. Its end is theirs."""
+    read, write = os.pipe2(os.O_DIRECT | os.O_CLOEXEC)
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=write, stderr=write):
+        os.close(write)
+        writes = list(iter(lambda: os.read(read, 4096), b""))
+    os.close(read)
+    return writes
+
+
+# Several processes write to one place: a line in two writes has those of others in it.
+with socket.create_server(("127.0.0.1", 0), reuse_port=False) as taken:
+    writes = writes_of([options.prefork_server, str(taken.getsockname()[1]), "host", "localhost"])
+parts = [text for text in writes if text.count(b"\n") != 1 or not text.endswith(b"\n")]
+cases.check("a line is one write", ("prefork_server", len(parts), b"".join(writes).decode(), 0,
+                                    [r"^\d+ works as user \d+$", "^prefork_server: .*Address already in use"]))
 cases.end()

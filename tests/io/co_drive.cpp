@@ -3,13 +3,16 @@
 #include <gsskey/io/co_drive.hpp>
 #include <gsskey/io/task.hpp>
 
+#include <cerrno>
 #include <coroutine>
+#include <cstdint>
 #include <exception>
 #include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "support/catch.hpp"
 #include "support/handles.hpp"
@@ -67,6 +70,20 @@ struct Connection {
     while (loop.run_one()) {
     }
   }
+};
+
+/// The ends of handshakes, as the hook is told of them while this lives: errno of transport, 0 of what is established.
+struct Told {
+  static inline std::vector<std::uint32_t> errors;
+  Told() {
+    errors.clear();
+    set_handshake_hook([](const HandshakeReport& report) noexcept {
+      errors.push_back(report.error != nullptr ? report.error->minor_status() : 0);
+    });
+  }
+  Told(const Told&) = delete;
+  Told& operator=(const Told&) = delete;
+  ~Told() { set_handshake_hook(nullptr); }
 };
 
 template <class M>
@@ -163,22 +180,26 @@ TEST_CASE("the peer gets the token that comes with an error") {
 
 TEST_CASE("caps and the end of the stream") {
   Connection connection;
+  const Told told;
   SECTION("a token longer than is allowed") {
     connection.to_acceptor.push(std::string(65537, 'x'));
     auto server = started(drive<Task>(support::acceptor<mech::Krb5>(), connection.server));
     connection.run();
     CHECK(server.result().error().minor_status() == EMSGSIZE);
+    CHECK(told.errors == std::vector<std::uint32_t>{EMSGSIZE});
   }
   SECTION("more rounds than are allowed") {
     auto server = started(drive<Task>(support::acceptor<mech::Krb5>(), connection.server, Inline{}, {.max_rounds = 0}));
     connection.run();
     CHECK(server.result().error().minor_status() == EPROTO);
+    CHECK(told.errors == std::vector<std::uint32_t>{EPROTO});
   }
   SECTION("the peer goes away") {
     connection.to_acceptor.close();
     auto server = started(drive<Task>(support::acceptor<mech::Krb5>(), connection.server));
     connection.run();
     CHECK(server.result().error().minor_status() == ECONNRESET);
+    CHECK(told.errors == std::vector<std::uint32_t>{ECONNRESET});
   }
 }
 
@@ -186,8 +207,10 @@ TEMPLATE_TEST_CASE("destroyed at any suspension point, nothing stays open", "", 
   support::initiator_credential<TestType>();
   support::acceptor_credential<TestType>();
   int resumed = 0;
+  std::size_t before = 1;
   for (bool complete = false; !complete; ++resumed) {
     const support::Handles handles;
+    const Told told;
     {
       Connection connection;
       auto server = started(drive<Task>(support::acceptor<TestType>(), connection.server));
@@ -196,7 +219,13 @@ TEMPLATE_TEST_CASE("destroyed at any suspension point, nothing stays open", "", 
       complete = client.done() && server.done();
     }
     CHECK(handles.leaked() == 0);
+    const auto ends = told.errors.size();  // the client has begun at once, and the server when it has a token
+    CHECK(ends >= before);
+    CHECK((ends == 1 || ends == 2));
+    CHECK(told.errors.back() == (complete ? 0 : ECANCELED));
+    before = ends;
   }
+  CHECK(before == 2);
   CHECK(resumed > 4);
 }
 

@@ -190,18 +190,20 @@ TEST_CASE("tokens longer than the cap are refused, by the transport or after it"
 }
 
 TEST_CASE("whoever sent a longer token than the cap is told so when the peer closes the connection") {
-  const auto reason = [](std::size_t size, bool send_fails) {
+  const auto reason = [](std::size_t size, bool send_fails, std::size_t cap) {
     Wire wire{{}};
     wire.send_fails = send_fails;
     Scripted<true> ours{{{"", std::string(size, 'x')}}};
-    return std::string{drive(std::move(ours), wire, {.max_token_size = 100}).error().text()};
+    return std::string{drive(std::move(ours), wire, {.max_token_size = cap}).error().text()};
   };
   const std::string closed = std::strerror(ECONNRESET);
-  const std::string may_be =
-      "; the token sent has more than max_token_size bytes, and the peer may take no more either";
-  CHECK(reason(100, false) == closed);
-  CHECK(reason(101, false) == closed + may_be);
-  CHECK(reason(101, true) == std::strerror(EPIPE) + may_be);
+  const std::string may_be = "; the token sent has 101 bytes, and at most 100 may be allowed";
+  CHECK(reason(100, false, 100) == closed);
+  CHECK(reason(101, false, 100) == closed + may_be);
+  CHECK(reason(101, true, 100) == std::strerror(EPIPE) + may_be);
+  // whoever allows more does not know whether the peer does
+  CHECK(reason(65536, false, 100'000) == closed);
+  CHECK(reason(65537, false, 100'000) == closed + "; the token sent has 65537 bytes, and at most 65536 may be allowed");
 }
 
 TEST_CASE("rounds are capped") {

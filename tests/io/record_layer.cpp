@@ -15,9 +15,12 @@
 #include "support/must.hpp"
 
 using namespace gsskey;
+using support::ManyMarked;
 using support::MarkedContext;
 using support::must;
 using Layer = RecordLayer<MarkedContext>;
+using ManyLayer = RecordLayer<ManyMarked>;
+template class gsskey::RecordLayer<ManyMarked>;
 
 namespace {
 
@@ -28,14 +31,16 @@ std::string some_text(std::size_t size) {
 }
 
 /// What is on the wire after `count` bytes of what is to be sent, all of it if there is less.
-std::string sent(Layer& layer, std::size_t count = std::size_t(-1)) {
+template <class C>
+std::string sent(RecordLayer<C>& layer, std::size_t count = std::size_t(-1)) {
   const auto parts = layer.unsent();
   const auto bytes = (std::string{parts[0].text()} + std::string{parts[1].text()}).substr(0, count);
   layer.sent(bytes.size());
   return bytes;
 }
 /// All packets of `text`.
-std::string sealed(Layer& layer, std::string_view text) {
+template <class C>
+std::string sealed(RecordLayer<C>& layer, std::string_view text) {
   std::string wire;
   while (!text.empty()) {
     text.remove_prefix(must(layer.seal(text)));
@@ -43,23 +48,26 @@ std::string sealed(Layer& layer, std::string_view text) {
   }
   return wire;
 }
-std::string taken(Layer& layer) {
+template <class C>
+std::string taken(RecordLayer<C>& layer) {
   const std::string text{layer.opened().text()};
   layer.consume(text.size());
   return text;
 }
 /// What comes out when `wire` comes in pieces of `size`.
-std::string opened(Layer& layer, std::string_view wire, std::size_t size) {
+template <class C>
+std::string opened(RecordLayer<C>& layer, std::string_view wire, std::size_t size) {
   std::string text;
   while (!wire.empty()) {
     const std::size_t used = must(layer.put(wire.substr(0, size)));
     CHECK((used != 0 || !layer.opened().empty()));
     wire.remove_prefix(used);
-    text += taken(layer);
+    while (!layer.opened().empty()) text += taken(layer);
   }
   return text;
 }
-Error error_of(Layer& layer, ByteView wire) {
+template <class C>
+Error error_of(RecordLayer<C>& layer, ByteView wire) {
   const auto put = layer.put(wire);
   REQUIRE_FALSE(put);
   return put.error();
@@ -236,9 +244,9 @@ TEST_CASE("a packet that is given up without memory to repeat it is the last one
     CHECK(layer.seal(std::string_view{text}).error().minor_status() == ENOMEM);
 }
 
-TEST_CASE("empty packets: some are passed over, and then it is enough") {
+TEMPLATE_TEST_CASE("empty packets: some are passed over, and then it is enough", "", MarkedContext, ManyMarked) {
   MarkedContext peer;
-  Layer reader{MarkedContext{}};
+  RecordLayer<TestType> reader{TestType{}};
   const auto packet = [&](ByteView message) {
     const auto token = must(peer.wrap(message));
     const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
@@ -423,4 +431,233 @@ TEST_CASE("a layer that is moved within packets goes on, and what is left passes
   CHECK(reader.protection() == protection);
   passes_nothing(reads);  // NOLINT
   CHECK(opened(reader, sealed(writes, "on"), 1) == "on");
+}
+
+TEST_CASE("many at once: what is sealed comes out, in whatever pieces, whoever is at the other end") {
+  const RecordOptions options{.max_sent = GENERATE(600u, 16384u), .max_received = 16384};
+  ManyLayer many{ManyMarked{}, options};
+  ManyLayer other{ManyMarked{}, options};
+  Layer one{MarkedContext{}, options};
+  Layer peer{MarkedContext{}, options};
+  for (const std::size_t size : {1u, 594u, 4095u, 4096u, 5000u, 65'536u, 300'000u}) {
+    const auto text = some_text(size);
+    for (const std::size_t piece : {1u, 3u, 511u, 513u, 5000u, 1'000'000u}) {
+      if (size > 5000 && piece < 500) continue;
+      INFO(size << " bytes in pieces of " << piece);
+      CHECK(opened(other, sealed(many, text), piece) == text);
+      CHECK(opened(one, sealed(other, text), piece) == text);
+      CHECK(opened(many, sealed(peer, text), piece) == text);
+    }
+  }
+  CHECK(many.context().most == 16);
+  CHECK(other.context().most == 16);
+}
+
+TEST_CASE("many at once: how a write is cut") {
+  ManyLayer layer{ManyMarked{}};
+  const auto lengths = [&](std::size_t size, std::size_t expected) {
+    CHECK(must(layer.seal(std::string(size, 'x'))) == expected);
+    CHECK(layer.unsent()[0].empty());
+    std::string found;
+    for (std::string_view wire{layer.unsent()[1].text()}; !wire.empty();) {
+      FrameHeader header;
+      std::memcpy(header.bytes, wire.data(), 4);
+      found += std::to_string(header.length() - MarkedContext::overhead) + " ";
+      wire.remove_prefix(4 + header.length());
+    }
+    sent(layer);
+    CHECK_FALSE(layer.has_unsent());
+    return found;
+  };
+  CHECK(lengths(4095, 4095) == "4095 ");
+  CHECK(lengths(4096, 4096) == "1024 1024 1024 1024 ");
+  CHECK(lengths(5000, 5000) == "1024 1024 1024 1024 904 ");
+  std::string all;
+  for (int i = 0; i < 16; ++i) all += "4096 ";
+  CHECK(lengths(65'536, 65'536) == all);
+  all.clear();
+  for (int i = 0; i < 16; ++i) all += "16378 ";
+  CHECK(lengths(1 << 20, 16 * 16378) == all);  // as long as the peer takes
+}
+
+TEST_CASE("many at once: a write that is given up at any point: the same bytes go on, and no others") {
+  const auto text = "pay alice 1 EUR" + some_text(4985);
+  auto other = text;
+  other.replace(4, 10, "bob 99 EUR");
+  for (const std::size_t point : {0u, 3u, 4u, 5u, 1029u, 1030u, 1031u, 5029u}) {
+    CAPTURE(point);
+    ManyLayer writer{ManyMarked{}};
+    Layer reader{MarkedContext{}};
+    CHECK(must(writer.seal(text)) == text.size());
+    CHECK(writer.seal(text).error().minor_status() == EALREADY);
+    auto wire = sent(writer, point);
+    writer.abandon(text);
+    CHECK(writer.abandoned() == text.size());
+    for (const std::string& wrong : {other, text.substr(0, text.size() - 1)})
+      CHECK(writer.seal(wrong).error().domain() == Domain::usage);
+    CHECK(must(writer.seal(text + "more")) == text.size());
+    wire += sent(writer);
+    wire += sealed(writer, other);
+    CHECK(opened(reader, wire, 1000) == text + other);
+  }
+}
+
+TEST_CASE("many at once: what comes before what cannot be opened is taken, and nothing behind it") {
+  Layer honest{MarkedContext{}, {.max_sent = 106}};
+  const auto text = some_text(4000);
+  const auto good = sealed(honest, text);  // 40 packets of 106 bytes
+  ManyLayer reader{ManyMarked{}, {.max_received = 106}};
+  std::string wire = good;
+  const std::size_t bad = GENERATE(0u, 1u, 15u, 16u, 39u);
+  std::size_t whole = 100 * bad;
+  int number = 0;
+  SECTION("altered") { wire[106 * bad + 4] = 0; }
+  SECTION("too long") {
+    wire[106 * bad + 3] = 103;
+    number = EMSGSIZE;
+  }
+  SECTION("one empty after the other") {
+    wire.clear();
+    MarkedContext peer;
+    for (unsigned i = 0; i < bad + 34; ++i) {
+      const auto token = must(peer.wrap(i < bad ? ByteView{"x"} : ByteView{}));
+      const auto header = FrameHeader::of(static_cast<std::uint32_t>(token.size()));
+      wire += std::string{ByteView{header.bytes}.text()};
+      wire += token.text();
+    }
+    whole = bad;
+    number = EPROTO;
+  }
+  std::string got;
+  while (!wire.empty()) {
+    const auto used = reader.put(wire);
+    if (!used) break;
+    wire.erase(0, *used);
+    while (!reader.opened().empty()) {
+      got += reader.opened().text().substr(0, 30);
+      reader.consume(30);
+    }
+  }
+  CHECK(got == (number == EPROTO ? std::string(whole, 'x') : text.substr(0, whole)));
+  for (const Error& error : {reader.room().error(), reader.received(0).error(), reader.ended().error()}) {
+    if (number == 0) CHECK(error.text() == "not one of ours");
+    CHECK(error.minor_status() == static_cast<std::uint32_t>(number));
+  }
+  CHECK(opened(honest, sealed(reader, "still"), 100) == "still");
+}
+
+TEST_CASE("many at once: the end of the stream is an Error within a packet only") {
+  Layer writer{MarkedContext{}, {.max_sent = 30}};
+  const auto wire = sealed(writer, some_text(72));  // three packets of 30 bytes
+  for (std::size_t size = 0; size <= wire.size(); ++size) {
+    CAPTURE(size);
+    ManyLayer reader{ManyMarked{}};
+    CHECK(opened(reader, wire.substr(0, size), 100).size() == size / 30 * 24);
+    const auto ended = reader.ended();
+    CHECK(ended.has_value() == (size % 30 == 0));
+    if (!ended) CHECK(reader.put(wire).error().minor_status() == ECONNRESET);
+  }
+}
+
+TEST_CASE("many at once: memory grows with what has come, and none is kept") {
+  const auto text = some_text(100'000);
+  Layer writer{MarkedContext{}};
+  ManyLayer reader{ManyMarked{}};
+  const std::string half(8000, 'x');
+  const long idle = support::heap::live_bytes();
+  const std::string_view header{"\0\0\x3f\xfc", 4};
+  static_cast<void>(must(reader.put(header.substr(0, 3))));
+  CHECK(support::heap::live_bytes() == idle);
+  static_cast<void>(must(reader.put(header.substr(3))));
+  CHECK(support::heap::live_bytes() - idle < 1024);
+  static_cast<void>(must(reader.put(half)));
+  CHECK(support::heap::live_bytes() - idle <= 2 * 8192);
+
+  reader = ManyLayer{ManyMarked{}};
+  for (int round = 0; round < 3; ++round) {
+    const bool is_same = opened(reader, sealed(writer, text), 1'000'000) == text;
+    const long left = support::heap::live_bytes() - idle;
+    CHECK(is_same);
+    CHECK(left == 0);
+  }
+  if (!support::heap::Exhausted::possible) return;  // ASan, TSan
+  const support::heap::Exhausted exhausted;
+  CHECK(error_of(reader, header).minor_status() == ENOMEM);
+}
+
+TEST_CASE("many at once: a context that fails may have used numbers up, so nothing more is sealed") {
+  const auto text = some_text(5000);
+  ManyLayer layer{ManyMarked{}};
+  if (support::heap::Exhausted::possible) {
+    {
+      const support::heap::Exhausted exhausted;
+      CHECK(layer.seal(text).error().minor_status() == ENOMEM);
+    }
+    Layer peer{MarkedContext{}};
+    CHECK(opened(peer, sealed(layer, text), 1000) == text);  // for packets nothing had changed
+  }
+  layer.context().fails = true;
+  CHECK(layer.seal(text).error().text() == "it fails");
+  layer.context().fails = false;
+  CHECK(layer.seal(text).error().text() == "it fails");
+  CHECK_FALSE(layer.has_unsent());
+}
+
+TEST_CASE("many at once: all or nothing is encrypted") {
+  ManyLayer marked{ManyMarked{}, {.protection = Protection::integrity}};
+  CHECK(marked.seal("x").error().domain() == Domain::usage);
+  CHECK(error_of(marked, "x").domain() == Domain::usage);
+  ManyLayer bare{ManyMarked{}, {.max_sent = 100, .protection = Protection::none}};
+  ManyLayer other{ManyMarked{}, {.protection = Protection::none}};
+  const auto text = some_text(5000);
+  CHECK(must(bare.seal(text)) == 100);
+  sent(bare);
+  CHECK(opened(other, sealed(bare, text), 700) == text);
+  CHECK(bare.context().most == 0);
+}
+
+TEST_CASE("many at once: plaintext stays in no memory") {
+  const std::string secret = "a secret that is longer than a string holds";
+  std::string text = some_text(4000);
+  text.replace(2000, secret.size(), secret);
+  const support::heap::FreedText freed{secret};
+  {
+    ManyLayer writer{ManyMarked{}};
+    ManyLayer reader{ManyMarked{}};
+    writer.context().fails = GENERATE(false, true);
+    const auto count = writer.seal(text);
+    if (count) {
+      std::string wire{writer.unsent()[1].text()};
+      const int way = GENERATE(0, 1, 2);
+      if (way == 1) wire += std::string{"\0\0", 2};
+      if (way == 2) wire += std::string{"\0\0\0\1x", 5};
+      static_cast<void>(must(reader.put(wire)));
+      while (!reader.opened().empty()) reader.consume(1000);
+    }
+    writer.sent(5);
+    writer.abandon(text);
+  }
+  explicit_bzero(text.data(), text.size());
+  CHECK_FALSE(freed.seen());
+}
+
+TEST_CASE("many at once: a layer that is moved within packets goes on, and what is left passes nothing") {
+  Layer writer{MarkedContext{}, {.max_sent = 30}};
+  const auto text = some_text(72);
+  const auto wire = sealed(writer, text);
+  for (const std::size_t size : {2u, 20u, 30u, 47u, 90u}) {
+    CAPTURE(size);
+    ManyLayer reader{ManyMarked{}};
+    static_cast<void>(must(reader.put(ByteView{wire}.subview(0, size))));
+    ManyLayer moved{std::move(reader)};
+    CHECK(reader.opened().empty());  // NOLINT: asked
+    CHECK(reader.room().error().domain() == Domain::usage);
+    reader.consume(1);
+    ManyLayer assigned{ManyMarked{}};
+    static_cast<void>(must(assigned.put(wire)));
+    assigned = std::move(moved);
+    std::string got;
+    while (!assigned.opened().empty()) got += taken(assigned);
+    CHECK(got + opened(assigned, std::string_view{wire}.substr(size), 7) == text);
+  }
 }

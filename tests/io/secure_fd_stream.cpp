@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "support/catch.hpp"
+#include "support/marked_context.hpp"
 #include "support/realm.hpp"
 #include "support/slow_peer.hpp"
 #include "support/socket_pair.hpp"
@@ -70,6 +71,31 @@ TEST_CASE("writes and reads of any size, both ways, with and without encryption"
   CHECK(written);
   CHECK(got == text);
   CHECK(streams.sockets.ends[1] >= 0);
+}
+
+TEST_CASE("a context of many messages at once: reads of any size, and what comes before a packet that fails") {
+  SocketPair sockets;
+  SecureFdStream client{sockets.ends[0], support::ManyMarked{}};
+  SecureFdStream server{sockets.ends[1], support::ManyMarked{}};
+  const auto text = some_text(300'000);
+  std::thread writer{[&] {
+    static_cast<void>(client.write(text));
+    FdStream raw{sockets.ends[0]};
+    static_cast<void>(raw.write(std::string_view{"\0\0\0\4abcd", 8}));
+  }};
+  std::string got(text.size() + 1, '\0');
+  std::size_t size = 0;
+  const std::size_t pieces[] = {1, 7, 4096, 100'000};
+  for (std::size_t i = 0; size < text.size(); ++i) {
+    const auto count = server.read_some(got.data() + size, std::min(pieces[i % 4], got.size() - size));
+    REQUIRE((count && *count != 0));
+    size += *count;
+  }
+  writer.join();
+  got.resize(size);
+  CHECK(got == text);
+  CHECK(server.context().most == 16);
+  CHECK(server.read_some(got.data(), 1).error().text() == "not one of ours");
 }
 
 TEST_CASE("header and body go in one packet, encrypted") {

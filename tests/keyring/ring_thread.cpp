@@ -4,7 +4,9 @@
 
 #include <sys/resource.h>
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -124,6 +126,43 @@ TEST_CASE("where there is no thread to run on, RingThread says so") {
   CHECK(must(keeper.run([] { return 1; })) == 1);
   const RingThread moved = std::move(keeper);
   CHECK(support::is_usage(keeper.run([] { return 1; })));
+}
+
+TEST_CASE("where the quota is used up a RingThread is made all the same, and a key in it is not") {
+  const Answers answers = support::as_user(support::nobody, [](Answers& found) {
+    const auto fill = must(must(Keyring::session()).create(key_type::Keyring{"fill"}));
+    support::use_up_quota(fill);
+    const auto thread = must(RingThread::start());  // the kernel makes this ring beyond the quota
+    const auto make = [&] { return thread.run([&] { return thread.ring().upsert(User{"gsskey:key"}, "x"); }); };
+    found.push_back(outcome(make()));
+    must(fill.clear());
+    found.push_back(outcome(wait_for_quota(Seconds{10}, make)));
+  });
+  CHECK(answers == Answers{EDQUOT, 0});
+}
+
+TEST_CASE("a child that is forked while a RingThread works for others has no thread, and waits for none") {
+  const support::Session session;
+  std::optional<RingThread> keeper = must(RingThread::start());
+  std::atomic<bool> stop{false};
+  std::vector<std::thread> callers;
+  for (int number = 0; number < 2; ++number) {
+    callers.emplace_back([&] {
+      while (!stop) static_cast<void>(keeper->run([] {}));
+    });
+  }
+  int refused = 0;
+  for (int i = 0; i < 50; ++i) {  // in some of them the mutex is locked
+    refused += support::in_child(60, [&] {
+                 const bool is_refused = support::is_usage(keeper->run([] { return 1; }));
+                 keeper.reset();
+                 return is_refused ? 0 : 1;
+               }) == 0;
+  }
+  stop = true;
+  for (std::thread& caller : callers) caller.join();
+  CHECK(refused == 50);
+  CHECK(must(keeper->run([] { return 1; })) == 1);
 }
 
 TEST_CASE("a RingThread that cannot be started is an error") {

@@ -1,5 +1,5 @@
 // The failures that everybody meets with Kerberos, each produced for real: which failure, what the Error says, what to
-// do. All of them, through SPNEGO too, and README.md's table are in scenarios/situations.
+// do. All of them, through SPNEGO too, and the guide's table are in scenarios/situations.
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/krb5/advice.hpp>
 #include <gsskey/text/line.hpp>
@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -201,6 +202,41 @@ TEST_CASE("what a refused ticket is to each end: the acceptor's key, not the ini
   CHECK(failure_of(at_acceptor) == Failure::wrong_key_version);
   CHECK(failure_of(at_initiator) == Failure::wrong_key_version);
   CHECK(failure_of(Error::gss("gss_acquire_cred", GSS_S_NO_CRED, 0x96c73a1f, "krb5")) == Failure::wrong_password);
+}
+
+TEST_CASE("every code of Kerberos is decided on: it has a failure, or a reason why there is nothing to advise") {
+  struct Codes {
+    unsigned first;
+    unsigned last;
+  };
+  constexpr Codes without[] = {
+      {0x00, 0x00}, {0x03, 0x03}, {0x27, 0x28},                // no error; versions and types of messages
+      {0x04, 0x05}, {0x08, 0x09},                              // the KDC's own database
+      {0x1a, 0x1a}, {0x24, 0x24}, {0x26, 0x26},                // a ticket of another server, client or address
+      {0x2a, 0x2a}, {0x2f, 0x32}, {0x3d, 0x3d},                // what came was changed, or is out of order
+      {0x34, 0x34},                                            // no end of it: the client goes on over TCP
+      {0x43, 0x43}, {0xca, 0xca},                              // tickets between users, which GSS-API does not ask for
+      {0x1e, 0x1e}, {0x35, 0x3b}, {0x52, 0x54}, {0x57, 0x59},  // reserved
+      {0x5e, 0x63}, {0x65, 0x7f},                              // reserved
+      {0x80, 0x86}, {0x8a, 0x8a},                              // the calling program's: locks, passwords, names, types
+      {0x91, 0x93},  // what a KDC gave does not fit: many reasons, attacks too
+      {0x9d, 0x9d}, {0xad, 0xb2}, {0xba, 0xbb}, {0xbd, 0xc0},  // local names, old tables, keys, types registered twice
+      {0xc9, 0xc9}, {0xcc, 0xcf}, {0xd6, 0xd6}, {0xda, 0xdb},  // flags, sendauth, address and name types, version 4
+      {0xde, 0xde}, {0xe7, 0xea}, {0xee, 0xee}, {0xf4, 0xf5},  // programs that expire, kpasswd, functions that are gone
+      {0xf8, 0xfb}, {0xfd, 0xff},                              // times, plugins, UTF-8, KRB-SAFE's addresses, traces
+  };
+  for (unsigned number = 0; number < 256; ++number) {
+    const auto of = [number](const char* call) {
+      return failure_of(Error::gss(call, GSS_S_FAILURE, 0x96c73a00 + number, "krb5"));
+    };
+    const bool is_without = std::any_of(std::begin(without), std::end(without), [number](const Codes& codes) {
+      return codes.first <= number && number <= codes.last;
+    });
+    CAPTURE(number);
+    for (const char* call : {"gss_init_sec_context", "gss_accept_sec_context", "gss_acquire_cred"}) {
+      CHECK((of(call) == Failure::other) == is_without);
+    }
+  }
 }
 
 TEST_CASE("every failure but the last has advice of its own") {

@@ -6,7 +6,8 @@ odr.py standards STD20,STD23 COMPILER...   one unit at each standard: a link err
 odr.py duplicates LIBRARIES COMPILER...    two units that include every header
 odr.py exports FLAG COMPILER...            a shared library with every header: nothing is unique in the process, and with
                                            FLAG, which the build files give, it exports only what is to be shared
-odr.py implementations COMPILER...         one unit for MIT and one for Heimdal: a link error
+odr.py implementations COMPILER...         one unit for MIT and one for Heimdal: a link error; likewise one that is linked
+                                           with MIT and one that looks for it at run time
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -26,6 +27,29 @@ RESULT_CALLER = RESULT + "int main() { const auto result = made(7); return resul
 NAME = "#include <gsskey/gss/name.hpp>\ngsskey::Name made();\n"
 NAME_CALLEE = NAME + "gsskey::Name made() { return gsskey::Name{}; }\n"
 NAME_CALLER = NAME + "int main() { const gsskey::Name name = made(); return 0; }\n"
+
+# A job on a pool, and back; and a class whose name says nothing of Asio.
+OFFLOAD = """#include <gsskey/asio/handshake.hpp>
+using Offload = gsskey::OffloadTo<int>;
+Offload made();
+"""
+POOL = OFFLOAD + """#include <{0}asio/bind_executor.hpp>
+#include <{0}asio/io_context.hpp>
+#include <{0}asio/thread_pool.hpp>
+Offload made() {{ return Offload{{0}}; }}
+int {1}() {{
+  namespace asio = gsskey::asio;
+  asio::io_context io;
+  asio::thread_pool pool{{1}};
+  int got = 0;
+  auto job = [] {{ return 7; }};
+  auto handler = [&got](std::exception_ptr, std::optional<int> outcome) {{ got = outcome.value_or(0); }};
+  gsskey::offload_to(pool).start(std::move(job), asio::bind_executor(io, std::move(handler)));
+  io.run();
+  return got;
+}}
+"""
+BOTH = "int standalone();\nint boosted();\nint main() { return standalone() == 7 && boosted() == 7 ? 0 : 1; }\n"
 
 
 class Failure(Exception):
@@ -111,7 +135,7 @@ def duplicates(libraries, *compiler):
 
 
 # One in a program and the libraries it is linked with (GSSKEY_SHARED).
-SHARED = {"destroy_hook", "handshake_hook", "process_mark_page", "last_process_mark", "default_keytab",
+SHARED = {"destroy_hook", "handshake_hook", "credential_hook", "process_mark_page", "last_process_mark", "default_keytab",
           "major_category", "krb5_category", "refusal_category"}
 PLUGIN = Path(__file__).resolve().parents[1] / "scenarios" / "reload_plugin.cpp"
 
@@ -156,13 +180,18 @@ def implementations(*compiler):
     units = {  # tag in the mangled name: compile arguments, libraries
         "mit": (["-DGSSKEY_GSS_MIT", *flags("--cflags", "mit-krb5-gssapi")], flags("--libs", "mit-krb5-gssapi")),
         "heimdal": (["-DGSSKEY_GSS_HEIMDAL", *flags("--cflags", "heimdal-gssapi")], flags("--libs", "heimdal-gssapi")),
+        "mit_loaded": (["-DGSSKEY_GSS_MIT", "-DGSSKEY_GSS_DLOPEN=\"libgssapi_krb5.so.2\"",
+                        *flags("--cflags", "mit-krb5-gssapi")], []),
     }
-    for callee, (callee_arguments, callee_libraries) in units.items():
-        for caller, (caller_arguments, caller_libraries) in units.items():
-
-            def check(program):
-                program.add(NAME_CALLEE, *callee_arguments)
-                program.add(NAME_CALLER, *caller_arguments)
+    def check(program):
+        objects = {}
+        for tag, (arguments, _) in units.items():
+            program.add(NAME_CALLEE, *arguments)
+            program.add(NAME_CALLER, *arguments)
+            objects[tag] = program.objects[-2:]
+        for callee, (_, callee_libraries) in units.items():
+            for caller, (_, caller_libraries) in units.items():
+                program.objects = [objects[callee][0], objects[caller][1]]
                 if callee == caller:
                     program.must_run(*callee_libraries)
                     print(f"{callee} and {caller}: links and runs")
@@ -170,12 +199,30 @@ def implementations(*compiler):
                     program.must_not_link(caller, *callee_libraries, *caller_libraries)
                     print(f"{callee} and {caller}: does not link")
 
-            in_program(compiler, check)
+    in_program(compiler, check)
+
+
+def asio(libraries, *compiler):
+    standalone, boost = ["-DGSSKEY_ASIO_STANDALONE", "-DASIO_HAS_CO_AWAIT=1"], ["-DGSSKEY_ASIO_BOOST"]
+
+    def both(program):
+        program.add(POOL.format("", "standalone"), *standalone)
+        program.add(POOL.format("boost/", "boosted"), *boost)
+        program.add(BOTH)
+        program.must_run(*shlex.split(libraries))
+        print("standalone Asio and Boost.Asio in one program: links and runs")
+        program.objects = program.objects[:1]
+        program.add(OFFLOAD + "int main() { const auto offload = made(); return 0; }\n", *boost)
+        program.must_not_link("boost_asio", *shlex.split(libraries))
+        print("standalone Asio in one unit and Boost.Asio in the other, of one type: does not link")
+
+    in_program(compiler, both)
 
 
 def main(mode, *arguments):
     try:
-        modes = {"standards": standards, "duplicates": duplicates, "exports": exports, "implementations": implementations}
+        modes = {"standards": standards, "duplicates": duplicates, "exports": exports, "implementations": implementations,
+                 "asio": asio}
         modes[mode](*arguments)
     except Failure as failure:
         print(f"FAIL: {failure}")

@@ -1,5 +1,7 @@
 // Peers who say nothing of who they are, with real anonymous tickets (kinit -n) of MIT's and Heimdal's KDC.
 #include <gsskey/gss/handshake.hpp>
+#include <gsskey/krb5/authorize.hpp>
+#include <gsskey/krb5/principal.hpp>
 
 #include <future>
 #include <string>
@@ -90,6 +92,13 @@ TEMPLATE_TEST_CASE("an anonymous peer is refused unless it is allowed", "", MitK
       const auto info = must(theirs.inquire());
       CHECK(must(info.initiator.display()).text() == nobody);
       CHECK_FALSE(info.flags.contains(ContextFlag::anonymous));  // why the name is looked at
+      const auto peer = must(theirs.peer());
+      CHECK(peer.is_anonymous().yes());
+      CHECK(must(peer.principal()).is_anonymous());
+      CHECK(must(peer.principal()).text() == nobody);
+      const auto unauthorized = authorize(theirs, {.any_principal = true});
+      REQUIRE_FALSE(unauthorized);
+      CHECK(unauthorized.error().text().starts_with("the peer is anonymous"));
     }
     CHECK(handles.leaked() == 0);
   });

@@ -4,11 +4,6 @@
 #include <gsskey/asio/secure_stream.hpp>
 
 #include <asio/bind_executor.hpp>
-#include <asio/experimental/as_tuple.hpp>
-#include <asio/experimental/deferred.hpp>
-#include <asio/io_context.hpp>
-#include <asio/local/connect_pair.hpp>
-#include <asio/local/stream_protocol.hpp>
 #include <asio/strand.hpp>
 #include <asio/thread_pool.hpp>
 #include <asio/use_future.hpp>
@@ -30,21 +25,15 @@
 #include <variant>
 #include <vector>
 
+#include "support/asio.hpp"
 #include "support/catch.hpp"
 #include "support/heap.hpp"
 
 using namespace gsskey;
+using support::Rethrow;
+using support::Socket;
 
 namespace {
-
-using Socket = asio::local::stream_protocol::socket;
-
-/// What a coroutine threw goes to the test.
-struct Rethrow {
-  void operator()(std::exception_ptr thrown) const {
-    if (thrown) std::rethrow_exception(thrown);
-  }
-};
 
 enum class Fault { none, step_throws, step_throws_no_exception };
 
@@ -136,7 +125,7 @@ template <class Offload, class Stream>
       break;
     case Way::deferred:
       initiated([&] {
-        auto later = async_handshake(greeting, stream, offload, asio::experimental::deferred);
+        auto later = async_handshake(greeting, stream, offload, support::deferred);
         std::move(later)([&](Established result) { told(std::move(result)); });
       });
       break;
@@ -149,8 +138,7 @@ template <class Offload, class Stream>
             auto result = co_await async_handshake(greeting, stream, offload, asio::use_awaitable);
             told(std::move(result));
           } else {
-            auto result =
-                co_await async_handshake(greeting, stream, offload, asio::experimental::as_tuple(asio::use_awaitable));
+            auto result = co_await async_handshake(greeting, stream, offload, support::as_tuple(asio::use_awaitable));
             told(std::get<0>(std::move(result)));
           }
         } catch (const std::bad_alloc&) {
@@ -246,7 +234,7 @@ asio::awaitable<void> wait_for(Offload offload, Job job, Told& told) {
     ++told.by_result;
   } catch (const std::exception& thrown) {
     ++told.by_exception;
-    told.error = detail::error_of("job", std::current_exception());
+    told.error = asio_detail::error_of("job", std::current_exception());
     static_cast<void>(thrown);
   }
 }
@@ -389,7 +377,7 @@ TEST_CASE("what a job throws goes to the one who waits") {
   // Without a coroutine; a handler of no executor is called on the pool.
   std::promise<std::string> promise;
   offload_to(pool).start(Throws{}, [&](std::exception_ptr thrown, std::optional<int> outcome) {
-    const auto error = detail::error_of("job", thrown);
+    const auto error = asio_detail::error_of("job", thrown);
     promise.set_value(outcome ? std::string{} : std::string{error.text()});
   });
   CHECK(promise.get_future().get() == "the job's own");

@@ -1,6 +1,7 @@
 // The same cases over everything that protects messages, with the library itself, in plain C, at the other end.
 #include <gsskey/gss/context/expiring.hpp>
 #include <gsskey/gss/message.hpp>
+#include <gsskey/krb5/principal.hpp>
 #include <gsskey/messages/take_over.hpp>
 
 #include <algorithm>
@@ -268,6 +269,7 @@ TEMPLATE_TEST_CASE("who, how long and how strong", "", ALL_CONTEXTS) {
   CHECK(info.acceptor.equals(theirs.acceptor).yes());
   CHECK(info.mechanism == Krb5::oid);
   CHECK(info.is_initiator);
+  CHECK(must(must(ours.peer()).principal()).text() == "host/localhost@GSSKEY.TEST");
   CHECK(info.flags.contains(ContextFlag::confidentiality));
   const auto lifetime = must(ours.lifetime());
   CHECK(lifetime > Seconds{3600});

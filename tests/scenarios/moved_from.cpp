@@ -9,6 +9,8 @@
 #include <gsskey/handoff/credential_cache.hpp>
 #include <gsskey/handoff/parked_context.hpp>
 #include <gsskey/http/negotiate.hpp>
+#include <gsskey/http/session.hpp>
+#include <gsskey/io/co_framing.hpp>
 #include <gsskey/io/establish_as.hpp>
 #include <gsskey/io/fd_stream.hpp>
 #include <gsskey/io/secure_fd_stream.hpp>
@@ -20,8 +22,20 @@
 #include <gsskey/keyring/handler/upcall.hpp>
 #include <gsskey/keyring/ring_thread.hpp>
 #include <gsskey/keyring/watch.hpp>
+#include <gsskey/krb5/kdc_exchange.hpp>
+#include <gsskey/krb5/kdc_list.hpp>
+#include <gsskey/krb5/pac.hpp>
+#include <gsskey/krb5/principal.hpp>
+#include <gsskey/krb5/sid.hpp>
 #include <gsskey/messages/batch.hpp>
 #include <gsskey/messages/take_over.hpp>
+#ifdef GSSKEY_TEST_LANES
+#include <gsskey/messages/lanes.hpp>
+#endif
+#include <gsskey/sasl/gs2.hpp>
+#include <gsskey/sasl/gss_spnego.hpp>
+#include <gsskey/sasl/gssapi.hpp>
+#include <gsskey/sasl/mechanism_list.hpp>
 #include <gsskey/text/gss.hpp>
 #ifdef ASIO_STANDALONE
 #include <gsskey/asio/handshake.hpp>
@@ -103,6 +117,11 @@ constexpr auto nothing = [](auto&) {};
 
 using support::target;
 
+struct NoStream {
+  void async_write_some(ByteView header, ByteView body);
+  void async_read_some(void* data, std::size_t size);
+};
+
 struct NumberTraits {
   using Handle = int;
   static constexpr Handle none = 0;
@@ -113,10 +132,11 @@ struct NumberTraits {
 
 // Copies of these are as good as they are.
 static_assert(
-    are_values<Answer, ByteView, Error, FlagSet<ContextFlag>, Seconds, ChannelBindings, ContextDemand,
-               CredentialRef<Krb5, Accept>, Oid, CredentialLease<Krb5, Initiate>, FdStream, FramedTransport<FdStream>,
-               PublicKey, Destination, KeyRef<key_type::User>, Permissions, Timeout, Description<AnyText>, MessageMic,
-               rfc3961::RotatedView, SequenceWindow, IovBuffer, AdvisedError>);
+    are_values<Answer, ByteView, Error, HttpSessions, FlagSet<ContextFlag>, Seconds, ChannelBindings, ContextDemand,
+               CredentialRef<Krb5, Accept>, Oid, gsskey::Principal, CredentialLease<Krb5, Initiate>, FdStream,
+               FramedTransport<FdStream>, CoFramedTransport<Task, NoStream>, PublicKey, Destination,
+               KeyRef<key_type::User>, Permissions, Timeout, Description<AnyText>, MessageMic, rfc3961::RotatedView,
+               SequenceWindow, IovBuffer, AdvisedError, Sid, SidBytes, sasl::MechanismList>);
 // And these stay where they are.
 using Acquire = Result<Credential<Krb5, Initiate>> (*)();
 static_assert(stay<RenewingCredential<Acquire>>);
@@ -143,8 +163,17 @@ TEST_CASE("core: SecretBytes, UniqueHandle") {
       [](UniqueHandle<NumberTraits>& handle) { CHECK(handle.get() == 7); });
 }
 
-TEST_CASE("gss: Buffer, BufferSet, OidSet, Name, MechName, LucidContext") {
+TEST_CASE("gss: Buffer, BufferSet, OidSet, Name, MechName, Pac, Peer, LucidContext") {
   auto context = support::pair<Krb5>();
+  move_about(
+      capabilities.verified_pac ? must(Pac::from(context.acceptor)) : Pac{},
+      [](Pac& pac) {
+        CHECK_FALSE(pac);
+        CHECK(pac.client() == nullptr);
+        CHECK(pac.checksums().empty());
+        CHECK(pac.is_member_of(Sid{}).error().domain() == Domain::usage);
+      },
+      [](Pac& pac) { CHECK((pac.client() != nullptr) == capabilities.verified_pac); });
   move_about(
       must(context.initiator.wrap("x")),
       [](Buffer& buffer) {
@@ -186,6 +215,17 @@ TEST_CASE("gss: Buffer, BufferSet, OidSet, Name, MechName, LucidContext") {
         CHECK(is_usage(name.export_name()));
       },
       [](MechName<Krb5>& name) { CHECK_FALSE(must(name.export_name()).empty()); });
+  move_about(
+      must(context.acceptor.peer()),
+      [](Peer& peer) {
+        CHECK_FALSE(peer.name());
+        CHECK(is_usage(peer.display()));
+        CHECK(is_usage(peer.principal()));
+        CHECK(is_usage(peer.local_name()));
+        CHECK_FALSE(peer.is_anonymous().yes());
+        CHECK_FALSE(peer.is_anonymous().no());
+      },
+      [](Peer& peer) { CHECK(must(peer.display()).text() == "alice@GSSKEY.TEST"); });
   move_about(
       must(export_lucid(std::move(context.acceptor))),
       [](LucidContext& lucid) {
@@ -349,14 +389,16 @@ TEST_CASE("openssl: Confounders, Hmac, Checksum, ChainedCipher, SealingKey, Open
     const support::Bytes key(type.key_size, 7);
     const support::Bytes mac_key(type.mac_key_size, 7);
     move_about(
-        must(Checksum::create(type, mac_key)),
-        [&](Checksum& checksum) {
+        must(rfc3961::Checksum::create(type, mac_key)),
+        [&](rfc3961::Checksum& checksum) {
           CHECK_FALSE(checksum.start());
           CHECK_FALSE(checksum.update("x"));
           CHECK_FALSE(checksum.finish(out));
           CHECK(checksum.verify(out) == Opened::failed);
         },
-        [&](Checksum& checksum) { CHECK((checksum.start() && checksum.update("x") && checksum.finish(out))); });
+        [&](rfc3961::Checksum& checksum) {
+          CHECK((checksum.start() && checksum.update("x") && checksum.finish(out)));
+        });
     move_about(
         must(ChainedCipher::create(type, key, true)),
         [&](ChainedCipher& cipher) { CHECK_FALSE(cipher.update(out, 16, out)); },
@@ -388,7 +430,7 @@ TEST_CASE("openssl: Confounders, Hmac, Checksum, ChainedCipher, SealingKey, Open
   }
 }
 
-TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
+TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch, MessageLanes") {
   move_about(
       must(MessageToken::with_size(5)),
       [](MessageToken& token) {
@@ -432,6 +474,9 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
         CHECK(is_usage(protector.verify_mic("x", "y")));
         CHECK(is_usage(protector.room()));
         CHECK(is_usage(MessageBatch::from_protector(protector, 2)));
+#ifdef GSSKEY_TEST_LANES
+        CHECK(is_usage(MessageLanes::from_protector(protector)));
+#endif
       },
       [&](MessageProtector& protector) {
         CHECK(must(peer.unwrap(must(protector.wrap("moved")))).text() == "moved");
@@ -444,7 +489,65 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch") {
               const auto room = must(protector.room());
               CHECK(must(peer.unwrap({memory.data(), 1 + room.header + room.trailer})).size() == 1);
             });
+#ifdef GSSKEY_TEST_LANES
+        move_about(
+            must(MessageLanes::from_protector(protector)),
+            [&](MessageLanes& lanes) {
+              CHECK_FALSE(lanes);
+              CHECK(is_usage(lanes.wrap("x")));
+              CHECK(is_usage(lanes.unwrap("x")));
+              CHECK(is_usage(lanes.wrap_size_limit(100)));
+              CHECK(is_usage(lanes.room()));
+              CHECK(is_usage(lanes.wrap(messages)));
+              BatchToken tokens[1];
+              lanes.unwrap(tokens);
+              CHECK(is_usage(tokens[0].message));
+            },
+            [&](MessageLanes& lanes) {
+              must(lanes.wrap(messages));
+              const auto room = must(protector.room());
+              CHECK(must(peer.unwrap({memory.data(), 1 + room.header + room.trailer})).size() == 1);
+            });
+#endif
       });
+}
+
+TEMPLATE_TEST_CASE("sasl: Client, Server", "", sasl::Gssapi, sasl::GssSpnego, sasl::Gs2Krb5) {
+  constexpr std::uint32_t strength = TestType::name == "GS2-KRB5" ? 0 : 256;
+  using Gss = typename TestType::Gss;
+  using Ours = sasl::Client<TestType>;
+  using Theirs = sasl::Server<TestType>;
+  const auto client = [] {
+    return Ours{support::target(), support::initiator_credential<Gss>(), {.min_ssf = strength}};
+  };
+  const auto server = [] { return Theirs{support::acceptor_credential<Gss>(), {.min_ssf = strength}}; };
+  const auto over = [](auto& end) {
+    CHECK(is_usage(end.step(ByteView{})));
+    CHECK(is_usage(std::move(end).establish()));
+    CHECK_FALSE(end.is_complete());
+  };
+  const auto fresh = [](auto& end) {
+    CHECK(std::move(end).establish().error().text() == "the exchange is not complete");
+  };
+  move_about(client(), over, fresh);
+  move_about(server(), over, fresh);
+
+  // Underway, and complete.
+  auto ours = client();
+  auto theirs = server();
+  auto response = must(ours.step());
+  Ours ours_moved{std::move(ours)};
+  over(ours);
+  while (!theirs.is_complete()) {
+    const auto challenge = must(theirs.step(ByteView{response.value()}));
+    if (challenge) response = must(ours_moved.step(ByteView{*challenge}));
+  }
+  Theirs theirs_moved{std::move(theirs)};
+  over(theirs);
+  Ours ours_again{std::move(ours_moved)};
+  over(ours_moved);
+  CHECK(must(std::move(theirs_moved).establish()).authzid == "alice@GSSKEY.TEST");
+  CHECK(must(std::move(ours_again).establish()).ssf == strength);
 }
 
 TEST_CASE("http: HttpInitiator, HttpAcceptor") {
@@ -589,6 +692,31 @@ TEST_CASE("handoff: ParkedContext, CredentialCache") {
       },
       [](CredentialCache& cache) { CHECK(cache.credential()); });
 #endif
+}
+
+TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, KdcList") {
+  auto cache = must(TicketCache::resolve(support::realm().alice.c_str()));
+#if defined(GSSKEY_GSS_MIT)
+  const auto is_over = [](auto& exchange) {
+    CHECK_FALSE(exchange);
+    CHECK(is_usage(exchange.step()));
+  };
+  const auto is_there = [](auto& exchange) { CHECK(exchange); };
+  move_about(must(InitialTicket::with_password(cache, must(Name::user("alice")), "secret")), is_over, is_there);
+  move_about(must(ServiceTicket::for_target(cache, target())), is_over, is_there);
+  move_about(
+      must(KdcList::of_realm("GSSKEY.TEST")), [](KdcList& list) { CHECK(list.size() == 0); },
+      [](KdcList& list) { CHECK(list.size() == 1); });
+#endif
+  move_about(
+      std::move(cache),
+      [](TicketCache& empty) {
+        CHECK_FALSE(empty);
+        CHECK(empty.get() == nullptr);
+        CHECK(empty.context() == nullptr);
+        CHECK(is_usage(empty.credential()));
+      },
+      [](TicketCache& whole) { CHECK(whole.credential()); });
 }
 
 TEST_CASE("testing: TestRealm, RealmEnvironment") {

@@ -5,6 +5,7 @@
 #include <gsskey/gss/handshake_report.hpp>
 #include <gsskey/gss/mechanism_inquiry.hpp>
 #include <gsskey/http/negotiate.hpp>
+#include <gsskey/krb5/principal.hpp>
 #include <gsskey/text/handshake.hpp>
 #include <gsskey/text/string.hpp>
 
@@ -67,6 +68,11 @@ TEST_CASE("over NTLM: who it is, MICs, and the context in another place") {
                                       Acceptor<mech::Ntlmssp>{server}));
   const auto info = must(ends.acceptor.inquire());
   CHECK(must(info.initiator.display()).text() == "GSSKEY\\carol");
+  const auto peer = must(ends.acceptor.peer());
+  CHECK(must(peer.display()).text() == "GSSKEY\\carol");
+  CHECK(peer.is_anonymous().no());
+  CHECK(peer.principal().error().domain() == Domain::policy);
+  CHECK(must(ends.initiator.peer()).mechanism() == mech::Ntlmssp::oid);
   must(ends.initiator.verify_mic("signed", must(ends.acceptor.get_mic("signed"))));
   CHECK(must(ends.initiator.unwrap(must(ends.acceptor.wrap("back")))).text() == "back");
 

@@ -15,8 +15,12 @@
 #include <gsskey/handoff/envelope.hpp>
 #include <gsskey/handoff/parked_context.hpp>
 #include <gsskey/http/negotiate.hpp>
+#include <gsskey/http/session.hpp>
 #include <gsskey/io/co_drive.hpp>
+#include <gsskey/io/co_framing.hpp>
 #include <gsskey/io/framing.hpp>
+#include <gsskey/io/record_layer.hpp>
+#include <gsskey/io/task.hpp>
 #include <gsskey/keyring.hpp>
 #include <gsskey/keyring/asymmetric.hpp>
 #include <gsskey/keyring/diffie_hellman.hpp>
@@ -24,9 +28,15 @@
 #include <gsskey/keyring/handler/authority.hpp>
 #include <gsskey/keyring/handler/upcall.hpp>
 #include <gsskey/krb5/enctype.hpp>
+#include <gsskey/krb5/kdc_exchange.hpp>
 #include <gsskey/krb5/lucid.hpp>
 #include <gsskey/messages/batch.hpp>
 #include <gsskey/messages/take_over.hpp>
+#ifdef GSSKEY_TEST_LANES
+#include <gsskey/messages/lanes.hpp>
+#endif
+#include <gsskey/sasl/line.hpp>
+#include <gsskey/text/credential.hpp>
 #include <gsskey/text/handshake.hpp>
 #ifdef ASIO_STANDALONE
 #include <gsskey/asio/handshake.hpp>
@@ -49,14 +59,17 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <coroutine>
 #include <cstdarg>
 #include <cstdio>
+#include <exception>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/kdc_client.hpp"
 #include "support/protector.hpp"
 #include "support/realm.hpp"
 #include "support/session.hpp"
@@ -389,7 +402,7 @@ TEST_CASE("openssl: keys") {
         [&](Secrets& secrets) {
           const auto key = secrets.bytes(type.mac_key_size);
           unsigned char mac[max_mac_size];
-          auto made = Checksum::create(type, key);
+          auto made = rfc3961::Checksum::create(type, key);
           if (made) static_cast<void>(made->start() && made->update("message") && made->finish(mac));
         },
         with_faults);
@@ -487,6 +500,34 @@ TEST_CASE("openssl: messages") {
             static_cast<void>(receiver.check(message, token));
           },
           with_faults);
+#ifdef GSSKEY_TEST_LANES
+      if (type.digest == nullptr || size < 2 * rfc3961::block_size) continue;
+      leaves_nothing(
+          "LaneKeys::create, Lanes::seal, Lanes::open",
+          [&](Secrets& secrets) {
+            disarm();
+            auto& lanes = rfc3961::Lanes::of_thread();
+            must(lanes.start());
+            const auto encryption = secrets.bytes(type.key_size);
+            const auto integrity = secrets.bytes(type.mac_key_size);
+            const auto message = secrets.bytes(size);
+            from_here();
+            const auto keys = rfc3961::LaneKeys::create(type, lanes.manager(), encryption, integrity);
+            if (!keys) return;
+            std::vector<support::Bytes> tokens(5, support::Bytes(header_size + size + type.mac_size));
+            std::vector<rfc3961::LaneText> texts;
+            for (auto& each : tokens) {
+              std::memcpy(each.data() + header_size, message.data(), size);
+              texts.push_back({each.data() + header_size, size, false});
+            }
+            static_cast<void>(lanes.seal(*keys, texts));
+            for (const auto& each : tokens) support::show(each);
+            tokens[1].back() ^= 1;
+            static_cast<void>(lanes.open(*keys, texts));
+            for (auto& each : tokens) OPENSSL_cleanse(each.data(), each.size());
+          },
+          with_faults);
+#endif
     }
   }
 }
@@ -644,23 +685,46 @@ struct Given {
   }
 };
 
+/// The same for a coroutine, which need not wait.
+struct Awaited {
+  struct Now {
+    Result<std::size_t> count;
+    [[nodiscard]] bool await_ready() const noexcept { return true; }
+    void await_suspend(std::coroutine_handle<>) const noexcept {}
+    [[nodiscard]] Result<std::size_t> await_resume() const { return count; }
+  };
+  Given given;
+  Now async_write_some(ByteView header, ByteView body) noexcept { return {header.size() + body.size()}; }
+  Now async_read_some(void* data, std::size_t size) noexcept {
+    if (auto read = given.read(data, size); !read) return {unexpected(read.error())};
+    return {size};
+  }
+};
+
 }  // namespace
 
 TEST_CASE("io and protocol") {
   for (const std::size_t size : {30u, 3000u}) {
     for (const std::size_t missing : {0u, 1u}) {
       CAPTURE(size, missing);
-      leaves_nothing("FramedTransport::receive, FramedTransport::send", [&](Secrets& secrets) {
-        const auto token = secrets.bytes(size - missing);
-        auto frame = must(SecretBytes::with_size(4 + token.size()));
-        frame.data()[2] = static_cast<unsigned char>(size >> 8);
-        frame.data()[3] = static_cast<unsigned char>(size);
-        std::memcpy(frame.data() + 4, token.data(), token.size());
-        Given stream{frame};
-        FramedTransport transport{stream};
-        static_cast<void>(transport.receive(10000));
-        static_cast<void>(transport.send(token));
-      });
+      leaves_nothing(
+          "FramedTransport::receive, FramedTransport::send, CoFramedTransport::async_receive, "
+          "CoFramedTransport::async_send",
+          [&](Secrets& secrets) {
+            const auto token = secrets.bytes(size - missing);
+            auto frame = must(SecretBytes::with_size(4 + token.size()));
+            frame.data()[2] = static_cast<unsigned char>(size >> 8);
+            frame.data()[3] = static_cast<unsigned char>(size);
+            std::memcpy(frame.data() + 4, token.data(), token.size());
+            Given stream{frame};
+            FramedTransport transport{stream};
+            static_cast<void>(transport.receive(10000));
+            static_cast<void>(transport.send(token));
+            Awaited awaited{{frame}};
+            CoFramedTransport<Task, Awaited> task_transport{awaited};
+            static_cast<void>(sync_wait(task_transport.async_receive(10000)));
+            static_cast<void>(sync_wait(task_transport.async_send(token)));
+          });
       leaves_nothing("IncomingFrame, IncomingFrame::take", [&](Secrets& secrets) {
         const auto token = secrets.bytes(size - missing);
         const unsigned char header[4] = {0, 0, static_cast<unsigned char>(size >> 8), static_cast<unsigned char>(size)};
@@ -670,21 +734,25 @@ TEST_CASE("io and protocol") {
         if (incoming.is_complete()) static_cast<void>(incoming.take());
       });
     }
-    leaves_nothing("base64_decode, parse_authorization, parse_www_authenticate, NegotiateHeader",
-                   [&](Secrets& secrets) {
-                     secrets.may_decide("tokens, which everybody sees who sees the header");
-                     // Letters are base64, too.
-                     auto text = secrets.bytes(size / 4 * 4);
-                     if (const auto decoded = base64_decode(text.text())) secrets.learn(*decoded);
-                     auto header = must(SecretBytes::with_size(10 + text.size()));
-                     std::memcpy(header.data(), "Negotiate ", 10);
-                     std::memcpy(header.data() + 10, text.data(), text.size());
-                     static_cast<void>(parse_authorization(header.text()));
-                     static_cast<void>(parse_www_authenticate(header.text()));
-                     static_cast<void>(parse_www_authenticate(header.text(), 8));
-                     text.data()[text.size() - 5] = '!';
-                     static_cast<void>(base64_decode(text.text()));
-                   });
+    leaves_nothing(
+        "base64_decode, from_line, from_initial_response, parse_authorization, parse_www_authenticate, "
+        "NegotiateHeader",
+        [&](Secrets& secrets) {
+          secrets.may_decide("tokens, which everybody sees who sees the header");
+          // Letters are base64, too.
+          auto text = secrets.bytes(size / 4 * 4);
+          if (const auto decoded = base64_decode(text.text())) secrets.learn(*decoded);
+          auto header = must(SecretBytes::with_size(10 + text.size()));
+          std::memcpy(header.data(), "Negotiate ", 10);
+          std::memcpy(header.data() + 10, text.data(), text.size());
+          static_cast<void>(sasl::from_line(text.text()));
+          static_cast<void>(sasl::from_initial_response(text.text()));
+          static_cast<void>(parse_authorization(header.text()));
+          static_cast<void>(parse_www_authenticate(header.text()));
+          static_cast<void>(parse_www_authenticate(header.text(), 8));
+          text.data()[text.size() - 5] = '!';
+          static_cast<void>(base64_decode(text.text()));
+        });
   }
 }
 
@@ -1061,6 +1129,61 @@ TEST_CASE("openssl: contexts") {
           static_cast<void>(theirs.unwrap_with_ordering(*token));
         }),
         false);
+#ifdef GSSKEY_TEST_LANES
+    leaves_nothing("MessageLanes, BatchToken",
+                   with_protectors([size](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
+                     auto sending = MessageLanes::from_protector(ours);
+                     auto receiving = MessageLanes::from_protector(theirs);
+                     if (!sending || !receiving) return;
+                     const auto room = must(ours.room());
+                     support::Bytes sent[8];
+                     std::vector<BatchMessage> all;
+                     for (auto& token : sent) {
+                       token.resize(room.header + size + room.trailer);
+                       all.push_back({message, token});
+                     }
+                     if (!sending->wrap(all)) return;
+                     for (const auto& token : sent) support::show(token);
+                     std::vector<SecretBytes> memory;
+                     const auto receive = [&](const support::Bytes& token) {
+                       memory.push_back(must(SecretBytes::with_size(token.size())));
+                       std::memcpy(memory.back().data(), token.data(), token.size());
+                     };
+                     for (const auto& token : sent) {
+                       for (const auto& bytes : altered(token)) receive(bytes);
+                       receive(token);
+                     }
+                     std::vector<BatchToken> tokens(memory.size());
+                     for (std::size_t at = 0; at < memory.size(); ++at)
+                       tokens[at].token = {memory[at].data(), memory[at].size()};
+                     receiving->unwrap(tokens);
+                   }),
+                   false);
+    leaves_nothing("MessageLanes::unwrap, RecordLayer",
+                   with_protectors([](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
+                     auto sending = MessageLanes::from_protector(std::move(ours));
+                     auto receiving = MessageLanes::from_protector(std::move(theirs));
+                     if (!sending || !receiving) return;
+                     const auto token = sending->wrap(message);
+                     if (!token) return;
+                     support::show(*token);
+                     static_cast<void>(receiving->unwrap(*token));
+                     RecordLayer<MessageLanes> writer{*std::move(sending)};
+                     RecordLayer<MessageLanes> reader{*std::move(receiving)};
+                     auto text = must(SecretBytes::with_size(10'000));
+                     std::memcpy(text.data() + 5000, message.data(), std::min<std::size_t>(message.size(), 5000));
+                     for (const std::size_t lost : {0u, 100u}) {  // the other packets stay unread
+                       if (!writer.seal(text)) return;
+                       const ByteView packets = writer.unsent()[1];
+                       support::show(packets);
+                       static_cast<void>(reader.put(packets.subview(0, packets.size() - lost)));
+                       reader.consume(1500);
+                       writer.sent(packets.size() - lost);
+                       writer.abandon(text);
+                     }
+                   }),
+                   false);
+#endif
     leaves_nothing(
         "unwrap_in_place and unwrap_into of MessageProtector, MessageBatch, MessageToken, "
         "MessageToken::to_secret",
@@ -1160,11 +1283,30 @@ TEST_CASE("handoff") {
           auto bytes = support::bytes_of(parked->bytes());
           support::show(bytes);
           if (is_altered) bytes.back() ^= 1;
-          Initiating slot;
-          static_cast<void>(handoff::claim<Krb5>(bytes, ring, {.delegated = &slot}));
+          static_cast<void>(handoff::claim_all<Krb5>(bytes, ring));
         },
         with_pair(export_in_c));
   }
+  leaves_no_more(
+      "HttpSessions",
+      [&](Secrets& secrets) {
+        disarm();
+        auto ends = support::pair<Krb5>();
+        secrets.learn(must(session_key(ends.acceptor)).key);
+        const Accepted<Krb5> login{std::move(ends.acceptor), must(Name::user("alice")), {}, {}, {}};
+        secrets.may_decide("the key's id is its name in the seal: a hash of it");
+        drawing = &secrets;
+        from_here();
+        const auto sessions = HttpSessions::from_ring(ring, "www.example.com");
+        const auto cookie = sessions ? sessions->issue(login) : unexpected(sessions.error());
+        drawing = nullptr;
+        if (!cookie) return;
+        auto header = *cookie;
+        support::show(header);
+        static_cast<void>(sessions->open(header.substr(0, header.find(';'))));
+        static_cast<void>(sessions->revoke_all());
+      },
+      &handshake_in_c);
   static_cast<void>(must(Keyring::join_session()));  // and what calls that failed have left there goes
 }
 
@@ -1202,6 +1344,35 @@ void acquire_in_c(const Name& name, const Secrets& secrets, Then then, Secrets& 
   gss_release_cred(&minor, &credential);
 }
 
+#if defined(GSSKEY_GSS_MIT)
+/// A login by libkrb5's steps.
+void log_in_in_c(const Secrets& secrets) {
+  const auto password = with_nul(secrets);
+  krb5_context context = nullptr;
+  krb5_principal client = nullptr;
+  krb5_init_creds_context exchange = nullptr;
+  REQUIRE(krb5_init_context(&context) == 0);
+  REQUIRE(krb5_parse_name(context, "carol", &client) == 0);
+  REQUIRE(krb5_init_creds_init(context, client, nullptr, nullptr, 0, nullptr, &exchange) == 0);
+  REQUIRE(krb5_init_creds_set_password(context, exchange, reinterpret_cast<const char*>(password.data())) == 0);
+  std::string reply;
+  for (unsigned flags = 1; flags != 0;) {
+    krb5_data in{};
+    in.data = reply.data();
+    in.length = static_cast<unsigned>(reply.size());
+    krb5_data out{};
+    krb5_data place{};
+    REQUIRE(krb5_init_creds_step(context, exchange, &in, &out, &place, &flags) == 0);
+    if (flags != 0) reply = support::ask_kdc(support::realm().realm.port(), true, {out.data, out.length});
+    krb5_free_data_contents(context, &out);
+    krb5_free_data_contents(context, &place);
+  }
+  krb5_init_creds_free(context, exchange);
+  krb5_free_principal(context, client);
+  krb5_free_context(context);
+}
+#endif
+
 }  // namespace
 
 // Last: what libraries keep of it makes memory large.
@@ -1216,20 +1387,43 @@ TEST_CASE("gss: credentials") {
     };
   };
   leaves_no_more(
-      "Credential::acquire_with_password",
+      "Credential::acquire_with_password, reported, set_credential_hook, CredentialReport",
       [&](Secrets& secrets) {
-        const auto wrong = Initiating::acquire_with_password(carol, secrets.bytes(24));
+        static std::string log;
+        set_credential_hook([](const CredentialReport& report) noexcept { append_line(log, report); });
+        const auto wrong = reported([&] { return Initiating::acquire_with_password(carol, secrets.bytes(24)); });
         if (wrong) static_cast<void>(wrong->lifetime());
         secrets = carols;
         secrets.may_decide("what the KDC answers is read with it");
-        const auto right = Initiating::acquire_with_password(carol, secrets.bytes(24));
+        const auto right = reported([&] { return Initiating::acquire_with_password(carol, secrets.bytes(24)); });
         if (right) static_cast<void>(right->lifetime());
+        set_credential_hook(nullptr);
       },
       [&](Secrets& secrets) {
         secrets = carols;
         for (int turn = 0; turn < 2; ++turn) acquire_in_c(carol, carols, Then::released, secrets);
       });
 #if defined(GSSKEY_GSS_MIT)
+  leaves_no_more(
+      "InitialTicket::with_password",
+      [&](Secrets& secrets) {
+        secrets = carols;
+        secrets.may_decide("what the KDC answers is read with it");
+        const auto cache = TicketCache::in_memory();
+        if (!cache) return;
+        auto login = InitialTicket::with_password(*cache, carol, secrets.bytes(24));
+        if (!login) return;
+        try {
+          static_cast<void>(support::carry_out(*login, [](const KdcStep& step) {
+            return support::ask_kdc(support::realm().realm.port(), true, step.request);
+          }));
+        } catch (const std::exception&) {  // of a call that is made to fail on the way to the KDC
+        }
+      },
+      [&](Secrets& secrets) {
+        secrets = carols;
+        log_in_in_c(carols);
+      });
   leaves_no_more(
       "CredentialStore, Credential::acquire_from, store_credential_into",
       [&](Secrets& secrets) {

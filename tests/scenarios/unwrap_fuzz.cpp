@@ -1,9 +1,13 @@
 // Tokens of gss_wrap and gss_get_mic, changed as the input says: our verdict is that of gss_unwrap and gss_verify_mic,
-// and so is the plaintext. With -DFUZZING it is a target of libFuzzer; without, a program that runs the files of a
-// folder. To look for more: clang++-19 -std=c++20 -O1 -fsanitize=fuzzer,address -DFUZZING, with -Iinclude -Itests and
-// what mit-krb5-gssapi.pc and libcrypto.pc say, and then -max_len=35 and the folder.
+// and so is the plaintext; that of MessageLanes, too, with -DGSSKEY_TEST_LANES. With -DFUZZING it is a target of
+// libFuzzer; without, a program that runs the files of a folder. To look for more: clang++-19 -std=c++20 -O1
+// -fsanitize=fuzzer,address -DFUZZING, with -Iinclude -Itests and what mit-krb5-gssapi.pc and libcrypto.pc say, and
+// then -max_len=35 and the folder.
 #include <gsskey/gss/context/export.hpp>
 #include <gsskey/messages/take_over.hpp>
+#ifdef GSSKEY_TEST_LANES
+#include <gsskey/messages/lanes.hpp>
+#endif
 
 #include <algorithm>
 #include <cstdint>
@@ -25,11 +29,12 @@ namespace {
 
 using Bytes = std::vector<unsigned char>;
 
-/// Two acceptors with the same keys and sequence numbers, and who they hear.
+/// Three acceptors with the same keys and sequence numbers, and who they hear.
 struct Peers {
   SecurityContext<mech::Krb5> sender = SecurityContext<mech::Krb5>::adopt(GSS_C_NO_CONTEXT);
   SecurityContext<mech::Krb5> theirs = SecurityContext<mech::Krb5>::adopt(GSS_C_NO_CONTEXT);
   Result<MessageProtector> ours = unexpected(Error::usage("test", "not yet"));
+  Result<MessageProtector> laned = unexpected(Error::usage("test", "not yet"));
 
   Peers() {
     support::realm();
@@ -38,7 +43,8 @@ struct Peers {
     const auto exported = must(export_context(std::move(ends.acceptor)));
     theirs = must(import_context<mech::Krb5>(exported));
     ours = take_over_after(must(import_context<mech::Krb5>(exported)), MessagesReceived{0});
-    if (!ours) std::abort();
+    laned = take_over_after(must(import_context<mech::Krb5>(exported)), MessagesReceived{0});
+    if (!ours || !laned) std::abort();
   }
 };
 
@@ -94,9 +100,25 @@ class Script {
   std::abort();
 }
 
+/// Whether lanes accept a token, as `expected` says, with that plaintext.
+void compare_lanes([[maybe_unused]] Peers& peers, [[maybe_unused]] Bytes token,
+                   [[maybe_unused]] const Result<Unwrapped>& expected) {
+#ifdef GSSKEY_TEST_LANES
+  static auto lanes = must(MessageLanes::from_protector(*peers.laned));
+  BatchToken tokens[rfc3961::Lanes::least];  // the others are empty
+  tokens[0].token = token;
+  lanes.unwrap(tokens);
+  const auto& got = tokens[0].message;
+  if (got.has_value() != expected.has_value()) differ(got ? "lanes take this token" : "lanes refuse this token");
+  if (got && ByteView{*got} != ByteView{expected->message}) differ("two plaintexts of lanes");
+  if (!got && got.error().major_status() != expected.error().major_status()) differ("another error of lanes");
+#endif
+}
+
 /// Whether both accepted it.
 bool judged(Peers& peers, const Script& script, const Bytes& message, const Bytes& token) {
   if (script.kind() == 2) {
+    static_cast<void>(peers.laned->verify_mic(message, token));
     const bool theirs = peers.theirs.verify_mic(message, token).has_value();
     const bool ours = peers.ours->verify_mic(message, token).has_value();
     if (theirs != ours) differ(ours ? "we take this MIC" : "they take this MIC");
@@ -108,6 +130,11 @@ bool judged(Peers& peers, const Script& script, const Bytes& message, const Byte
   if (theirs.has_value() != ours.has_value()) differ(ours ? "we take this token" : "they take this token");
   if (ours && (ByteView{ours->message} != ByteView{theirs->message} || ours->confidential != theirs->confidential)) {
     differ("two plaintexts");
+  }
+  if (script.kind() == 0) {
+    compare_lanes(peers, token, ours);
+  } else {
+    static_cast<void>(peers.laned->unwrap_unencrypted(token));
   }
   return ours.has_value();
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """Proves the table of capabilities in gss/platform/select.hpp by linking: a declared function may still not be exported.
+gss/loaded.hpp, which asks for the same functions at run time, has to know all of them.
 
 Usage: capabilities.py COMPILER ARG... -- LINK_ARG...
 """
@@ -17,6 +18,7 @@ FUNCTIONS = {
     'credential_store': 'gss_acquire_cred_from',
     'impersonation': 'gss_acquire_cred_impersonate_name',
     'iov': 'gss_wrap_iov',
+    'kdc_exchange': 'krb5_tkt_creds_step',
     'krb5_extensions': 'gss_krb5_export_lucid_sec_context',
     'local_names': 'gss_localname',
     'mechanism_attributes': 'gss_inquire_attrs_for_mech',
@@ -50,7 +52,11 @@ def main():
     compiler, link_args = sys.argv[1:split], sys.argv[split + 1:]
     if not links(compiler, 'gss_init_sec_context', link_args) or links(compiler, 'gss_no_such_function', link_args):
         sys.exit('the link test itself does not tell present from missing')
-    failures = 0
+    loaded = Path(__file__).parents[2].joinpath('include/gsskey/gss/loaded.hpp').read_text()
+    forgotten = [name for name, function in FUNCTIONS.items()
+                 if f'{{&Capabilities::{name}, "{function}"}}' not in loaded and f'found.{name} = ' not in loaded]
+    print(f'gss/loaded.hpp has forgotten: {forgotten}')
+    failures = len(forgotten)
     for capability, function in FUNCTIONS.items():
         present = links(compiler, function, link_args)
         claim = f'static_assert(gsskey::capabilities.{capability} == {str(present).lower()});\n'

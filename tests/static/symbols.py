@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Every function that the GSS library exports, and the call of ours that reaches it, or why there is none.
 
-Usage: symbols.py IMPLEMENTATION INCLUDE_FOLDER COMPILER -- LINK_ARG...
+Usage: symbols.py IMPLEMENTATION INCLUDE_FOLDER PAGE COMPILER -- LINK_ARG...
+       symbols.py                                       prints the table that PAGE has
 
 Fails for an exported function without a line, for a line without a function, and for a line whose header makes no such
-call or declares no such name.
+call or declares no such name; and where PAGE, the guide for those who come from C, has another table of them.
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -188,10 +189,27 @@ def complaint(include, function, line):
     return None
 
 
+def page_table():
+    """A row for each header: the calls, and the names for them."""
+    rows = {}
+    for function, line in sorted((BOTH | ONLY['mit'] | ONLY['heimdal']).items()):
+        if not line.startswith('- '):
+            header, name = line.split(': ')
+            rows.setdefault(header, {}).setdefault(name, []).append(f'`{function}`')
+    lines = ['| header | C call → name here |', '|---|---|']
+    for header, names in sorted(rows.items()):
+        calls = '; '.join(f'{", ".join(functions)} → `{name}`' for name, functions in names.items())
+        lines.append(f'| [{header}](../../include/gsskey/{header}) | {calls} |')
+    return '\n'.join(lines) + '\n'
+
+
 def main():
-    implementation, include = sys.argv[1], Path(sys.argv[2])
+    if len(sys.argv) == 1:
+        print(page_table(), end='')
+        return
+    implementation, include, page = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
     split = sys.argv.index('--')
-    path = library(sys.argv[3:split], sys.argv[split + 1:])
+    path = library(sys.argv[4:split], sys.argv[split + 1:])
     table = BOTH | ONLY[implementation]
     functions = exported(path)
     failures = [f'{function}: exported, but without a line here' for function in functions - table.keys()]
@@ -202,6 +220,8 @@ def main():
             left_out += 1
         elif wrong := complaint(include, function, line):
             failures.append(f'{function}: {wrong}')
+    if page_table() not in page.read_text(encoding='utf-8'):
+        failures.append(f'{page} has another table: symbols.py without arguments prints it')
     print(f'{path}: {len(functions)} functions, {len(table) - left_out} by typed calls, {left_out} left out')
     print('\n'.join(sorted(failures)))
     sys.exit(bool(failures))

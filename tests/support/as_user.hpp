@@ -10,6 +10,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -91,6 +92,18 @@ Answers as_user(uid_t user, Work work, ChildSession session = ChildSession::own)
     FAIL_CHECK("in the quota of " << user << " are " << left << "; before: " << before);
   }
   return answers;
+}
+
+/// Keys in the ring, as many as this user's quota has room for.
+inline std::vector<gsskey::KeyRef<gsskey::key_type::User>> use_up_quota(gsskey::KeyringRef ring) {
+  std::vector<gsskey::KeyRef<gsskey::key_type::User>> keys;
+  while (true) {
+    const auto key = gsskey::wait_for_quota(gsskey::Seconds{1}, [&] {
+      return ring.upsert(gsskey::key_type::User{"fill" + std::to_string(keys.size())}, "x");
+    });
+    if (!key) return keys;
+    keys.push_back(*key);
+  }
 }
 
 }  // namespace support

@@ -1,7 +1,14 @@
-// tests/support/asio: what tests of Asio have in common: a pair of sockets, and what a coroutine threw.
+// tests/support/asio: what tests of Asio have in common: sockets, what a coroutine threw, what has moved in Asio.
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if __has_include(<asio/as_tuple.hpp>)  // since 1.24
+#include <asio/as_tuple.hpp>
+#include <asio/deferred.hpp>
+#else
+#include <asio/experimental/as_tuple.hpp>
+#include <asio/experimental/deferred.hpp>
+#endif
 #include <asio/io_context.hpp>
 #include <asio/local/connect_pair.hpp>
 #include <asio/local/stream_protocol.hpp>
@@ -11,6 +18,14 @@
 #include <string>
 
 namespace support {
+
+#if __has_include(<asio/as_tuple.hpp>)
+using asio::as_tuple;
+using asio::deferred;
+#else
+using asio::experimental::as_tuple;
+using asio::experimental::deferred;
+#endif
 
 using Socket = asio::local::stream_protocol::socket;
 

@@ -24,7 +24,7 @@ class Certificates {
     folder_ = name;
     write("config",
           "[req]\ndistinguished_name=name\nprompt=no\n[name]\nCN=nobody\n"
-          "[authority]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,digitalSignature\n"
+          "[authority]\nbasicConstraints=critical,CA:TRUE\nkeyUsage=keyCertSign,cRLSign,digitalSignature\n"
           "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n");
   }
   Certificates(const Certificates&) = delete;

@@ -9,10 +9,23 @@
 #include <cstddef>
 #include <cstdio>
 #include <exception>
+#include <utility>
 
 #include "support/catch.hpp"
 
 namespace support {
+
+/// What `work()` returns, an int; 127, if it throws: nothing of Catch goes on in a child.
+template <class Work>
+int status_of(Work work) {
+  try {
+    return work();
+  } catch (const std::exception& thrown) {
+    std::fprintf(stderr, "in the child: %s\n", thrown.what());
+  } catch (...) {  // a REQUIRE that failed
+  }
+  return 127;
+}
 
 /// Runs `work()`, which returns an int, in a child process, and returns that; 128 and the number of the signal that the
 /// child died of, SIGALRM after `seconds`. Catch's assertions count in their own process only: what `work` finds goes
@@ -22,15 +35,8 @@ int in_child(unsigned seconds, Work work) {
   const ::pid_t child = ::fork();
   REQUIRE(child >= 0);
   if (child == 0) {
-    int status = 127;
     ::alarm(seconds);
-    try {
-      status = work();
-    } catch (const std::exception& thrown) {
-      std::fprintf(stderr, "in the child: %s\n", thrown.what());
-    } catch (...) {  // a REQUIRE that failed: nothing of Catch goes on here
-    }
-    ::_exit(status);  // no destructors: they are the parent's
+    ::_exit(status_of(std::move(work)));  // no destructors: they are the parent's
   }
   int status = 0;
   REQUIRE(::waitpid(child, &status, 0) == child);
@@ -50,6 +56,26 @@ class Mapping {
 
   [[nodiscard]] unsigned char* data() const noexcept { return static_cast<unsigned char*>(memory_); }
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+
+ private:
+  void* memory_;
+  std::size_t size_;
+};
+
+/// Values, zeros at first, that children write and their parent reads.
+template <class T>
+class SharedMemory {
+ public:
+  explicit SharedMemory(std::size_t count)
+      : memory_{::mmap(nullptr, count * sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)},
+        size_{count * sizeof(T)} {
+    REQUIRE(memory_ != MAP_FAILED);
+  }
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+  ~SharedMemory() { ::munmap(memory_, size_); }
+
+  [[nodiscard]] T& operator[](std::size_t at) const noexcept { return static_cast<T*>(memory_)[at]; }
 
  private:
   void* memory_;

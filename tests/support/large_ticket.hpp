@@ -1,5 +1,5 @@
-// tests/support/large_ticket: a service ticket as large as those of Active Directory, made as a KDC makes it: with the
-// service's key. MIT's KDC has no setting for it. MIT krb5 only.
+// tests/support/large_ticket: a service ticket as large as those of Active Directory, or with any authorization data,
+// made as a KDC makes it: with the service's key. MIT's KDC has no setting for it. MIT krb5 only.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -18,10 +18,12 @@ krb5_error_code encode_krb5_ticket(const krb5_ticket*, krb5_data**);
 
 namespace support {
 
-/// Writes a cache with one ticket of `client` for `service` in it, and that with so many bytes of authorization data.
-/// The service's key is taken from the default keytab.
-inline void store_large_ticket(const std::string& cache_name, const char* client, const char* service,
-                               std::size_t size) {
+/// Writes a cache with one ticket of `client` for `service` in it, and that with authorization data of `type`, which
+/// nobody needs to understand (RFC 4120 section 5.2.6.1): what `make(context, key, user, authtime)` returns. The key is
+/// the service's, taken from the default keytab.
+template <class Make>
+void store_ticket_with(const std::string& cache_name, const char* client, const char* service, krb5_authdatatype type,
+                       Make make) {
   krb5_context context = nullptr;
   const auto check = [&](krb5_error_code code) {
     if (code == 0) return;
@@ -40,18 +42,17 @@ inline void store_large_ticket(const std::string& cache_name, const char* client
   krb5_keyblock session{};
   check(krb5_c_make_random_key(context, entry.key.enctype, &session));
 
-  // One element that no receiver needs to understand (RFC 4120 section 5.2.6.1).
-  std::vector<krb5_octet> inner(size);
-  krb5_authdata unknown{};
-  unknown.ad_type = 777;
-  unknown.length = static_cast<unsigned>(size);
-  unknown.contents = inner.data();
-  krb5_authdata* list[] = {&unknown, nullptr};
+  const auto now = static_cast<krb5_timestamp>(std::time(nullptr));
+  std::vector<krb5_octet> inner = make(context, entry.key, user, now - 10);
+  krb5_authdata element{};
+  element.ad_type = type;
+  element.length = static_cast<unsigned>(inner.size());
+  element.contents = inner.data();
+  krb5_authdata* list[] = {&element, nullptr};
   krb5_authdata** wrapped = nullptr;
   check(krb5_encode_authdata_container(context, KRB5_AUTHDATA_IF_RELEVANT, list, &wrapped));
 
   krb5_enc_tkt_part part{};
-  const auto now = static_cast<krb5_timestamp>(std::time(nullptr));
   part.flags = TKT_FLG_PRE_AUTH;
   part.session = &session;
   part.client = user;
@@ -87,6 +88,12 @@ inline void store_large_ticket(const std::string& cache_name, const char* client
   krb5_free_principal(context, server);
   krb5_free_principal(context, user);
   krb5_free_context(context);
+}
+
+/// Likewise, with so many bytes of a type that nobody knows.
+inline void store_large_ticket(const std::string& cache_name, const char* client, const char* service,
+                               std::size_t size) {
+  store_ticket_with(cache_name, client, service, 777, [size](auto&&...) { return std::vector<krb5_octet>(size); });
 }
 
 }  // namespace support

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 namespace support {
@@ -69,6 +70,42 @@ class MarkedContext {
   unsigned char sent_ = 0;
   unsigned char received_ = 0;
 };
-static_assert(gsskey::WrapsMessages<MarkedContext>);
+static_assert(gsskey::WrapsMessages<MarkedContext> && !gsskey::WrapsManyMessages<MarkedContext>);
+
+/// The same, several at once.
+class ManyMarked : public MarkedContext {
+ public:
+  using MarkedContext::unwrap;
+  using MarkedContext::wrap;
+
+  gsskey::Result<void> wrap(std::span<const gsskey::BatchMessage> messages) {
+    most = std::max(most, messages.size());
+    for (const gsskey::BatchMessage& each : messages) {
+      std::copy(each.message.begin(), each.message.end(), each.memory.begin() + overhead);
+      if (fails) return gsskey::unexpected(gsskey::Error::policy("wrap", 0, "it fails"));
+      const auto token = wrap(each.message);
+      if (!token) return gsskey::unexpected(token.error());
+      std::copy(token->begin(), token->end(), each.memory.begin());
+    }
+    return {};
+  }
+  void unwrap(std::span<gsskey::BatchToken> tokens) {
+    most = std::max(most, tokens.size());
+    for (gsskey::BatchToken& each : tokens) {
+      const auto plain = unwrap(gsskey::ByteView{each.token});
+      if (!plain) {
+        each.message = gsskey::unexpected(plain.error());
+        continue;
+      }
+      std::copy(plain->begin(), plain->end(), each.token.begin() + overhead);
+      each.message = each.token.subspan(overhead);
+    }
+  }
+  [[nodiscard]] gsskey::Result<gsskey::MessageRoom> room() const { return gsskey::MessageRoom{overhead, 0}; }
+
+  std::size_t most = 0;  // of which it had to do at once
+  bool fails = false;
+};
+static_assert(gsskey::WrapsManyMessages<ManyMarked>);
 
 }  // namespace support

@@ -41,6 +41,7 @@ std::vector<MessageCall> message_calls(C& context) {
   made("wrap_unencrypted_size_limit", context.wrap_unencrypted_size_limit(1000));
   made("room", context.room());
   made("inquire", context.inquire());
+  made("peer", context.peer());
   made("sasl_ssf", context.sasl_ssf());
   return calls;
 }

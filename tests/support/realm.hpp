@@ -5,6 +5,8 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/testing/test_realm.hpp>
 
+#include <sys/stat.h>
+
 #include <cstdlib>
 #include <string>
 #include <utility>
@@ -30,6 +32,12 @@ struct Realm {
 inline Realm& realm() {
   static Realm realm;
   return realm;
+}
+
+/// Lets other users read the configuration, as libkrb5 does for most calls of a new process.
+inline void let_others_read_configuration() {
+  REQUIRE(::chmod(realm().realm.folder().c_str(), 0711) == 0);
+  REQUIRE(::chmod(realm().realm.krb5_conf().c_str(), 0644) == 0);
 }
 
 /// alice's, acquired once.

@@ -124,6 +124,7 @@ expected<SecretBytes, Rejection> simple(const KeyRequest& request, const Order& 
   if (order.word == "default-rejection") return unexpected(Rejection{});
   if (order.word == "throw") throw std::runtime_error{"not my day"};
   if (order.word == "abort") std::abort();
+  if (order.word == "kill") ::raise(SIGKILL);
   if (order.word == "requester" || order.word == "anywhere") {
     const auto who = must(request.requester());
     return bytes(std::to_string(who.thread) + ' ' + std::to_string(who.process) + ' ' +

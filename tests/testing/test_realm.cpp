@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/testing/test_realm.hpp>
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sched.h>
@@ -15,7 +16,10 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <future>
@@ -31,6 +35,7 @@
 
 #include "support/catch.hpp"
 #include "support/eventually.hpp"
+#include "support/must.hpp"
 #include "support/realm_tools.hpp"
 #include "support/skip.hpp"
 
@@ -181,6 +186,23 @@ TEST_CASE("a KDC that cannot have its UDP port is an error with its words") {
   CHECK(text_of(realm.error()).find("Failed setting up a UDP socket") != std::string::npos);
 }
 
+TEST_CASE("a program is missing where no folder has it, and not where one could not be searched") {
+  const auto folder = test_detail::TempFolder::create("gsskey-test-");
+  REQUIRE(folder);
+  const std::string loop = folder->path() + "/loop";
+  REQUIRE(::symlink(loop.c_str(), loop.c_str()) == 0);
+  const std::string missing = folder->path() + ":/nowhere:" + folder->path() + "/file";
+  std::ofstream{folder->path() + "/file"} << "no folder";
+  const auto absent = test_detail::find_program("krb5kdc", "krb5-kdc", missing);
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error().minor_status() == ENOENT);
+  CHECK(text_of(absent.error()).find("is not installed") != std::string::npos);
+  const auto unknown = test_detail::find_program("krb5kdc", "krb5-kdc", missing + ":" + loop);
+  REQUIRE_FALSE(unknown);
+  CHECK(std::string{unknown.error().operation()} == "access");
+  CHECK(unknown.error().minor_status() == ELOOP);
+}
+
 TEST_CASE("a KDC that loses the race for its port gets another one") {
   // A krb5kdc that is too late twice, found before the real one.
   const auto folder = test_detail::TempFolder::create("gsskey-test-");
@@ -214,10 +236,50 @@ TEST_CASE("login refuses with kinit's words") {
   REQUIRE_FALSE(nobody);
   CHECK(text_of(nobody.error()).find("not found in Kerberos database") != std::string::npos);
 
+  const auto anonymous = realm.login_anonymously();  // a KDC that does not allow it
+  REQUIRE_FALSE(anonymous);
+  CHECK(text_of(anonymous.error()).find("WELLKNOWN/ANONYMOUS") != std::string::npos);
+
   const auto unknown = realm.login("nobody");
   REQUIRE_FALSE(unknown);
   CHECK(unknown.error().domain() == Domain::usage);
   CHECK(descriptors("/proc/self").size() == before);
+}
+
+TEST_CASE("a login with an armor that is of no use fails, whether the KDC asks for one or not") {
+  const TestRealm realm = support::must(TestRealm::start({.users = {{"alice", "secret"}, {"hugo", "secret"}}}));
+  REQUIRE(realm.kadmin("modprinc +requires_preauth hugo"));
+  const auto elsewhere = support::must(TestRealm::start({.realm = "OTHER.TEST", .users = {{"alice", "secret"}}}));
+  const std::string armor = support::must(realm.login("alice"));
+  // The ticket of a cache begins when its owner logged in: twice the same time. The third is its end.
+  std::string ended = read(armor.substr(5));
+  const auto now = static_cast<std::uint32_t>(::time(nullptr));
+  int changed = 0;
+  for (std::size_t at = 0; at + 12 <= ended.size(); ++at) {
+    std::uint32_t times[2];
+    std::memcpy(times, ended.data() + at, sizeof times);
+    if (times[0] != times[1] || now - ntohl(times[0]) > 60) continue;
+    const std::uint32_t before = htonl(now - 3600);
+    for (int i = 0; i < 3; ++i) std::memcpy(ended.data() + at + 4 * i, &before, sizeof before);
+    ++changed;
+  }
+  REQUIRE(changed == 1);
+  std::ofstream{realm.folder() + "/ended"} << ended;
+
+  for (const char* user : {"alice", "hugo"}) {
+    CAPTURE(user);
+    CHECK(realm.login(user, {.armor = armor}));
+    for (const auto& useless : {"FILE:" + realm.folder() + "/none", "FILE:" + realm.krb5_conf(),
+                                "FILE:" + realm.folder() + "/ended", support::must(elsewhere.login("alice"))}) {
+      CAPTURE(useless);
+      const auto refused = realm.login(user, {.armor = useless});
+      REQUIRE_FALSE(refused);
+      CAPTURE(text_of(refused.error()));
+      CHECK(std::string{refused.error().operation()} == "kinit");
+      CHECK(text_of(refused.error()).find("armor") != std::string::npos);
+      CHECK(text_of(refused.error()).find(useless.substr(5)) != std::string::npos);
+    }
+  }
 }
 
 TEST_CASE("every login has a cache of its own, with the lifetime that was asked for") {

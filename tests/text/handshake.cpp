@@ -73,7 +73,7 @@ TEST_CASE("one that failed, with the error and what to do about it") {
   REQUIRE(lines.size() == 2);
   CHECK(lines[0] ==
         "not authenticated to " + shown(name) + ": krb5; 1 step, 3214us; " + line_of(advised(step.error().error)));
-  CHECK(lines[0].ends_with("or add the service to the KDC"));
+  CHECK(lines[0].find("or add the service to the KDC") != std::string::npos);
   CHECK(lines[1].starts_with("refused somebody: krb5; 1 step, 3214us; gss_accept_sec_context (krb5): "));
 }
 

@@ -4,28 +4,15 @@
 
 #include <concepts>
 #include <cstddef>
-#include <exception>  // Asio 1.22 uses it and does not include it
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
-#include <asio/associated_cancellation_slot.hpp>
-#include <asio/associated_executor.hpp>
-#include <asio/async_result.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/co_spawn.hpp>
-#include <asio/dispatch.hpp>
-#include <asio/executor_work_guard.hpp>
-// Not used here: what programs that use this need too.
-#include <asio/bind_cancellation_slot.hpp>
-#include <asio/detached.hpp>
-#include <asio/read.hpp>
-#include <asio/redirect_error.hpp>
-#include <asio/use_awaitable.hpp>
-#include <asio/write.hpp>
-
+#include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/completion.hpp>
 #include <gsskey/asio/detail/job.hpp>
 #include <gsskey/asio/detail/operation.hpp>
 #include <gsskey/core/bytes.hpp>
@@ -36,7 +23,7 @@
 #include <gsskey/io/task.hpp>
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
+GSSKEY_BEGIN_ASIO_ABI
 
 /// Carries tokens over an Asio stream, each behind its length in four bytes, big-endian: an AwaitableTransport for
 /// asio::awaitable.
@@ -51,12 +38,12 @@ class AsioTransport {
 
   /// Sends `token`, which is borrowed until the task has ended.
   [[nodiscard]] asio::awaitable<Result<void>> async_send(ByteView token) {
-    return detail::send_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, token);
+    return asio_detail::send_frame<asio::awaitable>(asio_detail::AwaitableIo<Stream>{stream_}, token);
   }
   /// Receives the next token. Its memory grows with what has come, not with what was announced.
   /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes; system (ENOMEM).
   [[nodiscard]] asio::awaitable<Result<SecretBytes>> async_receive(std::size_t max_size) {
-    return detail::receive_frame<asio::awaitable>(detail::AwaitableIo<Stream>{stream_}, max_size);
+    return asio_detail::receive_frame<asio::awaitable>(asio_detail::AwaitableIo<Stream>{stream_}, max_size);
   }
 
  private:
@@ -92,17 +79,17 @@ class OffloadTo {
   /// A cancelled task goes on at once: a job that the pool has not begun is dropped and will not begin; one that runs
   /// ends by itself, and what it returns is dropped. A job is dropped in the same way when the execution context of the
   /// task is destroyed, before the pool or after it.
-  /// Errors: std::system_error with asio::error::operation_aborted for a cancelled task, and for a pool that was
+  /// Errors: AsioSystemError with asio::error::operation_aborted for a cancelled task, and for a pool that was
   ///   stopped with the job in its queue; std::bad_alloc.
   /// Owner: of `job`, the pool, until it has ended or was dropped.
   template <std::move_constructible Job>
     requires std::invocable<Job>
   [[nodiscard]] asio::awaitable<std::decay_t<std::invoke_result_t<Job>>> operator()(Job job) const {
     auto begin = [](auto once, Executor pool, Job owned) {
-      detail::start_job(pool, std::move(owned), std::move(once));
+      asio_detail::start_job(pool, std::move(owned), std::move(once));
     };
     [[maybe_unused]] auto outcome =
-        co_await detail::awaited<std::optional<detail::JobOutcome<Job>>>(begin, pool_, std::move(job));
+        co_await asio_detail::awaited<std::optional<asio_detail::JobOutcome<Job>>>(begin, pool_, std::move(job));
     if constexpr (!std::is_void_v<std::invoke_result_t<Job>>) co_return *std::move(outcome);
   }
 
@@ -112,7 +99,7 @@ class OffloadTo {
   template <std::move_constructible Job, class Handler>
     requires std::invocable<Job>
   void start(Job job, Handler handler) const {
-    detail::start_job(pool_, std::move(job), std::move(handler));
+    asio_detail::start_job(pool_, std::move(job), std::move(handler));
   }
 
  private:
@@ -126,21 +113,15 @@ template <class Pool>
   return OffloadTo<typename Pool::executor_type>{pool.get_executor()};
 }
 
-GSSKEY_END_ABI
-}  // namespace gsskey
-
-namespace gsskey {
-GSSKEY_BEGIN_GSS_ABI
-
-namespace gss_detail {
+namespace asio_detail {
 
 template <class Stream, class Host>
 struct FiberTransport {
-  detail::FiberIo<Stream, Host> io;
+  FiberIo<Stream, Host> io;
 
-  [[nodiscard]] Task<Result<void>> async_send(ByteView token) { return detail::send_frame<Task>(io, token); }
+  [[nodiscard]] Task<Result<void>> async_send(ByteView token) { return send_frame<Task>(io, token); }
   [[nodiscard]] Task<Result<SecretBytes>> async_receive(std::size_t max_size) {
-    return detail::receive_frame<Task>(io, max_size);
+    return receive_frame<Task>(io, max_size);
   }
 };
 
@@ -164,7 +145,7 @@ struct FiberOffload {
         asio::co_spawn(at->executor, offloaded(std::move(to), std::move(owned)), std::move(resume));
       }
     };
-    return detail::awaiting<std::invoke_result_t<Job>>(*host, std::move(start));
+    return awaiting<std::invoke_result_t<Job>>(*host, std::move(start));
   }
 };
 template <class Host>
@@ -176,88 +157,30 @@ template <class Offload, class Host>
   return {std::move(offload), &host};
 }
 
-/// Whether who runs on `here` is already where a handler of `home` must be called.
-template <class Home, class Here>
-[[nodiscard]] inline bool is_at(const Home& home, const Here& here) noexcept {
-  if constexpr (std::is_convertible_v<const Here&, Home>) {
-    return home == static_cast<Home>(here);
-  } else {
-    return false;
-  }
-}
+/// A handshake that an operation runs.
+template <SteppedHandshake H, class Stream, class Offload>
+struct HandshakeWork {
+  using Outcome = Result<typename H::Context>;
+  static constexpr const char* operation = "async_handshake";
 
-/// A call of a handler that waits to be run, once.
-template <class Handler, class Value>
-struct LastCall {
-  std::optional<Handler> handler{};
-  std::optional<Value> value{};
+  H handshake;
+  Stream* stream;
+  Offload offload;
+  DriveOptions options;
 
-  void operator()() {
-    auto last = *std::exchange(handler, std::nullopt);
-    std::move(last)(*std::move(value));
+  template <class Host>
+  [[nodiscard]] Task<Outcome> run(Host& host) {
+    FiberTransport<Stream, Host> wire{{stream, &host}};
+    auto driven = co_await drive<Task>(std::move(handshake), wire, for_fiber(std::move(offload), host), options);
+    co_return driven;
   }
 };
 
-/// Calls `handler` on `home`; in place, if there is no memory to go there.
-template <class Home, class Handler, class Value>
-inline void call_on(const Home& home, Handler handler, Value value) {
-  std::shared_ptr<LastCall<Handler, Value>> last;
-  try {
-    last = std::make_shared<LastCall<Handler, Value>>();
-  } catch (const std::bad_alloc&) {
-    std::move(handler)(std::move(value));
-    return;
-  }
-  last->handler.emplace(std::move(handler));
-  last->value.emplace(std::move(value));
-  try {
-    asio::dispatch(home, [last] { (*last)(); });
-    return;
-  } catch (...) {
-    if (!last->handler) throw;  // its own
-  }
-  (*last)();
-}
-
-/// drive() and then `handler`, which is taken over by the first resume() and not before.
-template <SteppedHandshake H, class Stream, class Offload, class Handler>
-[[nodiscard]] inline detail::Fiber handshake_for_handler(H handshake, Stream* stream, Offload offload,
-                                                         DriveOptions options, Handler& handler) {
-  using Established = Result<typename H::Context>;
-  using Host = detail::FiberHost<typename Stream::executor_type>;
-  Handler last{std::move(handler)};
-  auto* const self = co_await detail::ThisFiber{};
-  Host host{self, stream->get_executor()};
-  const auto home = asio::get_associated_executor(last, host.executor);
-  const bool is_home = is_at(home, host.executor);
-  // The last work that ends stops a context which nobody runs yet: of ours, there is none before we run on it.
-  std::optional<decltype(asio::make_work_guard(home))> work;
-  if (!is_home) work.emplace(home);
-  std::optional<Established> established;
-  try {
-    host.cancellation = asio::cancellation_state{asio::get_associated_cancellation_slot(last)};
-    auto moved = co_await detail::moved_to(host, host.executor);
-    static_cast<void>(moved);
-    if (is_home) work.emplace(home);
-    FiberTransport<Stream, Host> wire{{stream, &host}};
-    auto driven = co_await drive<Task>(std::move(handshake), wire, for_fiber(std::move(offload), host), options);
-    established.emplace(std::move(driven));
-  } catch (...) {
-    established.emplace(unexpected(detail::error_of("async_handshake", std::current_exception())));
-  }
-  asio::get_associated_cancellation_slot(last).clear();
-  host.cancellation = {};
-  if (is_home) {
-    std::move(last)(*std::move(established));
-  } else {
-    call_on(home, std::move(last), *std::move(established));
-  }
-}
-
-}  // namespace gss_detail
+}  // namespace asio_detail
 
 /// Runs the handshake to its end for any completion token: drive() with a handler of void(Result<Context>), or with
-/// asio::use_future, use_awaitable, deferred. A cancellation of the token's slot (terminal) ends the handshake.
+/// asio::use_future, use_awaitable, deferred, cancel_after. A cancellation of the token's slot (terminal) ends the
+/// handshake.
 ///
 /// The handler is called exactly once, on its associated executor, unless its execution context is destroyed before.
 /// Where memory is so short that nothing can be posted to an executor, it is called in place: by the initiating
@@ -274,23 +197,10 @@ template <SteppedHandshake H, class Stream, class Offload, class Handler>
 /// See: RFC 7546 section 3.
 template <SteppedHandshake H, class Stream, class Offload, class Token>
 inline auto async_handshake(H handshake, Stream& stream, Offload offload, Token&& token, DriveOptions options = {}) {
-  auto start = [](auto handler, H owned, Stream* borrowed, Offload elsewhere, DriveOptions caps) {
-    std::optional<detail::Fiber> fiber;
-    std::optional<Error> failed;
-    try {
-      fiber.emplace(gss_detail::handshake_for_handler(std::move(owned), borrowed, std::move(elsewhere), caps, handler));
-    } catch (...) {
-      failed.emplace(detail::error_of("async_handshake", std::current_exception()));
-    }
-    if (fiber) {
-      fiber->resume();
-    } else {
-      std::move(handler)(Result<typename H::Context>{unexpected(*std::move(failed))});
-    }
-  };
-  return asio::async_initiate<Token, void(Result<typename H::Context>)>(start, token, std::move(handshake), &stream,
-                                                                        std::move(offload), options);
+  return asio::async_initiate<Token, void(Result<typename H::Context>)>(
+      asio_detail::StartWork{stream.get_executor()}, token,
+      asio_detail::HandshakeWork<H, Stream, Offload>{std::move(handshake), &stream, std::move(offload), options});
 }
 
-GSSKEY_END_GSS_ABI
+GSSKEY_END_ASIO_ABI
 }  // namespace gsskey

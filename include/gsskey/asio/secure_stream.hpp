@@ -5,19 +5,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <exception>  // Asio 1.22 uses it and does not include it
+#include <cstring>
 #include <optional>
-#include <system_error>
 #include <utility>
 
-#include <asio/async_result.hpp>
-#include <asio/buffer.hpp>
-#include <asio/cancellation_state.hpp>
-#include <asio/compose.hpp>
-#include <asio/error.hpp>
-#include <asio/post.hpp>
-#include <asio/write.hpp>
-
+#include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/message.hpp>
@@ -25,9 +17,9 @@
 #include <gsskey/text/system_error.hpp>
 
 namespace gsskey {
-GSSKEY_BEGIN_GSS_ABI
+GSSKEY_BEGIN_ASIO_ABI
 
-namespace gss_detail {
+namespace asio_detail {
 
 /// What lies at the bottom of streams over streams: the socket.
 template <class Layer>
@@ -58,11 +50,12 @@ template <class Buffers>
   return {asio::const_buffer{parts[0].data(), parts[0].size()}, asio::const_buffer{parts[1].data(), parts[1].size()}};
 }
 
-}  // namespace gss_detail
+}  // namespace asio_detail
 
 /// Turns a stream of Asio into one of protected messages, with an established context: a RecordLayer over `NextLayer`
 /// that is an AsyncReadStream and AsyncWriteStream, and a SyncReadStream and SyncWriteStream. It may be moved between
-/// operations, also within a packet. Wrapping and unwrapping happen on the calling thread: they do not block.
+/// operations, also within a packet. With MessageLanes for its context several packets go at once. Wrapping and
+/// unwrapping happen on the calling thread: they do not block.
 ///
 /// Handlers are called once, on their associated executor, else on the stream's, and never within the initiating call.
 /// A call without a token takes that of the executor (asio::use_awaitable_t<>::as_default_on_t<tcp::socket>).
@@ -70,16 +63,17 @@ template <class Buffers>
 /// A read can be cancelled in every way (terminal, partial, total) and loses nothing: what has come of a packet is kept
 /// for the next read.
 ///
-/// A write can be cancelled too (terminal, partial). Where it was cancelled or failed before all of its packet had left
-/// it has said 0 bytes. The packet can be neither changed nor left out any more: the next write must begin with the
-/// same bytes, in buffers cut as one likes, and sends on what was sealed. They are compared with a copy that is kept
-/// till then, and wiped. Other bytes are usage, as often as they are tried, and nothing of them is sent; where there
-/// was no memory for the copy, all further writes are ENOMEM. Reading goes on. A program that has nothing to repeat,
-/// after a deadline, closes the connection.
-/// Errors: of NextLayer, as they are. The library's own as make_error_code(Error) of text/system_error.hpp has them,
-///   and in words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not
-///   met of refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these
-///   from a read nothing more can be read. The end of the stream between packets is asio::error::eof.
+/// A write can be cancelled too (terminal, partial). Where it was cancelled or failed before all that was sealed had
+/// left it has said 0 bytes. What was sealed can be neither changed nor left out any more: the next write must begin
+/// with the same bytes, in buffers cut as one likes, and sends on what was sealed. They are compared with a copy that
+/// is kept till then, and wiped. Other bytes are usage, as often as they are tried, and nothing of them is sent; where
+/// there was no memory for the copy, all further writes are ENOMEM. Reading goes on. A program that has nothing to
+/// repeat, after a deadline, closes the connection.
+/// Errors: of NextLayer, as they are, in an AsioErrorCode: std::error_code, or Boost's, from which std::error_code is
+///   made with the same category. The library's own as make_error_code(Error) of text/system_error.hpp has them, and in
+///   words by last_error(): what fails to unwrap is of gss_category() or krb5_category(), a demand that was not met of
+///   refusal_category(), ECONNRESET, EMSGSIZE, EPROTO and ENOMEM of std::generic_category(). After one of these from a
+///   read nothing more can be read. The end of the stream between packets is asio::error::eof.
 /// Blocks: read_some() and write_some(), in NextLayer; the asynchronous calls never.
 /// Threads: one read and one write at a time, on one thread or strand.
 /// Owner: of NextLayer and the context. Until the handler is called, the stream stays where it is and what the buffers
@@ -88,7 +82,7 @@ template <class NextLayer, WrapsMessages C>
 class SecureStream {
  public:
   using next_layer_type = NextLayer;
-  using lowest_layer_type = typename gss_detail::LowestLayer<NextLayer>::Type;
+  using lowest_layer_type = typename asio_detail::LowestLayer<NextLayer>::Type;
   using executor_type = typename NextLayer::executor_type;
   using DefaultToken = typename asio::default_completion_token<executor_type>::type;
 
@@ -100,30 +94,30 @@ class SecureStream {
   [[nodiscard]] NextLayer& next_layer() noexcept GSSKEY_LIFETIMEBOUND { return next_; }
   [[nodiscard]] const NextLayer& next_layer() const noexcept GSSKEY_LIFETIMEBOUND { return next_; }
   [[nodiscard]] lowest_layer_type& lowest_layer() noexcept GSSKEY_LIFETIMEBOUND {
-    return gss_detail::LowestLayer<NextLayer>::of(next_);
+    return asio_detail::LowestLayer<NextLayer>::of(next_);
   }
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return layer_.context(); }
   /// Returns why the last call failed, where the error was not NextLayer's own.
   [[nodiscard]] const std::optional<Error>& last_error() const noexcept GSSKEY_LIFETIMEBOUND { return error_; }
 
-  /// Reads at least one byte, unless `buffers` are empty, for a token of void(std::error_code, std::size_t). What was
+  /// Reads at least one byte, unless `buffers` are empty, for a token of void(AsioErrorCode, std::size_t). What was
   /// opened is copied once, to `buffers`.
   template <class Buffers, class Token = DefaultToken>
   auto async_read_some(const Buffers& buffers, Token&& token = DefaultToken()) {
-    return asio::async_compose<Token, void(std::error_code, std::size_t)>(ReadSome<Buffers>{*this, buffers}, token,
-                                                                          next_);
+    return asio::async_compose<Token, void(AsioErrorCode, std::size_t)>(ReadSome<Buffers>{*this, buffers}, token,
+                                                                        next_);
   }
-  /// Writes as much of the first non-empty buffer as one packet holds, for a token of
-  /// void(std::error_code, std::size_t). What is written is not copied before it is sealed.
+  /// Writes as much of the first non-empty buffer as RecordLayer::seal() takes at once, for a token of
+  /// void(AsioErrorCode, std::size_t). What is written is not copied before it is sealed.
   template <class Buffers, class Token = DefaultToken>
   auto async_write_some(const Buffers& buffers, Token&& token = DefaultToken()) {
-    return asio::async_compose<Token, void(std::error_code, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
-                                                                          next_);
+    return asio::async_compose<Token, void(AsioErrorCode, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
+                                                                        next_);
   }
 
   /// Reads at least one byte, unless `buffers` are empty, and returns how many; 0 with an error.
   template <class Buffers>
-  [[nodiscard]] std::size_t read_some(const Buffers& buffers, std::error_code& code) {
+  [[nodiscard]] std::size_t read_some(const Buffers& buffers, AsioErrorCode& code) {
     code = {};
     if (asio::buffer_size(buffers) == 0) return 0;
     while (layer_.opened().empty()) {
@@ -137,31 +131,31 @@ class SecureStream {
     }
     return take(buffers);
   }
-  /// Writes as much of the first non-empty buffer as one packet holds, and returns how many bytes; 0 unless all of the
-  /// packet was sent.
+  /// Writes as much of the first non-empty buffer as RecordLayer::seal() takes at once, and returns how many bytes; 0
+  /// unless all of it was sent.
   template <class Buffers>
-  [[nodiscard]] std::size_t write_some(const Buffers& buffers, std::error_code& code) {
+  [[nodiscard]] std::size_t write_some(const Buffers& buffers, AsioErrorCode& code) {
     code = {};
     if (asio::buffer_size(buffers) == 0) return 0;
     const std::size_t sealed = seal(buffers, code);
     if (code) return 0;
-    const std::size_t count = asio::write(next_, gss_detail::buffers_of(layer_.unsent()), code);
+    const std::size_t count = asio::write(next_, asio_detail::buffers_of(layer_.unsent()), code);
     return sent(buffers, sealed, count);
   }
-  /// Reads at least one byte, or throws std::system_error.
+  /// Reads at least one byte, or throws AsioSystemError.
   template <class Buffers>
   [[nodiscard]] std::size_t read_some(const Buffers& buffers) {
-    std::error_code code;
+    AsioErrorCode code;
     const std::size_t count = read_some(buffers, code);
-    if (code) throw std::system_error{code, "read_some"};
+    if (code) throw AsioSystemError{code, "read_some"};
     return count;
   }
-  /// Writes one packet, or throws std::system_error.
+  /// Writes as the function before, or throws AsioSystemError.
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers) {
-    std::error_code code;
+    AsioErrorCode code;
     const std::size_t count = write_some(buffers, code);
-    if (code) throw std::system_error{code, "write_some"};
+    if (code) throw AsioSystemError{code, "write_some"};
     return count;
   }
 
@@ -171,7 +165,7 @@ class SecureStream {
     ReadSome(SecureStream& owner, const Buffers& wanted) : stream{owner}, buffers{wanted} {}
 
     template <class Self>
-    void operator()(Self& self, std::error_code code = {}, std::size_t count = 0) {
+    void operator()(Self& self, AsioErrorCode code = {}, std::size_t count = 0) {
       auto& layer = stream.layer_;
       if (state == State::begins) {
         self.reset_cancellation_state(asio::enable_total_cancellation());
@@ -209,7 +203,7 @@ class SecureStream {
     WriteSome(SecureStream& owner, const Buffers& given) : stream{owner}, buffers{given} {}
 
     template <class Self>
-    void operator()(Self& self, std::error_code code = {}, std::size_t count = 0) {
+    void operator()(Self& self, AsioErrorCode code = {}, std::size_t count = 0) {
       auto& layer = stream.layer_;
       if (!started) {
         started = true;
@@ -220,9 +214,9 @@ class SecureStream {
           return;
         }
         const ByteView message =
-            gss_detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
+            asio_detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
         try {
-          asio::async_write(stream.next_, gss_detail::buffers_of(layer.unsent()), std::move(self));
+          asio::async_write(stream.next_, asio_detail::buffers_of(layer.unsent()), std::move(self));
         } catch (...) {
           layer.abandon(message);
           throw;
@@ -236,36 +230,45 @@ class SecureStream {
 
     SecureStream& stream;
     Buffers buffers;
-    std::error_code refused{};
+    AsioErrorCode refused{};
     std::size_t sealed = 0;
     bool started = false;
   };
 
-  [[nodiscard]] std::error_code fail(Error error) noexcept {
-    const std::error_code code = make_error_code(error);
+  [[nodiscard]] AsioErrorCode fail(Error error) noexcept {
+    const AsioErrorCode code = make_error_code(error);
     error_ = std::move(error);
     return code;
   }
   /// After a read of what room() said.
-  [[nodiscard]] std::error_code received(std::error_code code, std::size_t count) noexcept {
+  [[nodiscard]] AsioErrorCode received(AsioErrorCode code, std::size_t count) noexcept {
     // Whatever the transfer says: what room() hands out goes by what has come.
     if (auto opened = layer_.received(count); !opened) return fail(opened.error());
     if (!code && count == 0) code = asio::error::eof;  // of streams that have no other way to say so
     if (code == asio::error::eof) {
       if (auto ended = layer_.ended(); !ended) return fail(ended.error());
     }
-    return layer_.opened().empty() ? code : std::error_code{};
+    return layer_.opened().empty() ? code : AsioErrorCode{};
   }
   template <class Buffers>
   [[nodiscard]] std::size_t take(const Buffers& buffers) {
-    const ByteView opened = layer_.opened();
-    const std::size_t count = asio::buffer_copy(buffers, asio::const_buffer{opened.data(), opened.size()});
-    layer_.consume(count);
+    std::size_t count = 0;
+    for (auto it = asio::buffer_sequence_begin(buffers); it != asio::buffer_sequence_end(buffers); ++it) {
+      asio::mutable_buffer to{*it};
+      while (to.size() != 0) {
+        const ByteView part = layer_.opened().subview(0, to.size());
+        if (part.empty()) return count;
+        std::memcpy(to.data(), part.data(), part.size());
+        layer_.consume(part.size());
+        to += part.size();
+        count += part.size();
+      }
+    }
     return count;
   }
   template <class Buffers>
-  [[nodiscard]] std::size_t seal(const Buffers& buffers, std::error_code& code) noexcept {
-    ByteView message = gss_detail::first_nonempty(buffers);
+  [[nodiscard]] std::size_t seal(const Buffers& buffers, AsioErrorCode& code) noexcept {
+    ByteView message = asio_detail::first_nonempty(buffers);
     SecretBytes together;
     if (message.size() < layer_.abandoned()) {  // what is to be repeated may be cut otherwise
       auto memory = SecretBytes::with_size(std::min(layer_.abandoned(), asio::buffer_size(buffers)));
@@ -287,7 +290,7 @@ class SecureStream {
   [[nodiscard]] std::size_t sent(const Buffers& buffers, std::size_t sealed, std::size_t count) noexcept {
     layer_.sent(count);
     if (!layer_.has_unsent()) return sealed;
-    layer_.abandon(gss_detail::first_nonempty(buffers));
+    layer_.abandon(asio_detail::first_nonempty(buffers));
     return 0;
   }
 
@@ -296,5 +299,5 @@ class SecureStream {
   std::optional<Error> error_;
 };
 
-GSSKEY_END_GSS_ABI
+GSSKEY_END_ASIO_ABI
 }  // namespace gsskey

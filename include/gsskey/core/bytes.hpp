@@ -136,14 +136,15 @@ class SecretBytes : public detail::ByteAccess<SecretBytes> {
 
   /// Makes `size` zero bytes, with malloc.
   /// Errors: system (ENOMEM).
-  [[nodiscard]] static Result<SecretBytes> with_size(std::size_t size) noexcept {
-    void* data = allocate(size);
+  template <class Self = SecretBytes>  // a template, so that only who calls it pays for a Result of it
+  [[nodiscard]] static Result<Self> with_size(std::size_t size) noexcept {
+    void* data = allocate_zeros(size);
     if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
-    std::memset(data, 0, size);
     return adopt(data, size, &to_malloc);
   }
   /// Copies `bytes`.
-  [[nodiscard]] static Result<SecretBytes> copy_of(ByteView bytes) noexcept {
+  template <class Self = SecretBytes>
+  [[nodiscard]] static Result<Self> copy_of(ByteView bytes) noexcept {
     void* data = allocate(bytes.size());
     if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     if (!bytes.empty()) std::memcpy(data, bytes.data(), bytes.size());
@@ -177,10 +178,10 @@ class SecretBytes : public detail::ByteAccess<SecretBytes> {
   /// Gives the bytes another size: those up to the smaller of both stay, new ones are zero. The old memory is wiped.
   /// Errors: system (ENOMEM), which leaves everything as it was.
   [[nodiscard]] Result<void> resize(std::size_t size) noexcept {
-    auto other = with_size(size);
-    if (!other) return unexpected(other.error());
-    if (const std::size_t kept = size < size_ ? size : size_; kept != 0) std::memcpy(other->data_, data_, kept);
-    *this = std::move(*other);
+    void* data = allocate_zeros(size);
+    if (data == nullptr) return unexpected(Error::system("malloc", ENOMEM));
+    if (const std::size_t kept = size < size_ ? size : size_; kept != 0) std::memcpy(data, data_, kept);
+    *this = adopt(data, size, &to_malloc);
     return {};
   }
   /// Wipes and frees the bytes now, and is empty.
@@ -194,6 +195,11 @@ class SecretBytes : public detail::ByteAccess<SecretBytes> {
  private:
   // malloc and not calloc, which takes twice as long for few bytes.
   [[nodiscard]] static void* allocate(std::size_t size) noexcept { return detail::allocate(size == 0 ? 1 : size); }
+  [[nodiscard]] static void* allocate_zeros(std::size_t size) noexcept {
+    void* data = allocate(size);
+    if (data != nullptr) std::memset(data, 0, size);
+    return data;
+  }
   void forget() noexcept {
     data_ = nullptr;
     size_ = 0;

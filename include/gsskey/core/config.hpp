@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#if __cplusplus < 202002L
+#include <gsskey needs C++20: compile with -std=c++20>  // no #error: what follows that is hundreds of other errors
+#endif
+
 #include <version>  // first, always: without it the answer below would depend on the order of includes
 
 /// Gives the version of these headers in three numbers: semantic versioning.

@@ -6,8 +6,10 @@
 
 #if GSSKEY_STD_EXPECTED
 #include <expected>
-#else
+#elif __has_include(<tl/expected.hpp>)
 #include <tl/expected.hpp>
+#else
+#include <gsskey needs tl::expected (Debian: libexpected-dev), or std::expected of C++23: -std=c++23>
 #endif
 
 namespace gsskey {

@@ -17,7 +17,7 @@ GSSKEY_BEGIN_GSS_ABI
 /// See: RFC 2744 section 3.11, RFC 5056.
 class ChannelBindings {
  public:
-  /// The most application data. A name of the IANA registry and 64 bytes of hash need 85.
+  /// The most of a prefix and data. A name of the IANA registry and 64 bytes of hash need 85.
   /// Units: bytes.
   static constexpr std::size_t max_size = 127;
 
@@ -38,18 +38,28 @@ class ChannelBindings {
     size_ = static_cast<unsigned char>(unique_prefix.size() + 1 + data.size());
   }
 
-  /// Returns what the C call gets; nothing if these are not valid.
-  /// Owner: this object.
-  [[nodiscard]] ByteView application_data() const noexcept GSSKEY_LIFETIMEBOUND {
-    return {data_, is_valid() ? size_ : 0u};
+  /// Makes bindings of application data that have a form of their own, and any size, such as those of GS2. Heimdal
+  /// takes 4 bytes for port numbers, and refuses them.
+  /// Owner: the bytes are borrowed until the handshake is complete.
+  [[nodiscard]] static ChannelBindings from_application_data(ByteView bytes GSSKEY_LIFETIMEBOUND) noexcept {
+    ChannelBindings bindings;
+    bindings.borrowed_ = bytes;
+    return bindings;
   }
-  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+
+  /// Returns what the C call gets; nothing if these are not valid.
+  /// Owner: this object; of from_application_data(), whose the bytes are.
+  [[nodiscard]] ByteView application_data() const noexcept GSSKEY_LIFETIMEBOUND {
+    return borrowed_.empty() ? ByteView{data_, is_valid() ? size_ : 0u} : borrowed_;
+  }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0 && borrowed_.empty(); }
   /// Returns whether a handshake takes these; empty ones are valid.
   [[nodiscard]] constexpr bool is_valid() const noexcept { return size_ != refused; }
 
  private:
   static constexpr unsigned char refused = 255;
 
+  ByteView borrowed_;
   unsigned char data_[max_size] = {};
   unsigned char size_ = 0;
 };

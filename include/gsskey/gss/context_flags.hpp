@@ -33,6 +33,7 @@ enum class ContextFlag : std::uint32_t {
 /// A set of ContextFlags, which keeps unknown bits too.
 using ContextFlags = FlagSet<ContextFlag>;
 
+/// Returns the set of both.
 [[nodiscard]] constexpr ContextFlags operator|(ContextFlag a, ContextFlag b) noexcept {
   return ContextFlags{a} | ContextFlags{b};
 }

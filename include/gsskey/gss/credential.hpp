@@ -116,7 +116,7 @@ class Credential {
   [[nodiscard]] static Result<Credential> acquire(const Name& name) noexcept {
     if (!name) return unexpected(no_name("gss_acquire_cred"));
     if constexpr (known_faults.acquire_releases_bad_name) {
-      auto copy = name.duplicate();
+      auto copy = name.duplicate<detail::Dependent<Name, M>>();
       if (!copy) return unexpected(copy.error());
       auto credential = named(name, acquire_raw(copy->get()));
       if (!credential && routine_error(credential.error()) == RoutineError::bad_name)

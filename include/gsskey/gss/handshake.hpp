@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <new>
 #include <utility>
 
 #include <gsskey/core/answer.hpp>
@@ -52,6 +53,16 @@ class Initiator : public gss_detail::Handshake<M> {
   Initiator(Name target, CredentialRef<M, Initiate> credential GSSKEY_LIFETIMEBOUND,
             InitiatorOptions options = {}) noexcept
       : target_{std::move(target)}, options_{options}, credential_{credential.get()}, acquires_{false} {}
+
+  Initiator(Initiator&&) noexcept = default;
+  Initiator& operator=(Initiator&& other) noexcept {
+    if (this != &other) {
+      this->~Initiator();
+      ::new (this) Initiator(std::move(other));
+    }
+    return *this;
+  }
+  ~Initiator() { this->leave(starts, target_); }
 
   /// Goes one leg further. `input` is the whole token of the peer, and nothing on the first leg. A failure ends the
   /// handshake, but for a token on the first leg or after the last, which changes nothing.
@@ -124,7 +135,7 @@ class Initiator : public gss_detail::Handshake<M> {
     auto step = this->judge(operation,
                             this->conclude(operation, major, minor, mechanism, flags, false, input, std::move(token)),
                             options_.allow_unsigned_negotiation);
-    if (!step) step.error().error = gss_detail::about(target_, std::move(step).error().error);
+    if (!step) step.error().error = gss_detail::about(target_, std::move(step.error().error));
     // Nothing that names the initiator may leave before it is known that it would not (RFC 2743 section 1.2.5).
     if (step && options_.demand.contains(ContextFlag::anonymous) && !this->granted_.contains(ContextFlag::anonymous)) {
       return this->refuse(Error::policy(operation, static_cast<std::uint32_t>(ContextFlag::anonymous),
@@ -134,6 +145,10 @@ class Initiator : public gss_detail::Handshake<M> {
   }
 
  public:
+  /// Ends a handshake that cannot go on, because its peer has gone or its time is over: the hook of
+  /// gss/handshake_report.hpp is told `why`. drive() does so. After the end it does nothing.
+  void abandon(const Error& why) noexcept { this->leave(starts, target_, &why); }
+
   /// Returns what is demanded of the context.
   [[nodiscard]] ContextFlags demanded() const noexcept { return options_.demand; }
 
@@ -194,6 +209,16 @@ class Acceptor : public gss_detail::Handshake<M> {
   /// Owner: `credential` is borrowed until establish().
   explicit Acceptor(CredentialRef<M, Accept> credential GSSKEY_LIFETIMEBOUND, AcceptorOptions<M> options = {}) noexcept
       : options_{options}, credential_{credential.get()}, acquires_{false} {}
+
+  Acceptor(Acceptor&&) noexcept = default;
+  Acceptor& operator=(Acceptor&& other) noexcept {
+    if (this != &other) {
+      this->~Acceptor();
+      ::new (this) Acceptor(std::move(other));
+    }
+    return *this;
+  }
+  ~Acceptor() { this->leave(starts, peer_); }
 
   /// Goes one leg further. `input` is the whole token of the peer; an empty first one is legal for SPNEGO. A failure
   /// ends the handshake, but for a token after the last leg, which changes nothing.
@@ -279,6 +304,9 @@ class Acceptor : public gss_detail::Handshake<M> {
   }
 
  public:
+  /// Ends a handshake that cannot go on, as Initiator::abandon() does.
+  void abandon(const Error& why) noexcept { this->leave(starts, peer_, &why); }
+
   /// Returns the name of the initiator, once is_complete(); an empty one before. SecurityContext::inquire() has it too.
   [[nodiscard]] const Name& peer_name() const noexcept GSSKEY_LIFETIMEBOUND { return peer_; }
   /// Returns whether the initiator gave the bindings of this end, once is_complete().

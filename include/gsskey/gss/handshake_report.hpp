@@ -22,7 +22,7 @@ struct HandshakeReport {
   const char* mechanism;      ///< that the handshake was made for: "krb5", "spnego". Static
   Oid negotiated;             ///< the mechanism of the last step that succeeded; empty if none did
   const Name& peer;           ///< of an initiator the target; of an acceptor the initiator, empty before it is known
-  ContextFlags flags;         ///< granted; none if a step failed
+  ContextFlags flags;         ///< granted; none if a step failed, or did not come
   std::uint32_t steps;        ///< calls of step(), of which a failed one is the last
   std::uint64_t nanoseconds;  ///< within step(), which waits for KDC, DNS and disk, but not for the peer
   /// The context, to be asked: inquire() has both names, enctype() of krb5/enctype.hpp the encryption type. Empty if
@@ -31,9 +31,10 @@ struct HandshakeReport {
   const Error* error;  ///< why the handshake failed; nullptr: it is established
 };
 
-/// A function that is told of each handshake as it ends: by establish() or accept(), or by a step() that fails, before
-/// they return. drive(), HttpAcceptor and the others that run handshakes call these. A handshake that is dropped
-/// half-way, because its peer has gone or its transport failed, is not told: the Error is with whoever runs it.
+/// A function that is told of each handshake as it ends, once: by establish() or accept(), or by a step() that fails,
+/// before they return. drive(), HttpAcceptor and the others that run handshakes call these. One that ends half-way is
+/// told with the Error of the transport, by drive() and by abandon(); if it has begun and is destroyed, or another is
+/// assigned to it, with ECANCELED, as of a cancelled coroutine.
 ///
 /// What Kerberos itself does meanwhile (which caches, keys and KDCs it tries) is in the library's own trace: MIT krb5
 /// writes it to the file that KRB5_TRACE names in the environment, Heimdal 7.8 to what `krb5 = 0-/FILE:...` in the

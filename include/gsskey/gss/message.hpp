@@ -1,5 +1,5 @@
 // gsskey/gss/message: the one vocabulary of what protects messages: SecurityContext<M>, ExpiringContext<M>,
-// MessageProtector.
+// MessageProtector, and of many at once, MessageLanes.
 // SPDX-License-Identifier: MIT
 #pragma once
 
@@ -41,6 +41,33 @@ concept WrapsMessages = std::movable<C> && requires(C& context, const C& asked, 
 
 GSSKEY_END_ABI
 GSSKEY_BEGIN_GSS_ABI
+
+/// A message, and where its token goes.
+/// Owner: of both, the caller.
+struct BatchMessage {
+  ByteView message;
+  /// Room for the token: see MessageProtector::room(). The message is at its place in there, or does not overlap.
+  std::span<unsigned char> memory;
+};
+
+/// A token of the peer, which is decrypted where it is, and what became of it.
+/// Owner: of the memory, the caller.
+struct BatchToken {
+  std::span<unsigned char> token;
+  /// The plaintext inside the token, or why there is none.
+  Result<std::span<unsigned char>> message = unexpected(Error::usage("unwrap", "the token has not been unwrapped"));
+};
+
+/// Encrypts and decrypts several messages at once, in memory of the caller, as they would be one after the other. A
+/// token takes exactly what room() says more than its message.
+template <class C>
+concept WrapsManyMessages =
+    WrapsMessages<C> &&
+    requires(C& context, const C& asked, std::span<const BatchMessage> messages, std::span<BatchToken> tokens) {
+      { context.wrap(messages) } -> std::same_as<Result<void>>;
+      { context.unwrap(tokens) } -> std::same_as<void>;
+      { asked.room() } -> std::same_as<Result<MessageRoom>>;
+    };
 
 /// Protects messages: SecurityContext<M>, ExpiringContext<M> and MessageProtector. SecurityContext says what the calls
 /// mean and what is an Error. Results of wrap and get_mic differ in their type, which is an OwnedBytes.

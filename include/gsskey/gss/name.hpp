@@ -111,6 +111,19 @@ struct DisplayedName {
   [[nodiscard]] std::string_view text() & = delete;
 };
 
+namespace gss_detail {
+/// gss_display_name. No Result<DisplayedName>, for which only who calls Name::display() pays.
+[[nodiscard]] inline Result<void> display(gss_name_t name, DisplayedName& shown) noexcept {
+  if (name == GSS_C_NO_NAME) return unexpected(detail::empty_name("gss_display_name"));
+  OM_uint32 minor = 0;
+  gss_OID type = GSS_C_NO_OID;
+  const OM_uint32 major = gss_display_name(&minor, name, shown.buffer.put(), &type);
+  if (major != GSS_S_COMPLETE) return unexpected(failed_call("gss_display_name", major, minor));
+  shown.type = Oid::copy_of(type);
+  return {};
+}
+}  // namespace gss_detail
+
 template <Mechanism M>
 class MechName;
 
@@ -120,13 +133,16 @@ class MechName;
 /// Threads: any number may call const members at the same time; else one.
 /// Owner: of the gss_name_t, until release().
 class Name {
+  // What makes a Name is a template: only who calls it pays for a Result<Name>.
  public:
   Name() noexcept = default;
 
   /// Makes the name of a service on a host (GSS_C_NT_HOSTBASED_SERVICE): host_service("imap", "mail.example.com").
+  /// Letter case makes no difference, a port does; so does a dot at the end, for Heimdal 7.8: take it off.
   /// Calls: gss_import_name.
   /// Errors: usage, if a part is empty, contains '@' or a NUL, or both are longer than any host name; gss.
-  [[nodiscard]] static Result<Name> host_service(std::string_view service, std::string_view host) noexcept {
+  template <class Self = Name>
+  [[nodiscard]] static Result<Self> host_service(std::string_view service, std::string_view host) noexcept {
     char joined[1280];  // more than NI_MAXHOST, far more than a DNS name
     const std::string_view parts[] = {service, host};
     if (!gss_detail::admits_all(Limit{sizeof joined - 1, nullptr}, parts)) {
@@ -139,25 +155,32 @@ class Name {
     std::memcpy(joined, service.data(), service.size());
     joined[service.size()] = '@';
     std::memcpy(joined + service.size() + 1, host.data(), host.size());
-    return import_name<name_type::host_service>(ByteView{joined, size});
+    return import_text<name_type::host_service, Self>(ByteView{joined, size});
   }
-  /// Makes the name of a service wherever it runs, for an acceptor that answers to every host name in its keytab.
+  /// Makes the name of a service wherever it runs, for an acceptor that answers to every host name in its keytab. For
+  /// Heimdal 7.8 it is the service on this machine's host name.
   /// Calls: gss_import_name.
   /// Errors: usage, if it is empty, contains '@' or a NUL, or exceeds limits.name; gss.
-  [[nodiscard]] static Result<Name> service(std::string_view service) noexcept {
+  template <class Self = Name>
+  [[nodiscard]] static Result<Self> service(std::string_view service) noexcept {
     if (!limits.name.admits(service.size())) return unexpected(gss_detail::too_long("Name::service", limits.name));
     if (service.empty() || gss_detail::contains(service, '@')) {
       return unexpected(Error::usage("Name::service", "a service is needed, without '@'"));
     }
-    return import_name<name_type::host_service>(service);
+    return import_text<name_type::host_service, Self>(service);
   }
   /// Makes the name of a user as the mechanism writes users: "alice", "alice@EXAMPLE.COM" (GSS_C_NT_USER_NAME).
   /// Calls: gss_import_name.
   /// Errors: those of import_name().
-  [[nodiscard]] static Result<Name> user(std::string_view user) noexcept { return import_name<name_type::user>(user); }
-  /// Makes the name of a Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME).
-  [[nodiscard]] static Result<Name> principal(std::string_view principal) noexcept {
-    return import_name<name_type::krb5_principal>(principal);
+  template <class Self = Name>
+  [[nodiscard]] static Result<Self> user(std::string_view user) noexcept {
+    return import_text<name_type::user, Self>(user);
+  }
+  /// Makes the name of a Kerberos principal: "HTTP/www.example.com@EXAMPLE.COM" (GSS_KRB5_NT_PRINCIPAL_NAME). Heimdal
+  /// 7.8 looks for a target host/... in the client's realm, whatever realm is named here.
+  template <class Self = Name>
+  [[nodiscard]] static Result<Self> principal(std::string_view principal) noexcept {
+    return import_text<name_type::krb5_principal, Self>(principal);
   }
   /// Makes a name of any type: import_name<name_type::string_uid>("1000"). `Type`, a constant because some
   /// implementations keep the pointer, decides what `bytes` mean; they are copied.
@@ -166,11 +189,11 @@ class Name {
   ///   read up to it and take the rest for nothing), an exported name that is not whole, and a machine_uid that is no
   ///   uid_t; gss.
   /// See: RFC 2744 section 5.16.
-  template <const Oid& Type>
-  [[nodiscard]] static Result<Name> import_name(ByteView bytes) noexcept {
-    if (!limits.name.admits(bytes.size())) return unexpected(gss_detail::too_long("gss_import_name", limits.name));
+  template <const Oid& Type, class Self = Name>
+  [[nodiscard]] static Result<Self> import_name(ByteView bytes) noexcept {
     constexpr bool is_composite = Type == name_type::composite_export;
     if constexpr (is_composite || Type == name_type::exported) {
+      if (!limits.name.admits(bytes.size())) return unexpected(gss_detail::too_long("gss_import_name", limits.name));
       if (!bytes.empty() && gss_detail::mechanism_of_exported(bytes, is_composite).empty()) {
         return unexpected(Error::usage("gss_import_name", "not an exported name, or its lengths do not fill it"));
       }
@@ -179,7 +202,7 @@ class Name {
       if (bytes.size() != sizeof(uid_t)) return unexpected(Error::usage("gss_import_name", "not a uid_t"));
     }
     constexpr bool is_text = !is_composite && Type != name_type::exported && Type != name_type::machine_uid;
-    return import_raw(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
+    return import_raw<Self>(bytes, gss_detail::raw_oid<Type>(), is_text, Type == name_type::anonymous);
   }
 
   /// Takes a name over that a gss_* call returned.
@@ -197,14 +220,10 @@ class Name {
   /// Calls: gss_display_name.
   /// Errors: those of the class.
   /// See: RFC 2744 section 5.10.
-  [[nodiscard]] Result<DisplayedName> display() const noexcept {
-    if (!handle_) return unexpected(empty("gss_display_name"));
-    OM_uint32 minor = 0;
-    DisplayedName shown;
-    gss_OID type = GSS_C_NO_OID;
-    const OM_uint32 major = gss_display_name(&minor, handle_.get(), shown.buffer.put(), &type);
-    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_display_name", major, minor));
-    shown.type = Oid::copy_of(type);
+  template <class Shown = DisplayedName>  // a template, so that only who calls it pays for a Result of it
+  [[nodiscard]] Result<Shown> display() const noexcept {
+    Shown shown;
+    if (auto done = gss_detail::display(handle_.get(), shown); !done) return unexpected(std::move(done).error());
     return shown;
   }
   /// Returns whether this names nobody: a name of type GSS_C_NT_ANONYMOUS, or Kerberos' WELLKNOWN/ANONYMOUS of whatever
@@ -213,9 +232,10 @@ class Name {
   /// Errors: those of the class.
   /// See: RFC 8062 section 3.
   [[nodiscard]] Answer is_anonymous() const noexcept {
-    const auto shown = display();
-    if (!shown) return Answer::failure(shown.error());
-    return Answer::of(shown->type == name_type::anonymous || shown->text().starts_with("WELLKNOWN/ANONYMOUS@"));
+    DisplayedName shown;
+    if (auto done = gss_detail::display(handle_.get(), shown); !done) return Answer::failure(std::move(done).error());
+    const std::string_view text = std::as_const(shown).text();
+    return Answer::of(shown.type == name_type::anonymous || text.starts_with("WELLKNOWN/ANONYMOUS@"));
   }
   /// Returns whether both name one entity. Anonymous names never do, nor do names of two mechanisms: compare a
   /// negotiated peer with Name::principal(), not with its Kerberos form (canonicalize()).
@@ -234,10 +254,11 @@ class Name {
   /// Makes a copy.
   /// Calls: gss_duplicate_name.
   /// Errors: those of the class.
-  [[nodiscard]] Result<Name> duplicate() const noexcept {
+  template <class Self = Name>
+  [[nodiscard]] Result<Self> duplicate() const noexcept {
     if (!handle_) return unexpected(empty("gss_duplicate_name"));
     OM_uint32 minor = 0;
-    Name copy;
+    Self copy;
     const OM_uint32 major = gss_duplicate_name(&minor, handle_.get(), copy.handle_.put());
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call("gss_duplicate_name", major, minor));
     return copy;
@@ -254,14 +275,21 @@ class Name {
   [[nodiscard]] static Error empty(const char* operation) noexcept { return gsskey::detail::empty_name(operation); }
 
  private:
-  [[nodiscard]] static Result<Name> import_raw(ByteView bytes, gss_OID type, bool is_text, bool may_be_empty) noexcept {
+  /// import_name() of a type of text, which takes fewer instructions to compile.
+  template <const Oid& Type, class Self>
+  [[nodiscard]] static Result<Self> import_text(ByteView text) noexcept {
+    return import_raw<Self>(text, gss_detail::raw_oid<Type>(), true, false);
+  }
+  template <class Self>
+  [[nodiscard]] static Result<Self> import_raw(ByteView bytes, gss_OID type, bool is_text, bool may_be_empty) noexcept {
+    if (!limits.name.admits(bytes.size())) return unexpected(gss_detail::too_long("gss_import_name", limits.name));
     if (bytes.empty() && !may_be_empty) return unexpected(Error::usage("gss_import_name", "the name is empty"));
     if (is_text && gss_detail::contains(bytes.text(), '\0')) {
       return unexpected(Error::usage("gss_import_name", "the name contains a NUL byte"));
     }
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(bytes);
-    Name name;
+    Self name;
     OM_uint32 major = gss_import_name(&minor, &in, type, name.handle_.put());
     // What Heimdal 7.8 says of a type that it does not know would send the reader the wrong way.
     if (major == GSS_S_NAME_NOT_MN) major = GSS_S_BAD_NAMETYPE;
@@ -276,13 +304,23 @@ static_assert(sizeof(Name) == sizeof(gss_name_t));
 namespace gss_detail {
 /// Returns `error` with the name that it is about, unless its words have it already.
 [[gnu::cold, gnu::noinline]] inline Error about(const Name& name, Error error) noexcept {
-  const auto shown = name.display();
-  if (!shown || shown->text().empty()) return error;
+  DisplayedName shown;
+  if (!display(name.get(), shown)) return error;
+  const std::string_view text = std::as_const(shown).text();
   const std::string_view words = error.text();  // none, where memory was short
-  if (!words.empty() && ::memmem(words.data(), words.size(), shown->text().data(), shown->text().size()) != nullptr)
-    return error;
+  if (text.empty()) return error;
+  if (!words.empty() && ::memmem(words.data(), words.size(), text.data(), text.size()) != nullptr) return error;
   const Error bare = error;
-  return std::move(error).with_text(bare.text(), " (", shown->text(), ")");
+  return std::move(error).with_text(bare.text(), " (", text, ")");
+}
+
+template <Mechanism M>
+[[nodiscard]] inline detail::Dependent<Result<Buffer>, M> export_raw(gss_name_t name) noexcept {
+  OM_uint32 minor = 0;
+  Buffer exported;
+  const OM_uint32 major = gss_export_name(&minor, name, exported.put());
+  if (major != GSS_S_COMPLETE) return unexpected(failed_call_of<M>("gss_export_name", major, minor));
+  return exported;
 }
 }  // namespace gss_detail
 
@@ -307,7 +345,7 @@ class MechName : public Name {
     if (gss_detail::mechanism_of_exported(exported, false) != ByteView{M::oid}) {
       return unexpected(Error::usage("MechName::import_exported", "not an exported name of this mechanism"));
     }
-    auto name = import_name<name_type::exported>(exported);
+    auto name = import_name<name_type::exported, detail::Dependent<Name, M>>(exported);
     if (!name) return unexpected(name.error());
     return MechName{*std::move(name)};
   }
@@ -318,11 +356,7 @@ class MechName : public Name {
   /// See: RFC 2743 section 3.2.
   [[nodiscard]] Result<Buffer> export_name() const noexcept {
     if (!*this) return unexpected(empty("gss_export_name"));
-    OM_uint32 minor = 0;
-    Buffer exported;
-    const OM_uint32 major = gss_export_name(&minor, get(), exported.put());
-    if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>("gss_export_name", major, minor));
-    return exported;
+    return gss_detail::export_raw<M>(get());
   }
 
  private:
@@ -345,17 +379,15 @@ namespace gss_detail {
 /// Takes a name over that a context of M gave, and makes it whole.
 /// Errors: gss.
 template <Mechanism M>
-[[nodiscard]] inline Result<Name> adopt_name_of(gss_name_t raw) noexcept {
+[[nodiscard]] inline Result<detail::Dependent<Name, M>> adopt_name_of(gss_name_t raw) noexcept {
   Name name = Name::adopt(raw);
   if constexpr (known_faults.negotiated_names_crash && (M::negotiates || M::oid.empty())) {
     if (!name) return name;
-    const auto shown = name.display();
-    if (!shown) return unexpected(shown.error());
-    if (shown->type != name_type::krb5_principal) return name;
-    const auto principal = Name::principal(shown->text());
-    if (!principal) return unexpected(principal.error());
-    auto whole = principal->template canonicalize<mech::Krb5>();
-    if (!whole) return unexpected(whole.error());
+    const auto exported = export_raw<M>(raw);  // what it displays has no escapes: somebody else may display the same
+    if (!exported) return unexpected(exported.error());
+    if (mechanism_of_exported(*exported, false) != ByteView{mech::Krb5::oid}) return name;
+    auto whole = MechName<detail::Dependent<mech::Krb5, M>>::import_exported(*exported);
+    if (!whole) return unexpected(std::move(whole).error());
     return Name{*std::move(whole)};
   }
   return name;

@@ -42,6 +42,8 @@ template <Mechanism M>
 struct WithOrdering;  // gsskey/gss/context/ordering.hpp
 template <Mechanism M>
 struct Strength;  // gsskey/gss/context/options.hpp
+template <Mechanism M>
+struct OtherEnd;  // gsskey/gss/context/peer.hpp
 
 /// Of a wrap that grants less than it was asked for.
 [[nodiscard, gnu::cold]] inline Error not_encrypted(const char* operation) noexcept {
@@ -54,6 +56,8 @@ struct Strength;  // gsskey/gss/context/options.hpp
                        "the peer did not encrypt the message");
 }
 }  // namespace gss_detail
+
+class Peer;  // gsskey/gss/context/peer.hpp
 
 /// What inquire() says of an established context.
 struct ContextInfo {
@@ -164,7 +168,7 @@ class SecurityContext {
     }
     SecretBytes copy;
     if (gss_detail::is_rewritten(token)) {
-      auto copied = SecretBytes::copy_of(token);
+      auto copied = SecretBytes::copy_of<detail::Dependent<SecretBytes, M>>(token);
       if (!copied) return unexpected(copied.error());
       copy = *std::move(copied);
       token = copy;
@@ -297,6 +301,12 @@ class SecurityContext {
     if (!second) return unexpected(std::move(second).error());
     info.acceptor = *std::move(second);
     return info;
+  }
+  /// Returns who is at the other end: name, principal, local user. Include gss/context/peer.hpp.
+  /// Calls: gss_inquire_context.
+  /// Errors: those of inquire().
+  [[nodiscard]] Result<Peer> peer() const noexcept {
+    return gss_detail::OtherEnd<M>::of(*this);  // gss/context/peer.hpp
   }
   /// Returns ContextInfo::mechanism, in a fraction of the time of inquire(), because no names are made.
   /// Calls: gss_inquire_context.

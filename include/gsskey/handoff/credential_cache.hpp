@@ -36,7 +36,8 @@ struct CredentialCacheOptions {
 /// Owns a credential cache of a name that nobody else uses, in the session ring of the thread that made it: every
 /// thread and child process of that session can use it, by its name, and no environment variable is involved. It is
 /// filled by whoever makes it, and gone with the object; credentials of it are of no use then. What a killed process
-/// leaves of one ends with its ticket, and so does its part of the quota. Move-only.
+/// leaves of one ends with its ticket, and so does its part of the quota. Whoever acquires from it while the clock says
+/// that its ticket has ended ends it, a second later, unless somebody acquires by the right clock before. Move-only.
 /// Errors: those of the calls that are named; keyring, EDQUOT with the figures, when the user has too many keys (200 of
 ///   20,000 bytes altogether; a cache with one ticket has seven; wait_for_quota() may help); policy, for a session that
 ///   belongs to another user (check_ring()); system (getrandom); unavailable, but on MIT krb5.

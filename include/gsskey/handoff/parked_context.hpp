@@ -89,22 +89,14 @@ template <Mechanism M>
   return both;
 }
 
-/// The context of what joined() made, and the credential, if one came along and there is a slot for it.
+/// Of what joined() made the context, and the rest: the credential, if one came along.
 template <Mechanism M>
-[[nodiscard]] inline Result<SecurityContext<M>> taken_apart(ByteView both,
-                                                            Credential<M, Initiate>* delegated) noexcept {
+[[nodiscard]] inline Result<SecurityContext<M>> taken_apart(ByteView both, ByteView& credential) noexcept {
   detail::Reader in{both};
   ByteView exported;
   const bool is_whole = in.take_prefixed<4>(exported);
-  auto context = import_context<M>(is_whole ? exported : ByteView{});
-  if (!context || delegated == nullptr) return context;
-  if (const ByteView credential = in.rest(); !credential.empty()) {
-    // SPNEGO's is the one that was delegated within.
-    auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
-    if (!imported) return unexpected(imported.error());
-    *delegated = Credential<M, Initiate>::adopt(imported->release());
-  }
-  return context;
+  credential = in.rest();
+  return import_context<M>(is_whole ? exported : ByteView{});
 }
 
 /// What `look()` finds. While rings are hung up or taken down beside the one that something is in, the kernel overlooks
@@ -161,6 +153,14 @@ template <Mechanism M>
   if (keyctl_unlink(box->serial(), ring.serial()) < 0) static_cast<void>(box->invalidate());  // it hangs deeper
   return token;
 }
+/// What joined() made, out of what was parked.
+template <Mechanism M>
+[[nodiscard]] inline Result<SecretBytes> unsealed(ByteView parked, KeyringRef ring) noexcept {
+  if (auto can = check_process("handoff::claim"); !can) return unexpected(can.error());
+  const auto id = SealKeyId::parse(parked);
+  if (!id) return unexpected(id.error());
+  return take<M>(parked, *id, ring);
+}
 }  // namespace handoff_detail
 
 namespace handoff {
@@ -170,7 +170,7 @@ template <Mechanism M>
 struct ParkOptions {
   /// How long it can be claimed; the kernel sees to it. Shorter if the context ends before.
   Seconds time_to_live = Seconds{30};
-  /// What the initiator delegated (AcceptorOptions::delegated), to go along in the same seal; it stays good here too.
+  /// What the initiator delegated (Accepted::delegated), to go along in the same seal; it stays good here too.
   /// nullptr: nothing goes along.
   const Credential<M, Initiate>* delegated = nullptr;
   /// The ring may be another user's, who can claim then (check_ring()).
@@ -182,12 +182,11 @@ struct ParkOptions {
   Seconds acceptor_skew = Seconds{300};
 };
 
-/// What a claim gives beside the context.
+/// What claim_all() gives.
 template <Mechanism M>
-struct ClaimOptions {
-  /// Where the credential goes that came along; emptied before anything else, so that it never holds that of another.
-  /// nullptr: it is not kept.
-  Credential<M, Initiate>* delegated = nullptr;
+struct Claimed {
+  SecurityContext<M> context;
+  Credential<M, Initiate> delegated;  ///< empty: none came along
 };
 
 /// A context that waits to be claimed. At its end, on a thread that possesses the ring, it gives up what was not
@@ -249,6 +248,21 @@ struct handoff_detail::Parked {
     return {std::move(box), key, std::move(sealed)};
   }
 };
+
+namespace handoff_detail {
+/// Of what joined() made both.
+template <Mechanism M>
+[[nodiscard]] inline Result<handoff::Claimed<M>> all_taken_apart(ByteView both) noexcept {
+  ByteView credential;
+  auto context = taken_apart<M>(both, credential);
+  if (!context) return unexpected(std::move(context).error());
+  if (credential.empty()) return handoff::Claimed<M>{*std::move(context), {}};
+  // SPNEGO's is the one that was delegated within.
+  auto imported = import_credential<std::conditional_t<M::negotiates, mech::Krb5, M>, Initiate>(credential);
+  if (!imported) return unexpected(std::move(imported).error());
+  return handoff::Claimed<M>{*std::move(context), Credential<M, Initiate>::adopt(imported->release())};
+}
+}  // namespace handoff_detail
 
 namespace handoff {
 
@@ -331,27 +345,36 @@ template <Mechanism M>
 /// Of all that call this, in whatever processes and through whatever rings, one gets the key, and whatever comes of it
 /// then, nobody else will. Take `ring` from your own process and not from whoever sends the bytes: whoever can put a
 /// key there can have any context claimed.
-/// Calls: keyctl_search, keyctl_read, keyctl_unlink; gss_import_sec_context, gss_import_cred; those of open_seal().
+/// Calls: keyctl_search, keyctl_read, keyctl_unlink; gss_import_sec_context; those of open_seal().
 /// Errors: keyring, if it is claimed already or over, or the ring not possessed; seal, of which seal_fault() tells what
 ///   is wrong; policy, with GSS_USE_PROXY, and if OpenSSL refuses; system (ENOMEM), and the context waits still; those
-///   of import_context() and import_credential(); unavailable, without Capabilities::context_export.
+///   of import_context(); unavailable, without Capabilities::context_export.
 template <Mechanism M>
-[[nodiscard]] inline Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring,
-                                                      ClaimOptions<M> options = {}) noexcept {
-  if (options.delegated != nullptr) *options.delegated = {};
-  if (auto can = handoff_detail::check_process("handoff::claim"); !can) return unexpected(can.error());
-  const auto id = SealKeyId::parse(parked);
-  if (!id) return unexpected(id.error());
-  const auto token = handoff_detail::take<M>(parked, *id, ring);
+[[nodiscard]] inline Result<SecurityContext<M>> claim(ByteView parked, KeyringRef ring) noexcept {
+  const auto token = handoff_detail::unsealed<M>(parked, ring);
   if (!token) return unexpected(token.error());
-
-  return handoff_detail::taken_apart<M>(*token, options.delegated);
+  ByteView credential;
+  return handoff_detail::taken_apart<M>(*token, credential);
 }
 /// Takes a parked context where its object is.
 template <Mechanism M>
-[[nodiscard]] inline Result<SecurityContext<M>> claim(const ParkedContext& parked,
-                                                      ClaimOptions<M> options = {}) noexcept {
-  return claim<M>(parked.bytes(), parked.ring(), options);
+[[nodiscard]] inline Result<SecurityContext<M>> claim(const ParkedContext& parked) noexcept {
+  return claim<M>(parked.bytes(), parked.ring());
+}
+
+/// Takes a parked context as claim() does, and the credential that came along.
+/// Calls: those of claim(); gss_import_cred.
+/// Errors: those of claim() and import_credential().
+template <Mechanism M>
+[[nodiscard]] inline Result<Claimed<M>> claim_all(ByteView parked, KeyringRef ring) noexcept {
+  const auto token = handoff_detail::unsealed<M>(parked, ring);
+  if (!token) return unexpected(token.error());
+  return handoff_detail::all_taken_apart<M>(*token);
+}
+/// Takes all that was parked where its object is.
+template <Mechanism M>
+[[nodiscard]] inline Result<Claimed<M>> claim_all(const ParkedContext& parked) noexcept {
+  return claim_all<M>(parked.bytes(), parked.ring());
 }
 
 }  // namespace handoff

@@ -10,6 +10,7 @@
 
 #include <gsskey/core/base64.hpp>
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/oversized.hpp>
 #include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/core/error.hpp>
 
@@ -77,12 +78,10 @@ inline constexpr const char* too_many_rounds = "the handshake takes more rounds 
 
 [[nodiscard]] inline Result<SecretBytes> decode_token(const char* operation, std::string_view text,
                                                       std::size_t max_size) noexcept {
-  const auto too_long = [operation] {
-    return unexpected(Error::transport(operation, EMSGSIZE, "the peer sent a longer token than is allowed"));
-  };
-  if (text.size() > base64_size(max_size)) return too_long();  // as text, before it is decoded
+  const auto too_long = [=](std::size_t size) { return unexpected(oversized(operation, size, max_size)); };
+  if (text.size() > base64_size(max_size)) return too_long(text.size() / 4 * 3);  // as text, before it is decoded
   auto token = base64_decode(text);
-  if (token && token->size() > max_size) return too_long();
+  if (token && token->size() > max_size) return too_long(token->size());
   return token;
 }
 

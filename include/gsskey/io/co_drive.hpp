@@ -67,14 +67,18 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
   gss_detail::DriveCaps caps{options};
   bool receives = !H::starts;
   bool complete = false;
+  const auto failed = [&handshake](Error why) {
+    gss_detail::abandon(handshake, why);
+    return Established{unexpected(std::move(why))};
+  };
   while (!complete) {
     SecretBytes input;
     if (receives) {
-      if (auto more = caps.begin_round(); !more) co_return Established{unexpected(std::move(more).error())};
+      if (auto more = caps.begin_round(); !more) co_return failed(std::move(more).error());
       auto received = co_await wire.async_receive(caps.max_token_size());
-      if (!received) co_return Established{unexpected(caps.about(received.error()))};
+      if (!received) co_return failed(caps.about(received.error()));
       input = *std::move(received);
-      if (auto fits = caps.check(input); !fits) co_return Established{unexpected(std::move(fits).error())};
+      if (auto fits = caps.check(input); !fits) co_return failed(std::move(fits).error());
     }
     receives = true;
 
@@ -103,7 +107,7 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     if (!complete || !step->token.empty()) {
       caps.sends(step->token);
       auto sent = co_await wire.async_send(step->token);
-      if (!sent) co_return Established{unexpected(caps.about(sent.error()))};
+      if (!sent) co_return failed(caps.about(sent.error()));
     }
   }
   co_return std::move(handshake).establish();

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/oversized.hpp>
+#include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/io/transport.hpp>
@@ -49,24 +51,32 @@ class DriveCaps {
   /// Not all transports look at what they were asked for.
   [[nodiscard]] Result<void> check(ByteView token) const noexcept {
     if (token.size() <= options_.max_token_size) return {};
-    return unexpected(Error::transport("drive", EMSGSIZE, "the peer sent a longer token than is allowed"));
+    return unexpected(detail::oversized("drive", token.size(), options_.max_token_size));
   }
-  /// Before a token is given to the peer, whose limits are not known, but mostly the same.
-  void sends(ByteView token) noexcept { is_long_ = token.size() > options_.max_token_size; }
-  /// The same error of the wire, which the peer may have closed because of the token.
+  /// Before a token is given to the peer.
+  void sends(ByteView token) noexcept { sent_ = token.size(); }
+  /// The same error of the wire, which the peer may have closed because of the token: its limit is not known, but
+  /// mostly that of whoever says nothing, or ours.
   [[nodiscard]] Error about(Error error) const noexcept {
-    if (!is_long_) return error;
+    constexpr std::size_t usual = DriveOptions{}.max_token_size;
+    const std::size_t limit = options_.max_token_size < usual ? options_.max_token_size : usual;
+    if (sent_ <= limit) return error;
     const Error bare = error;
-    return std::move(error).with_text(bare.text(),
-                                      "; the token sent has more than max_token_size bytes, and the peer "
-                                      "may take no more either");
+    return std::move(error).with_text(bare.text(), "; the token sent has ", detail::Decimal{sent_},
+                                      " bytes, and at most ", detail::Decimal{limit}, " may be allowed");
   }
 
  private:
   DriveOptions options_;
   unsigned round_ = 0;
-  bool is_long_ = false;  // the last token that was sent
+  std::size_t sent_ = 0;  // the size of the last token that was sent
 };
+
+/// Tells a handshake why it does not go on. A test double need not take it.
+template <class H>
+inline void abandon(H& handshake, const Error& why) noexcept {
+  if constexpr (requires { handshake.abandon(why); }) handshake.abandon(why);
+}
 
 }  // namespace gss_detail
 
@@ -99,16 +109,23 @@ template <SteppedHandshake H, BlockingTransport T>
     return sent;
   };
 
-  if constexpr (H::starts) {
-    if (auto first = advance({}); !first) return unexpected(std::move(first).error());
-  }
-  while (!complete) {
-    if (auto more = caps.begin_round(); !more) return unexpected(std::move(more).error());
-    auto token = wire.receive(caps.max_token_size());
-    if (!token) return unexpected(caps.about(token.error()));
-    const ByteView view{*token};
-    if (auto fits = caps.check(view); !fits) return unexpected(std::move(fits).error());
-    if (auto next = advance(view); !next) return unexpected(std::move(next).error());
+  const auto run = [&]() -> Result<void> {
+    if constexpr (H::starts) {
+      if (auto first = advance({}); !first) return first;
+    }
+    while (!complete) {
+      if (auto more = caps.begin_round(); !more) return more;
+      auto token = wire.receive(caps.max_token_size());
+      if (!token) return unexpected(caps.about(token.error()));
+      const ByteView view{*token};
+      if (auto fits = caps.check(view); !fits) return fits;
+      if (auto next = advance(view); !next) return next;
+    }
+    return {};
+  };
+  if (auto done = run(); !done) {
+    gss_detail::abandon(handshake, done.error());
+    return unexpected(std::move(done).error());
   }
   return std::move(handshake).establish();
 }

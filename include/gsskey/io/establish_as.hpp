@@ -34,6 +34,7 @@ class HandshakeAs {
       return *std::move(taken);
     }
   }
+  void abandon(const Error& why) noexcept { gss_detail::abandon(handshake_, why); }
 
  private:
   H handshake_;

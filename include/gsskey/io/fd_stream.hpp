@@ -15,6 +15,7 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
+#include <gsskey/io/framing.hpp>  // IWYU pragma: export
 
 namespace gsskey {
 GSSKEY_BEGIN_ABI

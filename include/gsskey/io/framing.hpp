@@ -10,6 +10,7 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/big_endian.hpp>
+#include <gsskey/core/detail/oversized.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/io/transport.hpp>
 
@@ -96,7 +97,7 @@ class IncomingFrame {
     const std::size_t body = received_ - FrameHeader::size;
     const std::size_t length = header_.length();
     if (length > max_size_) {
-      return unexpected(Error::transport(operation_, EMSGSIZE, "the peer announces a longer token than is allowed"));
+      return unexpected(detail::oversized(operation_, length, max_size_));
     }
     const bool is_full = body == 0 || body == memory_.size();
     const std::size_t doubled = body < length / 2 ? 2 * body : length;
@@ -113,7 +114,8 @@ class IncomingFrame {
   /// Takes what belongs to this frame from the beginning of `bytes`, and returns how many bytes that are; the rest is
   /// of the next frame.
   /// Errors: those of came(); the frame is of no use then.
-  [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
+  template <class Size = std::size_t>  // a template, so that only who calls it pays for a Result of it
+  [[nodiscard]] Result<Size> put(ByteView bytes) noexcept {
     std::size_t taken = 0;
     while (taken < bytes.size() && !is_complete()) {
       const Room to = room();
@@ -180,7 +182,8 @@ class FramedTransport {
   /// has come, not with what was announced.
   /// Errors: transport, EMSGSIZE, for one of more than `max_size` bytes; system (ENOMEM); those of `Stream`. Nothing
   ///   more can be received then.
-  [[nodiscard]] Result<SecretBytes> receive(std::size_t max_size) noexcept(noexcept(stream_->read(nullptr, 0))) {
+  [[nodiscard]] Result<detail::Dependent<SecretBytes, Stream>> receive(std::size_t max_size) noexcept(
+      noexcept(stream_->read(nullptr, 0))) {
     IncomingFrame frame{max_size};
     while (!frame.is_complete()) {
       const auto room = frame.room();

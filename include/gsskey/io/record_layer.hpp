@@ -15,6 +15,8 @@
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/message.hpp>
+#include <gsskey/io/detail/moved_out.hpp>
+#include <gsskey/io/detail/packets.hpp>
 #include <gsskey/io/framing.hpp>
 
 namespace gsskey {
@@ -41,29 +43,15 @@ struct RecordOptions {
   Protection protection = Protection::encrypted;
 };
 
-namespace detail {
-
-/// A value that is T::moved_from() in what it was moved from.
-template <class T>
-struct MovedOut {
-  T value{};
-  MovedOut() = default;
-  MovedOut(MovedOut&& other) noexcept : value{std::exchange(other.value, T::moved_from())} {}
-  MovedOut& operator=(MovedOut&& other) noexcept {
-    value = std::exchange(other.value, T::moved_from());
-    return *this;
-  }
-  ~MovedOut() = default;
-};
-
-}  // namespace detail
-
 /// Turns a byte stream into messages of an established context, and back, without I/O. Each packet is four bytes of
 /// length, big-endian, and a token of the context, as PostgreSQL (GSSENC) and SASL have it. The program that has the
 /// socket asks what to send and where to read to, and says how much was sent and read:
 ///
 ///   sending    seal(), then send unsent() and say sent(), until has_unsent() is false; then the next
 ///   receiving  read into room() and say received(), or put(); then take opened() and say consume(), until it is empty
+///
+/// With a context that WrapsManyMessages (MessageLanes) 16 packets at most are sealed, and opened, at once: a write of
+/// 4 KiB or more is cut into as many as make that worth while. Such a context has no Protection::integrity.
 ///
 /// Both directions are independent of one another. GSS-API has no closing message: ended() says whether the stream has
 /// ended between packets; whether the peer meant it is for the protocol above to know. A hostile peer costs no more
@@ -84,7 +72,7 @@ class RecordLayer {
         protection_{options.protection},
         max_sent_{options.max_sent},
         max_raw_{std::max(options.max_received, std::uint32_t{1})},
-        frame_{without_header(options.max_received), "RecordLayer::received", true} {}
+        frame_{frame_of(options)} {}
 
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
   [[nodiscard]] const C& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
@@ -92,11 +80,12 @@ class RecordLayer {
 
   // Sending.
 
-  /// Seals as much of the beginning of `message` as one packet holds, and returns how many bytes that are: 0 for an
-  /// empty message, else at least one. They need not be kept.
+  /// Seals as much of the beginning of `message` as one packet holds, or several at once, and returns how many bytes
+  /// that are: 0 for an empty message, else at least one. They need not be kept.
   /// Errors: those of the context's wrap() and wrap_size_limit(), or of wrap_unencrypted() and its limit, and system
-  ///   (ENOMEM): nothing has changed then; transport, EALREADY, while has_unsent(); usage, and transport (ENOMEM),
-  ///   after abandon(), as it says; usage, for Protection::integrity and a context that can only encrypt.
+  ///   (ENOMEM): nothing has changed then, but after a wrap() of several nothing more can be sealed; transport,
+  ///   EALREADY, while has_unsent(); usage, and transport (ENOMEM), after abandon(), as it says; usage, for
+  ///   Protection::integrity and a context that can only encrypt.
   [[nodiscard]] Result<std::size_t> seal(ByteView message) noexcept {
     Outgoing& out = out_.value;
     if (out.failure) return unexpected(*out.failure);
@@ -117,6 +106,8 @@ class RecordLayer {
       auto copy = SecretBytes::copy_of(part);
       if (!copy) return unexpected(copy.error());
       out.copy = *std::move(copy);
+    } else if constexpr (has_many) {
+      return seal_many(message);
     } else {
       auto token = wrap(part);
       if (!token) return unexpected(token.error());
@@ -127,7 +118,7 @@ class RecordLayer {
     out.sent = 0;
     return part.size();
   }
-  /// Says whether a sealed packet has not been sent whole.
+  /// Says whether what was sealed has not been sent whole.
   [[nodiscard]] bool has_unsent() const noexcept { return out_.value.message_size != 0; }
   /// Returns what is to be sent next, one part behind the other; both are empty if nothing is.
   /// Owner: the layer; good until seal(), sent() or abandon().
@@ -165,11 +156,7 @@ class RecordLayer {
     if (!has_unsent()) return;
     if (out.copy.empty()) {
       auto copy = SecretBytes::copy_of(message.subview(0, out.message_size));
-      if (!copy || copy->size() != out.message_size) {
-        out = {};
-        out.failure = Error::transport(sealing, ENOMEM, "a write failed, and there was no memory to repeat it");
-        return;
-      }
+      if (!copy || copy->size() != out.message_size) return lose();
       out.copy = *std::move(copy);
     }
     out.is_abandoned = true;
@@ -179,15 +166,25 @@ class RecordLayer {
 
   // Receiving.
 
-  /// Returns what has been opened and not consumed.
+  /// Returns what has been opened and not consumed, of several packets that of the first one.
   /// Owner: the layer; good until consume(); an empty one until put(), received() or room().
   [[nodiscard]] ByteView opened() const noexcept GSSKEY_LIFETIMEBOUND {
     const Incoming& in = in_.value;
+    if constexpr (has_many) {
+      if (protection_ != Protection::none) return frame_.opened();
+    }
     return ByteView{in.plain}.subview(in.begin, in.end - in.begin);
   }
-  /// Takes note that `count` bytes of opened() were taken. With the last one its memory is wiped.
+  /// Takes note that `count` bytes of opened() were taken, after which it is what the next packet holds, if that has
+  /// come. With the last one memory is wiped.
   void consume(std::size_t count) noexcept {
     Incoming& in = in_.value;
+    if constexpr (has_many) {
+      if (protection_ != Protection::none) {
+        if (auto next = frame_.consume(context_, count); !next) in.failure = std::move(next).error();
+        return;
+      }
+    }
     in.begin += std::min(count, in.end - in.begin);
     if (in.begin != in.end) return;
     in.plain.wipe();
@@ -199,7 +196,7 @@ class RecordLayer {
   [[nodiscard]] Result<IncomingFrame::Room> room() noexcept GSSKEY_LIFETIMEBOUND {
     Incoming& in = in_.value;
     if (in.failure) return unexpected(*in.failure);
-    if (in.begin != in.end) return IncomingFrame::Room{nullptr, 0};
+    if (!opened().empty()) return IncomingFrame::Room{nullptr, 0};
     if (protection_ != Protection::none) return frame_.room();
     if (in.plain.empty()) {
       auto memory = SecretBytes::with_size(std::min<std::size_t>(in.raw_size, max_raw_));
@@ -208,30 +205,35 @@ class RecordLayer {
     }
     return IncomingFrame::Room{in.plain.data(), in.plain.size()};
   }
-  /// Takes note that `count` bytes have come to room(), and opens the packet if it is complete with them.
+  /// Takes note that `count` bytes have come to room(), and opens the packet if it is complete with them, or several.
   /// Errors: those of the context's unwrap(); transport, EMSGSIZE for a packet too long, EPROTO for too many empty
   ///   ones; system (ENOMEM); usage, for more than there was room. Nothing more can be received after any of them: each
   ///   further call gives it again.
   [[nodiscard]] Result<void> received(std::size_t count) noexcept {
     Incoming& in = in_.value;
     if (in.failure) return unexpected(*in.failure);
-    if (in.begin != in.end && count != 0) return fail(Error::usage(receiving, more_than_room));
+    if (!opened().empty() && count != 0) return fail(Error::usage(receiving, more_than_room));
     if (protection_ == Protection::none) return received_raw(count);
-    if (auto came = frame_.came(count); !came) return fail(came.error());
-    if (!frame_.is_complete()) return {};
-    auto plain = unwrap(frame_.token());
-    if (!plain) return fail(plain.error());
-    frame_.restart();
-    in.plain = *std::move(plain);
-    in.end = in.plain.size();
-    in.empty_packets = in.plain.empty() ? in.empty_packets + 1 : 0;
-    if (in.empty_packets > max_empty_packets) {
-      return fail(Error::transport(receiving, EPROTO, "the peer sends one empty packet after the other"));
+    if constexpr (has_many) {
+      if (protection_ != Protection::encrypted) return fail(Error::usage(receiving, lacks_integrity_only));
+      if (count == 0) return {};
+      if (auto came = frame_.came(context_, count); !came) return fail(std::move(came).error());
+      return {};
+    } else {
+      if (auto came = frame_.came(count); !came) return fail(came.error());
+      if (!frame_.is_complete()) return {};
+      auto plain = unwrap(frame_.token());
+      if (!plain) return fail(plain.error());
+      frame_.restart();
+      in.plain = *std::move(plain);
+      in.end = in.plain.size();
+      in.empty_packets = in.plain.empty() ? in.empty_packets + 1 : 0;
+      if (in.empty_packets > max_empty_packets) return fail(detail::too_many_empty(receiving));
+      return {};
     }
-    return {};
   }
-  /// Takes bytes that have come in pieces of any size, up to the end of the first packet that is not empty, and returns
-  /// how many it took: 0 while opened() is not empty.
+  /// Takes bytes that have come in pieces of any size, up to the end of the first packet that is not empty or further,
+  /// and returns how many it took: 0 while opened() is not empty.
   /// Errors: those of room() and received().
   [[nodiscard]] Result<std::size_t> put(ByteView bytes) noexcept {
     std::size_t taken = 0;
@@ -256,6 +258,8 @@ class RecordLayer {
   }
 
  private:
+  static constexpr bool has_many = WrapsManyMessages<C>;
+  using Frame = std::conditional_t<has_many, detail::IncomingPackets, IncomingFrame>;
   using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
   static constexpr const char* sealing = "RecordLayer::seal";
   static constexpr const char* receiving = "RecordLayer::received";
@@ -263,7 +267,7 @@ class RecordLayer {
   static constexpr const char* more_than_room = "more bytes are said to have come than there was room for";
 
   struct Outgoing {
-    std::optional<Token> token{};
+    std::optional<std::conditional_t<has_many, MessageToken, Token>> token{};
     SecretBytes copy{};  // of the message: without protection, and once the packet was abandoned
     std::size_t message_size = 0;
     std::size_t sent = 0;
@@ -295,9 +299,20 @@ class RecordLayer {
   [[nodiscard]] static constexpr std::uint32_t without_header(std::uint32_t size) noexcept {
     return size > FrameHeader::size ? size - static_cast<std::uint32_t>(FrameHeader::size) : 0;
   }
+  [[nodiscard]] static Frame frame_of(const RecordOptions& options) noexcept {
+    if constexpr (has_many) {
+      return {without_header(options.max_received), max_empty_packets, receiving};
+    } else {
+      return Frame{without_header(options.max_received), receiving, true};
+    }
+  }
   [[nodiscard]] unexpected<Error> fail(Error error) noexcept {
     in_.value.failure = error;
     return unexpected<Error>(std::move(error));
+  }
+  [[gnu::cold, gnu::noinline]] void lose() noexcept {
+    out_.value = {};
+    out_.value.failure = Error::transport(sealing, ENOMEM, "a write failed, and there was no memory to repeat it");
   }
   [[nodiscard]] Result<void> find_limit() noexcept {
     if (limit_ != 0) return {};
@@ -335,6 +350,26 @@ class RecordLayer {
       return unexpected(Error::usage(receiving, lacks_integrity_only));
     }
   }
+  /// Seals as many packets as are given to the context at once.
+  [[nodiscard]] Result<std::size_t> seal_many(ByteView message) noexcept
+    requires WrapsManyMessages<C>
+  {
+    if (protection_ != Protection::encrypted) return unexpected(Error::usage(sealing, lacks_integrity_only));
+    const auto room = context_.room();
+    if (!room) return unexpected(room.error());
+    const auto cut = detail::CutMessage::of(message, limit_, *room);
+    auto packets = MessageToken::with_size(cut.size());
+    if (!packets) return unexpected(std::move(packets).error());
+    Outgoing& out = out_.value;
+    if (auto sealed = detail::seal_packets(context_, cut, *packets); !sealed) {
+      out.failure = sealed.error();
+      return unexpected(std::move(sealed).error());
+    }
+    out.token.emplace(*std::move(packets));
+    out.message_size = cut.message.size();
+    out.sent = FrameHeader::size;  // each has its own, in there
+    return out.message_size;
+  }
   [[nodiscard]] Result<void> received_raw(std::size_t count) noexcept {
     Incoming& in = in_.value;
     if (count == 0) return {};
@@ -355,7 +390,7 @@ class RecordLayer {
   std::uint32_t max_sent_;
   std::uint32_t max_raw_;
   std::uint32_t limit_ = 0;
-  IncomingFrame frame_;
+  Frame frame_;
   detail::MovedOut<Outgoing> out_;
   detail::MovedOut<Incoming> in_;
 };

@@ -64,18 +64,22 @@ class SecureFdStream {
     while (layer_.opened().empty()) {
       const auto room = layer_.room();
       if (!room) return unexpected(room.error());
-      const auto count = wire_.read_some(room->data, room->size);
-      if (!count) return unexpected(count.error());
-      if (*count == 0) {
+      const auto came = wire_.read_some(room->data, room->size);
+      if (!came) return unexpected(came.error());
+      if (*came == 0) {
         if (auto ended = layer_.ended(); !ended) return unexpected(ended.error());
         return std::size_t{0};
       }
-      if (auto received = layer_.received(*count); !received) return unexpected(received.error());
+      if (auto received = layer_.received(*came); !received) return unexpected(received.error());
     }
-    const ByteView part = layer_.opened().subview(0, size);
-    std::memcpy(data, part.data(), part.size());
-    layer_.consume(part.size());
-    return part.size();
+    std::size_t count = 0;
+    while (count != size && !layer_.opened().empty()) {
+      const ByteView part = layer_.opened().subview(0, size - count);
+      std::memcpy(static_cast<unsigned char*>(data) + count, part.data(), part.size());
+      layer_.consume(part.size());
+      count += part.size();
+    }
+    return count;
   }
   /// Reads `size` bytes.
   /// Errors: those of read_some(); transport, ECONNRESET, when the stream ends before all have come. Where some had

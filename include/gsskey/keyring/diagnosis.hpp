@@ -2,6 +2,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <unistd.h>
+
+#include <cerrno>
+
 #include <gsskey/core/detail/text_reader.hpp>
 #include <gsskey/keyring/detail/filtered.hpp>
 #include <gsskey/keyring/possession.hpp>
@@ -99,7 +103,8 @@ using Findings = FlagSet<Finding>;
     if (info && info->user() != ::geteuid()) found |= Finding::session_is_another_users;
   }
   if (user && !is_possessed(*user)) found |= Finding::user_ring_is_not_linked;
-  if (::access("/sbin/request-key", X_OK) != 0) found |= Finding::no_request_key_program;
+  if (::access("/sbin/request-key", X_OK) != 0 && (errno == ENOENT || errno == EACCES))
+    found |= Finding::no_request_key_program;
   if (auto map = keyring_detail::read_proc("/proc/self/uid_map")) {
     detail::TextReader line{map->text()};
     const bool whole = keyring_detail::take_column(line) == "0" && keyring_detail::take_column(line) == "0" &&

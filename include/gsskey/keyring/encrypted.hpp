@@ -3,7 +3,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
-#include <charconv>
 #include <cstdint>
 #include <string_view>
 
@@ -45,21 +44,6 @@ template <class... Parts>
   return joined;
 }
 
-/// A number in decimal.
-class Decimal {
- public:
-  explicit Decimal(std::uint32_t number) noexcept : end_{std::to_chars(text_, text_ + sizeof text_, number).ptr} {}
-  Decimal(const Decimal&) = delete;
-  Decimal& operator=(const Decimal&) = delete;
-  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
-    return detail::view_of(text_, static_cast<std::size_t>(end_ - text_));
-  }
-
- private:
-  char text_[10];
-  char* end_;
-};
-
 /// A command, ready for the kernel. It holds keys where it loads a blob.
 class Command {
  public:
@@ -84,8 +68,9 @@ class Command {
 
 /// Names the key that an encrypted key is sealed with.
 struct MasterKey {
-  /// The type of the key.
-  enum class Kind : std::uint8_t { user, trusted } kind = Kind::user;
+  /// The types that the kernel takes.
+  enum class Kind : std::uint8_t { user, trusted };
+  Kind kind = Kind::user;
   std::string_view description;  ///< without spaces
 };
 
@@ -106,7 +91,7 @@ class EncryptedPayload : private keyring_detail::Command {
   [[nodiscard]] static Result<EncryptedPayload> generate(MasterKey master, std::uint32_t size,
                                                          EncryptedFormat format = {}) noexcept {
     if (!keyring_detail::is_word(master.description)) return refused();
-    const keyring_detail::Decimal decimal{size};
+    const detail::Decimal decimal{size};
     return of<EncryptedPayload>("new ", name_of(format), kind_of(master), master.description, " ", decimal.view());
   }
   /// Makes the command "load": the key of a blob that read() gave.
@@ -182,7 +167,7 @@ class TrustedPayload : private keyring_detail::Command {
   /// Units: `size` in bytes, 32 to 128.
   [[nodiscard]] static Result<TrustedPayload> generate(std::uint32_t size,
                                                        const TrustedOptions& options = {}) noexcept {
-    const keyring_detail::Decimal decimal{size};
+    const detail::Decimal decimal{size};
     return with("new ", decimal.view(), options);
   }
   /// Makes the command "load": the key of a blob that read() gave.

@@ -81,7 +81,7 @@ inline constexpr const char* is_the_parents =
   int error = link_error(link.ring, link.serial);
   if (error == 0 && keyctl_unlink(link.serial, link.ring) < 0) error = errno;
   if (revoke_error != 0) return unexpected(Error::keyring("keyctl_revoke", revoke_error, link.serial));
-  if (error != 0) return unexpected(Error::keyring("keyctl_unlink", error, link.serial));
+  if (error != 0) return unexpected(link_failed("keyctl_unlink", link.serial, error));
   return {};
 }
 
@@ -287,7 +287,7 @@ class [[nodiscard]] Key : public std::conditional_t<std::is_same_v<T, key_type::
   [[nodiscard]] KeyRef<T> release() && noexcept { return KeyRef<T>::from_serial(link_.release().serial); }
   /// Does what ~Key does, and returns the Error that ~Key can only tell the hook. Nothing is owned afterwards.
   /// Calls: those of Policy: keyctl_read and keyctl_unlink, keyctl_revoke, keyctl_invalidate.
-  /// Errors: keyring, with errno; usage, if this object is empty, or a forked child's copy.
+  /// Errors: keyring, with errno; usage, if this object is empty, or a forked child's copy; system (ENOMEM).
   [[nodiscard]] Result<void> close() && noexcept {
     if (!link_) return unexpected(Error::usage("Key::close", "the key is empty: moved from, or never set"));
     if (!is_ours()) return unexpected(Error::usage("Key::close", keyring_detail::is_the_parents));

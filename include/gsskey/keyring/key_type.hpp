@@ -90,6 +90,7 @@ template <KeyType T>
 struct KeyUpdate {
   using Type = typename T::Payload;
 };
+/// That of a type with T::Update.
 template <KeyType T>
   requires requires { typename T::Update; }
 struct KeyUpdate<T> {

@@ -186,7 +186,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// that name that somebody puts there after the ring was read is what it takes. Where that can be, use revoke() or
   /// invalidate(), which go by serial number.
   /// Calls: keyctl_read, to see that the ring links this key; keyctl_unlink.
-  /// Errors: those of the class; keyring, ENOENT, if the ring does not link this key.
+  /// Errors: those of the class; keyring, ENOENT, if the ring does not link this key; system (ENOMEM).
   /// See: keyctl_unlink(3).
   [[nodiscard]] Result<void> unlink(const KeyHandle auto& key) const noexcept {
     return keyring_detail::unlink(this->serial(), key.serial());
@@ -195,7 +195,7 @@ class RingOperations : public KeyOperations<Owner, key_type::Keyring> {
   /// What unlink() says of the kernel is so here too. Needs the right to link the key and to write both rings.
   /// Calls: keyctl_read, to see that the ring links this key; keyctl_move with KEYCTL_MOVE_EXCL.
   /// Errors: those of the class; keyring: EEXIST, if the other has a key of that type and description, a dead one too,
-  ///   ENOENT, if this ring does not link this key.
+  ///   ENOENT, if this ring does not link this key; system (ENOMEM).
   /// Blocks: while the key is under construction.
   /// See: keyctl_move(3).
   [[nodiscard]] Result<void> move(const KeyHandle auto& key, KeyringRef to) const noexcept {

@@ -26,24 +26,26 @@ enum class Failure : unsigned char {
   ticket_expired,     ///< or the context that was made with it
   clock_skew,         ///< two clocks differ by more than five minutes
   no_key,             ///< the acceptor's keytab has none for the service
-  wrong_key_version,  ///< it has one, of another version or another realm
-  unknown_realm,      ///< the configuration names no KDC of it
-  unknown_service,    ///< the realm has none of that name, or there is no way to the service's realm
+  wrong_key_version,  ///< it has one, of another version or another realm; or two KDCs have not the same for krbtgt
+  unknown_realm,      ///< the configuration names no KDC of it, or one that speaks for another
+  unknown_service,    ///< the realm has none of that name, or there is no way to its realm; Heimdal 7.8: or one fails
   unknown_user,       ///< the realm has none of that name
   kdc_unreachable,    ///< no answer; Heimdal 7.8: an unknown realm, too
-  wrong_password,
-  replay,         ///< the acceptor has seen the initiator's token before
-  not_mutual,     ///< the acceptor did not prove who it is
-  bad_binding,    ///< the peers' channels differ, or one gave none
-  not_delegated,  ///< delegation was demanded and not granted, or the ticket is not forwardable
+  wrong_password,     ///< or, of MIT krb5 with a certificate, the KDC's is not good
+  replay,             ///< the acceptor has seen the initiator's token before
+  not_mutual,         ///< the acceptor did not prove who it is
+  bad_binding,        ///< the peers' channels differ, or one gave none
+  not_delegated,      ///< delegation was demanded and not granted, or the ticket is not forwardable
   account_locked,
   account_expired,        ///< or it is not valid yet
   password_expired,       ///< or it must be changed before the first use
   service_disabled,       ///< locked, expired, not valid yet, or for user-to-user tickets only
   refused_by_policy,      ///< the KDC's, or that of a realm on the way
+  path_refused,           ///< the acceptor or a KDC does not accept the realms on the way from the client's
   no_common_enctype,      ///< client, KDC and service permit no encryption type or checksum together
-  more_than_password,     ///< the KDC wants another proof: a certificate, a one-time password, FAST
-  certificate,            ///< one of PKINIT is not trusted, not valid, or not for this use
+  more_than_password,     ///< the KDC wants another proof: a certificate, a one-time password, FAST; or there is a
+                          ///< certificate, and it cannot be used here
+  certificate,            ///< one of PKINIT is not trusted, not valid, or not for this name and use
   configuration,          ///< krb5.conf: not readable, malformed, or without a default realm
   cache_unusable,         ///< the initiator's is damaged, of no known type, or cannot be written
   replay_cache_unusable,  ///< the acceptor's cannot be read or written
@@ -77,7 +79,7 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0x18, 0x18, Failure::wrong_password},         // KDC_ERR_PREAUTH_FAILED
     {0x19, 0x19, Failure::more_than_password},     // KDC_ERR_PREAUTH_REQUIRED
     {0x1b, 0x1b, Failure::service_disabled},       // KDC_ERR_MUST_USE_USER2USER
-    {0x1c, 0x1c, Failure::refused_by_policy},      // KDC_ERR_PATH_NOT_ACCEPTED
+    {0x1c, 0x1c, Failure::path_refused},           // KDC_ERR_PATH_NOT_ACCEPTED
     {0x1d, 0x1d, Failure::kdc_unreachable},        // KDC_ERR_SVC_UNAVAILABLE
     {0x20, 0x20, Failure::ticket_expired},         // KRB_AP_ERR_TKT_EXPIRED
     {0x21, 0x21, Failure::clock_skew},             // KRB_AP_ERR_TKT_NYV
@@ -85,23 +87,25 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0x23, 0x23, Failure::no_key},                 // KRB_AP_ERR_NOT_US
     {0x25, 0x25, Failure::clock_skew},             // KRB_AP_ERR_SKEW
     {0x29, 0x29, Failure::wrong_key_version},      // KRB_AP_ERR_MODIFIED
+    {0x2b, 0x2b, Failure::path_refused},           // KRB_AP_ERR_ILL_CR_TKT
     {0x2c, 0x2c, Failure::wrong_key_version},      // KRB_AP_ERR_BADKEYVER
     {0x2d, 0x2d, Failure::no_key},                 // KRB_AP_ERR_NOKEY
     {0x2e, 0x2e, Failure::not_mutual},             // KRB_AP_ERR_MUT_FAIL
-    {0x33, 0x33, Failure::refused_by_policy},      // KRB_AP_PATH_NOT_ACCEPTED
+    {0x33, 0x33, Failure::path_refused},           // KRB_AP_PATH_NOT_ACCEPTED
     {0x3c, 0x3c, Failure::told_in_log},            // KRB_ERR_GENERIC
     {0x3e, 0x42, Failure::certificate},            // KDC_ERR_CLIENT_NOT_TRUSTED … CERTIFICATE_MISMATCH (RFC 4556)
     {0x44, 0x44, Failure::unknown_realm},          // KDC_ERR_WRONG_REALM
     {0x45, 0x45, Failure::service_disabled},       // KRB_AP_ERR_USER_TO_USER_REQUIRED
     {0x46, 0x51, Failure::certificate},            // KDC_ERR_CANT_VERIFY_CERTIFICATE …
     {0x55, 0x56, Failure::kdc_unreachable},        // KRB_AP_ERR_IAKERB_KDC_NOT_FOUND, KDC_NO_RESPONSE
-    {0x5a, 0x5b, Failure::more_than_password},     // KDC_ERR_PREAUTH_EXPIRED, MORE_PREAUTH_DATA_REQUIRED
+    {0x5a, 0x5d, Failure::more_than_password},     // KDC_ERR_PREAUTH_EXPIRED … UNKNOWN_CRITICAL_FAST_OPTIONS (RFC 6113)
     {0x64, 0x64, Failure::no_common_enctype},      // KDC_ERR_NO_ACCEPTABLE_KDF
     {0x87, 0x89, Failure::configuration},          // KRB5_CONFIG_CANTOPEN, BADFORMAT, NOTENUFSPACE
     {0x8b, 0x8c, Failure::cache_unusable},         // KRB5_CC_BADNAME, UNKNOWN_TYPE
     {0x8d, 0x8f, Failure::no_ticket},              // KRB5_CC_NOTFOUND, CC_END, NO_TKT_SUPPLIED
     {0x90, 0x90, Failure::no_key},                 // KRB5KRB_AP_WRONG_PRINC
     {0x94, 0x94, Failure::clock_skew},             // KRB5_KDCREP_SKEW
+    {0x95, 0x95, Failure::unknown_realm},          // KRB5_IN_TKT_REALM_MISMATCH
     {0x96, 0x99, Failure::no_common_enctype},      // KRB5_PROG_ETYPE_NOSUPP … PROG_SUMTYPE_NOSUPP
     {0x9a, 0x9a, Failure::unknown_realm},          // KRB5_REALM_UNKNOWN
     {0x9b, 0x9b, Failure::unknown_service},        // KRB5_SERVICE_UNKNOWN
@@ -121,8 +125,11 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0xd4, 0xd4, Failure::cache_unusable},         // KRB5_CCACHE_BADVNO
     {0xd5, 0xd5, Failure::no_key},                 // KRB5_KEYTAB_BADVNO
     {0xd7, 0xd7, Failure::replay_cache_unusable},  // KRB5_RC_REQUIRED
+    {0xd8, 0xd8, Failure::unknown_service},        // KRB5_ERR_BAD_HOSTNAME
+    {0xd9, 0xd9, Failure::unknown_realm},          // KRB5_ERR_HOST_REALM_UNKNOWN
     {0xdc, 0xdc, Failure::kdc_unreachable},        // KRB5_REALM_CANT_RESOLVE
     {0xdd, 0xdd, Failure::not_delegated},          // KRB5_TKT_NOT_FORWARDABLE
+    {0xdf, 0xdf, Failure::more_than_password},     // KRB5_GET_IN_TKT_LOOP: no proof is the last
     {0xe0, 0xe0, Failure::configuration},          // KRB5_CONFIG_NODEFREALM
     {0xe1, 0xe4, Failure::more_than_password},     // KRB5_SAM_*
     {0xe5, 0xe5, Failure::no_key},                 // KRB5_KT_NAME_TOOLONG
@@ -130,6 +137,7 @@ GSSKEY_HIDDEN inline constexpr CodesOfFailure codes_of_failures[] = {
     {0xeb, 0xeb, Failure::no_key},                 // KRB5_KT_FORMAT
     {0xec, 0xed, Failure::no_common_enctype},      // KRB5_NOPERM_ETYPE, CONFIG_ETYPE_NOSUPP
     {0xef, 0xf2, Failure::kdc_unreachable},        // KRB5_EAI_*
+    {0xf3, 0xf3, Failure::unknown_realm},          // KRB5_ERR_NUMERIC_REALM
     {0xf6, 0xf7, Failure::cache_unusable},         // KRB5_CC_READONLY, CC_NOSUPP
     {0xfc, 0xfc, Failure::more_than_password},     // KRB5_ERR_FAST_REQUIRED
 };
@@ -226,17 +234,20 @@ template <Mechanism M>
       return "give the acceptor a keytab with that key, of that version (KRB5_KTNAME), readable to it; klist -k shows "
              "it";
     case Failure::wrong_key_version:
-      return "write the keytab anew, and let clients get new tickets; compare klist -k with kvno";
+      return "write the keytab anew (for another realm's service the key of krbtgt, in both KDCs), and let clients get "
+             "new tickets; compare klist -k with kvno";
     case Failure::unknown_realm:
-      return "correct the realm's name, or name its KDCs: [realms] of krb5.conf, or DNS";
+      return "correct the realm's name (of a host: [domain_realm] of krb5.conf), or name its KDCs ([realms], or DNS)";
     case Failure::unknown_service:
-      return "correct the target's name and realm ([domain_realm] of krb5.conf), or add the service to the KDC";
+      return "correct the target's name and realm ([domain_realm] of krb5.conf), or add the service to the KDC; in "
+             "another realm each KDC on the way needs the krbtgt of the next";
     case Failure::unknown_user:
       return "correct the user's name and realm, or add the user to the KDC";
     case Failure::kdc_unreachable:
       return "see that the realm's name is right, that a KDC runs there, and that port 88 is open on the way";
     case Failure::wrong_password:
-      return "give the right password; a keytab in place of one may be out of date";
+      return "give the right password; a keytab in place of one may be out of date; with a certificate, the KDC's may "
+             "have ended, or be of another name, use or authority (pkinit_anchors); KRB5_TRACE shows it";
     case Failure::replay:
       return "start a new handshake with a new token; if nobody repeated it, it is an attack";
     case Failure::not_mutual:
@@ -255,14 +266,17 @@ template <Mechanism M>
       return "let the KDC's administrator see to the service's entry: locked, expired, or for other tickets only";
     case Failure::refused_by_policy:
       return "ask the KDC's administrator what its policy allows: the KDC's log has the reason";
+    case Failure::path_refused:
+      return "name the realms on the way in [capaths] of krb5.conf, on the acceptor's host and on those of the KDCs";
     case Failure::no_common_enctype:
       return "let client, KDC and service permit an encryption type in common (permitted_enctypes of krb5.conf), and "
              "have keys of it (klist -e, klist -ke)";
     case Failure::more_than_password:
-      return "give the KDC what it wants besides the password (a certificate, a one-time password, FAST); KRB5_TRACE "
-             "shows it";
+      return "give the KDC what it wants besides the password: a certificate that is valid and can be read "
+             "(pkinit_identities, pkinit_anchors), a one-time password, FAST; KRB5_TRACE shows it";
     case Failure::certificate:
-      return "let client and KDC have valid certificates, for this use, that the other trusts (pkinit_anchors)";
+      return "let client and KDC have valid certificates, of this name and for this use, that the other trusts "
+             "(pkinit_anchors), and algorithms in common (pkinit_dh_min_bits)";
     case Failure::configuration:
       return "correct krb5.conf, or the one that KRB5_CONFIG names: readable, well-formed, with a default_realm";
     case Failure::cache_unusable:

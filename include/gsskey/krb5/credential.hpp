@@ -14,8 +14,9 @@
 #include <gsskey/gss/platform/keytab_guard.hpp>
 #include <gsskey/gss/platform/select.hpp>
 #include <gsskey/gss/usage.hpp>
+#include <gsskey/krb5/detail/libkrb5.hpp>
 
-#ifdef GSSKEY_GSS_KRB5_H  // nothing of this exists without
+#if defined(GSSKEY_GSS_KRB5_H) && !defined(GSSKEY_GSS_DLOPEN)  // who has a krb5_ccache is linked with libkrb5
 
 #include GSSKEY_GSS_KRB5_H
 #include <krb5.h>
@@ -130,7 +131,7 @@ template <Usage U>
   match.server = service;
   const krb5_error_code code = krb5_cc_remove_cred(context, cache, KRB5_TC_MATCH_SRV_NAMEONLY, &match);
   if (code == 0) return {};
-  return unexpected(gss_detail::failed_call_of<mech::Krb5>(operation, GSS_S_FAILURE, static_cast<OM_uint32>(code)));
+  return unexpected(gss_detail::failed_krb5(context, operation, code));
 }
 
 GSSKEY_END_GSS_ABI

@@ -18,7 +18,11 @@ GSSKEY_BEGIN_GSS_ABI
 namespace gss_detail {
 /// What a call of the implementation's writes to: the type differs.
 template <class Value>
-Value written_by(OM_uint32 (*)(OM_uint32*, gss_ctx_id_t, Value*));
+[[nodiscard]] Value written_by(OM_uint32 (*)(OM_uint32*, gss_ctx_id_t, Value*));
+#ifdef GSSKEY_GSS_DLOPEN
+template <class Value>
+[[nodiscard]] Value written_by(const LoadedFunction<OM_uint32(OM_uint32*, gss_ctx_id_t, Value*)>&);
+#endif
 using TicketTime = decltype(written_by(gsskrb5_extract_authtime_from_sec_context));
 using TicketBits = decltype(written_by(gss_krb5_get_tkt_flags));
 

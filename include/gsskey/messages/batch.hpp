@@ -13,18 +13,11 @@
 #include <span>
 #include <utility>
 
+#include <gsskey/gss/message.hpp>
 #include <gsskey/messages/protector.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
-
-/// A message, and where its token goes.
-/// Owner: of both, the caller.
-struct BatchMessage {
-  ByteView message;
-  /// Room for the token: see MessageProtector::room(). The message is at its place in there, or does not overlap.
-  std::span<unsigned char> memory;
-};
 
 /// Keys for several threads, derived once, that send for one protector. Move-only; empty after a move.
 /// Errors: usage, for an empty one, and for memory that is too small: then nothing has been done; gss,

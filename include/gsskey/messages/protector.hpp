@@ -16,6 +16,7 @@
 #include <utility>
 
 #include <gsskey/gss/context/in_place.hpp>
+#include <gsskey/gss/context/peer.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/krb5/lucid.hpp>
 #include <gsskey/messages/detail/keys.hpp>
@@ -50,15 +51,14 @@ struct TakeOverFailure {
 /// (take_over.hpp, io/establish_as.hpp). A MessageContext; move-only; empty after a move.
 ///
 /// Messages have any size that memory has; limits are those of what is at the other end, a SecurityContext, say. What
-/// is an Error, and what the results mean, is as in SecurityContext, but that integrity is always looked at before the
-/// order.
+/// is an Error, and what the results mean, is as in SecurityContext, but that integrity is looked at before the order.
 /// Errors: usage, for an empty one; gss: RoutineError::context_expired, where ProtectorOptions say so, and for messages
 ///   of the peer RoutineError::defective_token, bad_mic, or what Supplementary names; policy, with
 ///   ContextFlag::confidentiality, for a message that the peer did not encrypt. Of OpenSSL: system, if it has no
 ///   memory; policy without flags, if it fails for another reason, as without random numbers. After these two no
 ///   sequence number was used.
 /// Threads: one may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs).
-/// Fork: as of the SecurityContext, without the library's locks.
+/// Fork: as of the SecurityContext. wrap() may hang in a child, if another thread was in OpenSSL's RAND at the fork.
 /// Owner: of the keys, this object, which wipes them at its end.
 /// See: RFC 4121, RFC 8009, RFC 6803.
 class MessageProtector {
@@ -78,6 +78,8 @@ class MessageProtector {
     return ContextInfo{*std::move(initiator),  *std::move(acceptor), *lifetime(),
                        state_->info.mechanism, state_->info.flags,   state_->info.is_initiator};
   }
+  /// Returns who is at the other end, as the context's peer() did.
+  [[nodiscard]] Result<Peer> peer() const noexcept { return gss_detail::other_end(inquire()); }
   /// Returns how long the context is meant to be used, 0 when that is over.
   /// Errors: usage, for an empty one.
   [[nodiscard]] Result<Seconds> lifetime() const noexcept {
@@ -142,19 +144,18 @@ class MessageProtector {
       if (fits) size += piece.size();
     }
     if (!fits) return unexpected(Error::usage(operation, "the memory has no room for the token"));
-    ByteView message;
-    if (pieces.size() == 1) {
-      message = pieces[0];
-    } else {
-      unsigned char* to = memory.data() + room.header;
-      message = {to, size};
-      for (const ByteView piece : pieces) {
-        if (!piece.empty()) std::memcpy(to, piece.data(), piece.size());
-        to += piece.size();
-      }
+    unsigned char* const body = memory.data() + room.header;
+    const bool is_one = pieces.size() == 1;
+    unsigned char* to = body;
+    for (const ByteView piece : pieces) {
+      if (!is_one && !piece.empty()) std::memcpy(to, piece.data(), piece.size());
+      to += piece.size();
     }
-    if (!self.state_->sender.wrap(message, memory.data())) return unexpected(failed(operation));
-    return memory.first(around + size);
+    if (self.state_->sender.wrap(is_one ? pieces[0] : ByteView{body, size}, memory.data())) {
+      return memory.first(around + size);
+    }
+    if (!is_one) OPENSSL_cleanse(body, size);  // programs do not wipe tokens
+    return unexpected(failed(operation));
   }
   [[nodiscard]] friend Result<std::span<unsigned char>> wrap_into(MessageProtector& self, ByteView message,
                                                                   std::span<unsigned char> memory) noexcept {
@@ -257,6 +258,7 @@ class MessageProtector {
 
  private:
   friend class MessageBatch;
+  friend class MessageLanes;
   friend struct gss_detail::ProtectorMaker;
   enum class Demand : unsigned char { order = 1, confidentiality = 2, both = 3 };
 

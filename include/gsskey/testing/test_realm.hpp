@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -87,7 +88,8 @@ class TestRealm {
   [[nodiscard]] std::string principal(std::string_view name) const { return std::string{name} + "@" + realm(); }
 
   /// Gets a ticket with kinit, and returns the name, "FILE:/…", of a new credential cache that has it.
-  /// Errors: those of the class; usage, for a user without a password here and in the options of start().
+  /// Errors: those of the class; usage, for a user without a password here and in the options of start();
+  ///   system (kinit, EPROTO), if the login was not protected by `armor`.
   [[nodiscard]] Result<std::string> login(std::string_view user, const LoginOptions& options = {}) const {
     if (!valid()) return unexpected(moved_from("TestRealm::login"));
     std::string password = options.password;
@@ -101,9 +103,8 @@ class TestRealm {
     if (options.lifetime.count() != 0) {
       arguments.insert(arguments.end(), {"-l", std::to_string(options.lifetime.count()) + "s"});
     }
-    if (!options.armor.empty()) arguments.insert(arguments.end(), {"-T", options.armor});
     arguments.push_back(principal(user));
-    return kinit(std::move(arguments), password + "\n");
+    return kinit(std::move(arguments), password + "\n", options.armor);
   }
 
   /// Gets a ticket that names nobody, with kinit -n, and returns the name of its new credential cache. It needs
@@ -112,7 +113,13 @@ class TestRealm {
   /// See: RFC 8062.
   [[nodiscard]] Result<std::string> login_anonymously() const {
     if (!valid()) return unexpected(moved_from("TestRealm::login_anonymously"));
-    return kinit({"-n", "@" + realm()}, {});
+    auto done = kinit({"-n", "@" + realm()}, {}, {});
+    // One time in 256 kinit and Heimdal's KDC disagree about the key: where its Diffie-Hellman secret begins with a
+    // zero.
+    for (int more = 3; !done && options_.kdc == Kdc::heimdal && more > 0; --more) {
+      done = kinit({"-n", "@" + realm()}, {}, {});
+    }
+    return done;
   }
 
   /// Returns the path of a new keytab with the present keys of one principal, which may be a user (for a client
@@ -188,14 +195,28 @@ class TestRealm {
 
   [[nodiscard]] std::string kdc_conf() const { return folder() + "/kdc.conf"; }
 
-  /// A new credential cache.
-  [[nodiscard]] Result<std::string> kinit(std::vector<std::string> arguments, const std::string& input) const {
+  /// A new credential cache. Where an armor is of no use, and the KDC does not ask for one, kinit goes on without: what
+  /// it did is in its trace only.
+  [[nodiscard]] Result<std::string> kinit(std::vector<std::string> arguments, const std::string& input,
+                                          const std::string& armor) const {
     auto place = test_detail::TempFolder::create_in(folder(), "login-");
     if (!place) return unexpected(place.error());
     std::string cache = "FILE:" + place->path() + "/ccache";
+    const std::string trace = place->path() + "/trace";
+    auto variables = tool_environment();
+    if (!armor.empty()) {
+      arguments.insert(arguments.begin(), {"-T", armor});
+      variables.push_back("KRB5_TRACE=" + trace);
+    }
     arguments.insert(arguments.begin(), {programs_.kinit, "-c", cache});
-    auto done = test_detail::run("kinit", arguments, tool_environment(), input);
-    if (!done) return unexpected(done.error());
+    auto done = test_detail::run("kinit", arguments, variables, input);
+    if (!done) {
+      const Error& why = done.error();
+      return unexpected(armor.empty() ? why : Error{why}.with_text(why.text(), "; with the armor ", armor));
+    }
+    if (!armor.empty() && test_detail::read_file(trace).find("Decoding FAST response") == std::string::npos) {
+      return unexpected(Error::system("kinit", EPROTO).with_text("the login was not protected by the armor ", armor));
+    }
     static_cast<void>(place->release());
     return cache;
   }

@@ -161,6 +161,7 @@ TEST_CASE("a user that the realm does not know cannot be impersonated") {
   CHECK(std::string{nobody.error().operation()} == "gss_acquire_cred_impersonate_name");
   CHECK(nobody.error().major_status() == GSS_S_FAILURE);
   CHECK(says(nobody.error(), unknown_client));
+  CHECK(std::string{nobody.error().text()}.find("nobody") != std::string::npos);
 }
 
 TEST_CASE("a user who impersonates somebody reaches no service that way") {

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <bit>
 #include <cstdint>
 #include <cstdlib>
 #include <fstream>
@@ -137,7 +138,7 @@ bool negotiates(std::string_view bytes, bool& is_init, bool& has_mic) {
     bool is_right = false;
     if (tags.back() == '\xa0' && is_init) is_right = fills(field, '\x30', content) && are_oids(content);
     if (tags.back() == '\xa0' && !is_init) {
-      is_right = fills(field, '\x0a', content) && content.size() == 1 && content[0] >= 0 && content[0] <= 3;
+      is_right = fills(field, '\x0a', content) && content.size() == 1 && static_cast<unsigned char>(content[0]) <= 3;
     }
     if (tags.back() == '\xa1') {
       is_right = fills(field, is_init ? '\x03' : '\x06', content) && (is_init || !content.empty());
@@ -402,6 +403,7 @@ TEST_CASE("IAKERB, whose tokens between the first and those of Kerberos have no 
 }
 
 TEST_CASE("NTLM, raw, and negotiated with a signature of both ends") {
+  if (std::endian::native == std::endian::big) return support::skip("gss-ntlmssp 1.2 cannot encode there");
   if (!has_ntlm()) return support::skip("gss-ntlmssp is not installed");
   start();
   const std::string users = support::realm().realm.folder() + "/ntlm-users";

@@ -440,6 +440,7 @@ TEST_CASE("a requester gets an errno, and never hangs, when the handler") {
       {"silent", nullptr, "exit 0\n"},
       {"exit 7", nullptr, "exit 7\n"},
       {"abort", nullptr, ""},
+      {"kill", nullptr, ""},
       {"drop", nullptr, "exit 0\n"},
       {"negate 3600", nullptr, "exit 0\n"},
       {"size 0", "keyctl_instantiate: Invalid argument", "exit 1\n", EINVAL},
@@ -671,6 +672,18 @@ TEST_CASE("the largest payload is delivered") {
   const Handler handler;
   const auto key = must(request_key<User>(handler.named("large"), "size 32767"));
   CHECK(must(key.read()).size() == 32767);
+  tidy(session);
+}
+
+TEST_CASE("what does not fit into the requester's quota is refused with EDQUOT") {
+  if (const char* reason = missing()) return support::skip(reason);
+  if (::geteuid() != 0) return support::skip("needs root, to become a user whose quota is small");
+  const support::Session session;
+  const Handler handler;
+  CHECK(as(nobody, [&] { return requested(handler.named("large"), "size 30000"); }) == words_of(EDQUOT));
+  const std::string heard = handler.heard("exit 1\n");
+  CAPTURE(heard);
+  CHECK(heard.starts_with("run\n" + told(handler.named("large"), "keyctl_instantiate: Disk quota exceeded", nobody)));
   tidy(session);
 }
 

@@ -7,24 +7,16 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
-#include <asio/associated_cancellation_slot.hpp>
-#include <asio/associated_executor.hpp>
-#include <asio/basic_waitable_timer.hpp>
-#include <asio/error.hpp>
-#include <asio/execution_context.hpp>
-#include <asio/post.hpp>
-#include <asio/query.hpp>
-
+#include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/core/config.hpp>
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
-namespace detail {
+GSSKEY_BEGIN_ASIO_ABI
+namespace asio_detail {
 
 struct DoorState {
   std::mutex mutex;  // of all jobs of this context: held for moments only
@@ -122,12 +114,12 @@ class PooledJob {
     [[nodiscard]] cancellation_slot_type get_cancellation_slot() const noexcept {
       return asio::get_associated_cancellation_slot(*job_->handler_);
     }
-    void operator()(std::error_code) {
+    void operator()(AsioErrorCode) {
       const auto job = std::exchange(job_, nullptr);
       auto last = job->leave();
       if (!job->thrown_ && !job->outcome_) {
         try {
-          throw std::system_error{std::error_code{asio::error::operation_aborted}};
+          throw AsioSystemError{AsioErrorCode{asio::error::operation_aborted}};
         } catch (...) {
           job->thrown_ = std::current_exception();
         }
@@ -204,6 +196,6 @@ inline void start_job(const Pool& pool, Job job, Handler handler) {
   Pooled::start(std::make_shared<Pooled>(home, std::move(job), std::move(handler)), pool);
 }
 
-}  // namespace detail
-GSSKEY_END_ABI
+}  // namespace asio_detail
+GSSKEY_END_ASIO_ABI
 }  // namespace gsskey

@@ -8,7 +8,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <cstdint>
-#include <exception>  // Asio 1.22 uses it and does not include it
+#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -16,28 +16,20 @@
 #include <system_error>
 #include <utility>
 
-#include <asio/associated_cancellation_slot.hpp>
-#include <asio/associated_executor.hpp>
-#include <asio/async_result.hpp>
-#include <asio/awaitable.hpp>
-#include <asio/buffer.hpp>
-#include <asio/cancellation_state.hpp>
-#include <asio/error.hpp>
-#include <asio/post.hpp>
-#include <asio/use_awaitable.hpp>
-
+#include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/io/framing.hpp>
 
 namespace gsskey {
-GSSKEY_BEGIN_ABI
-namespace detail {
+GSSKEY_BEGIN_ASIO_ABI
+namespace asio_detail {
 
-[[nodiscard]] inline Error error_of(const char* operation, const std::error_code& code) noexcept {
+[[nodiscard]] inline Error error_of(const char* operation, const AsioErrorCode& code) noexcept {
   if (code == asio::error::eof) return Error::transport(operation, ECONNRESET, "the peer closed the connection");
-  if (code.category() == asio::error::get_system_category() || code.category() == std::generic_category()) {
-    return Error::transport(operation, code.value());
+  const std::error_code standard = code;  // of Boost, with the standard's category, also that of a SecureStream below
+  if (code.category() == asio::error::get_system_category() || standard.category() == std::generic_category()) {
+    return Error::transport(operation, standard.value());
   }
   try {
     const auto message = code.message();
@@ -50,7 +42,7 @@ namespace detail {
 [[nodiscard]] inline Error error_of(const char* operation, const std::exception_ptr& thrown) noexcept {
   try {
     std::rethrow_exception(thrown);
-  } catch (const std::system_error& failure) {  // what Asio throws when a task is cancelled
+  } catch (const AsioSystemError& failure) {  // what Asio throws when a task is cancelled
     return error_of(operation, failure.code());
   } catch (const std::bad_alloc&) {
     return Error::system(operation, ENOMEM);
@@ -63,11 +55,11 @@ namespace detail {
 
 /// What became of one read or write.
 struct Transferred {
-  std::error_code code{};
+  AsioErrorCode code{};
   std::size_t count = 0;
 
   /// Nothing, and no reason: as Asio's own composed operations take it.
-  [[nodiscard]] static Transferred of(std::error_code code, std::size_t count) noexcept {
+  [[nodiscard]] static Transferred of(AsioErrorCode code, std::size_t count) noexcept {
     if (!code && count == 0) code = asio::error::eof;
     return {code, count};
   }
@@ -94,7 +86,7 @@ class Once {
     handler_.reset();
     std::move(last)(std::move(thrown), std::move(value));
   }
-  void operator()(std::error_code code, std::size_t count) { (*this)(nullptr, Transferred::of(code, count)); }
+  void operator()(AsioErrorCode code, std::size_t count) { (*this)(nullptr, Transferred::of(code, count)); }
 
  private:
   std::shared_ptr<Handler> handler_;
@@ -216,9 +208,10 @@ class Resume {
     awaiter_->complete(std::move(thrown), std::move(value));
     held.resume(waiting_);
   }
-  void operator()(std::error_code code, std::size_t count) {
+  void operator()(AsioErrorCode code, std::size_t count) {
     (*this)(nullptr, std::optional{Transferred::of(code, count)});
   }
+  void operator()(AsioErrorCode code) { (*this)(nullptr, std::optional{Transferred{code, 0}}); }
 
  private:
   Fiber fiber_;
@@ -238,7 +231,7 @@ class Awaiting {
   [[nodiscard]] bool await_suspend(std::coroutine_handle<> waiting) noexcept {
     try {
       if (host_->cancellation.cancelled() != asio::cancellation_type::none) {
-        throw std::system_error{std::error_code{asio::error::operation_aborted}};
+        throw AsioSystemError{AsioErrorCode{asio::error::operation_aborted}};
       }
       Start start = std::move(start_);
       // From here on another thread may go on with the coroutine, and this object be gone.
@@ -354,6 +347,6 @@ template <template <class...> class Task, class Io>
 
 #pragma GCC diagnostic pop
 
-}  // namespace detail
-GSSKEY_END_ABI
+}  // namespace asio_detail
+GSSKEY_END_ASIO_ABI
 }  // namespace gsskey

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string_view>
 
@@ -21,6 +22,26 @@ namespace detail {
 [[nodiscard]] inline char* append(char* out, std::string_view part) noexcept {
   if (!part.empty()) std::memcpy(out, part.data(), part.size());
   return out + part.size();
+}
+
+/// A number in decimal.
+class Decimal {
+ public:
+  explicit Decimal(std::uint64_t number) noexcept {
+    do {
+      text_[--begin_] = static_cast<char>('0' + number % 10);
+    } while ((number /= 10) != 0);
+  }
+  [[nodiscard]] std::string_view view() const noexcept GSSKEY_LIFETIMEBOUND {
+    return view_of(text_ + begin_, sizeof text_ - begin_);
+  }
+
+ private:
+  char text_[20];
+  std::size_t begin_ = sizeof text_;
+};
+[[nodiscard]] inline std::string_view view_of(const Decimal& number GSSKEY_LIFETIMEBOUND) noexcept {
+  return number.view();
 }
 
 /// Writes two digits for each byte, small letters.

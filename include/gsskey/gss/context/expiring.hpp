@@ -13,6 +13,7 @@
 #include <gsskey/gss/context/in_place.hpp>
 #include <gsskey/gss/context/options.hpp>
 #include <gsskey/gss/context/ordering.hpp>
+#include <gsskey/gss/context/peer.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/gss/security_context.hpp>
@@ -112,6 +113,9 @@ class ExpiringContext {
   }
   [[nodiscard]] Result<ContextInfo> inquire() const noexcept {
     return while_alive("gss_inquire_context", [&] { return context_.inquire(); });
+  }
+  [[nodiscard]] Result<Peer> peer() const noexcept {
+    return while_alive("gss_inquire_context", [&] { return context_.peer(); });
   }
   [[nodiscard]] Result<std::uint32_t> sasl_ssf() const noexcept {
     return while_alive("gss_inquire_sec_context_by_oid", [&] { return context_.sasl_ssf(); });

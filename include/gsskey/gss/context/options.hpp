@@ -38,7 +38,7 @@ template <const Oid& Object, Mechanism M>
     OM_uint32 minor = 0;
     BufferSet answers;
     const OM_uint32 major =
-        gss_inquire_sec_context_by_oid(&minor, context.get(), gss_detail::raw_oid<Object>(), answers.put());
+        gss_detail::gss_inquire_sec_context_by_oid(&minor, context.get(), gss_detail::raw_oid<Object>(), answers.put());
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
     return answers;
   }
@@ -58,7 +58,7 @@ template <const Oid& Option, Mechanism M>
     OM_uint32 minor = 0;
     gss_buffer_desc in = gss_detail::borrow(value);
     gss_ctx_id_t raw = context.release();  // the call may replace it
-    const OM_uint32 major = gss_set_sec_context_option(&minor, &raw, gss_detail::raw_oid<Option>(), &in);
+    const OM_uint32 major = gss_detail::gss_set_sec_context_option(&minor, &raw, gss_detail::raw_oid<Option>(), &in);
     context = SecurityContext<M>::adopt(raw);
     if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
     return {};

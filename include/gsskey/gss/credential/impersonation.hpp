@@ -31,7 +31,7 @@ GSSKEY_HIDDEN inline constexpr Oid get_impersonator{"1.2.840.113554.1.2.2.5.14"}
 /// first step, by +ok_to_auth_as_delegate of the service and a list of targets. MIT's KDC keeps that list in LDAP only,
 /// and with DB2 refuses all ("KDC can't fulfill requested option"); Heimdal's has it in its own database.
 /// Calls: gss_acquire_cred_impersonate_name.
-/// Errors: usage, for an empty credential or name; gss, for a user who is not known, among others; unavailable, without
+/// Errors: usage, for an empty credential or name; gss, with the user in its words; unavailable, without
 ///   Capabilities::impersonation.
 /// Blocks: on the KDC.
 /// See: MS-SFU; MIT krb5, "Constrained delegation (S4U)" of its application developer documentation.
@@ -51,7 +51,9 @@ template <Mechanism M, Usage U>
       &minor, service.get(), user.get(), GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), Initiate::usage, &raw,
       static_cast<gss_OID_set*>(nullptr), static_cast<OM_uint32*>(nullptr));
   auto credential = Credential<M, Initiate>::adopt(raw);
-  if (major != GSS_S_COMPLETE) return unexpected(gss_detail::failed_call_of<M>(operation, major, minor));
+  if (major != GSS_S_COMPLETE) {
+    return unexpected(gss_detail::about(user, gss_detail::failed_call_of<M>(operation, major, minor)));
+  }
   if (auto limited = gss_detail::limit_offer<M>(raw); !limited) return unexpected(limited.error());
   return credential;
 }

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <mutex>
 #include <new>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -18,6 +19,7 @@
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/seconds.hpp>
 #include <gsskey/gss/credential.hpp>
+#include <gsskey/gss/credential/report.hpp>
 #include <gsskey/gss/mechanism.hpp>
 #include <gsskey/gss/status.hpp>
 #include <gsskey/gss/usage.hpp>
@@ -26,15 +28,6 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
-/// Result<Credential<M, U>>, taken apart.
-template <class R>
-struct CredentialOf;
-template <Mechanism M_, Usage U_>
-struct CredentialOf<Result<Credential<M_, U_>>> {
-  using M = M_;
-  using U = U_;
-};
-
 /// A moment, in milliseconds, by the clock that nobody sets and that goes on while the machine sleeps, and by the clock
 /// by which tickets end, which somebody may set.
 struct Moment {
@@ -129,6 +122,8 @@ class CredentialLease {
 ///         {.ccache = "MEMORY:daemon", .client_keytab = "FILE:/etc/daemon.keytab"}); }};
 ///     auto lease = client.lease();   // a Result, on any thread; then Initiator{target, **lease}
 ///
+/// The hook of set_credential_hook() is told of each renewal.
+///
 /// With a cache somebody else must renew the tickets in it; MIT krb5 does that itself with a client keytab, once half
 /// of their life is over. Acceptors' credentials never end, so they are acquired once: the keytab is read anew for each
 /// handshake.
@@ -152,9 +147,9 @@ class RenewingCredential {
   using Lease = CredentialLease<typename Traits::M, typename Traits::U>;
 
   /// Takes the callable. A credential is replaced `margin` before its end, or when half of its life is over, if that is
-  /// later.
-  explicit RenewingCredential(Acquire acquire, Seconds margin = Seconds{300}) noexcept
-      : acquire_{std::move(acquire)}, margin_{margin} {}
+  /// later. `wanted`, a text that outlives this, says in reports whose credential it is and where it is from.
+  explicit RenewingCredential(Acquire callable, Seconds margin = Seconds{300}, std::string_view wanted = {}) noexcept
+      : acquire_{std::move(callable)}, margin_{margin}, wanted_{wanted} {}
   RenewingCredential(const RenewingCredential&) = delete;
   RenewingCredential& operator=(const RenewingCredential&) = delete;
   ~RenewingCredential() {
@@ -298,7 +293,7 @@ class RenewingCredential {
   }
 
   [[nodiscard]] Result<Lease> acquire() {
-    auto credential = acquire_();
+    auto credential = reported(acquire_, wanted_);
     if (!credential) return unexpected(std::move(credential).error());
     const auto lifetime = credential->lifetime();
     if (!lifetime) return unexpected(lifetime.error());
@@ -322,6 +317,7 @@ class RenewingCredential {
 
   Acquire acquire_;
   const Seconds margin_;
+  const std::string_view wanted_;
   std::atomic<State*> state_{nullptr};
 };
 

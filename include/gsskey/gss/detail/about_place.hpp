@@ -47,7 +47,9 @@ template <Mechanism M>
   const Place keytab{"KRB5_KTNAME", store.keytab};
   const OM_uint32 code = error.minor_status() - kerberos_codes[0].first;
   const auto is_one_of = [code](OM_uint32 first, OM_uint32 last) { return first <= code && code <= last; };
-  if (is_one_of(0x87, 0x89) || code == 0xe0) return {"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};  // KRB5_CONFIG_*
+  const Place configuration{"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};
+  // KRB5_CONFIG_*, and KRB_AP_ERR_ILL_CR_TKT, for [capaths]
+  if (is_one_of(0x87, 0x89) || code == 0xe0 || (accepts && code == 0x2b)) return configuration;
   if (is_one_of(0x8b, 0x8f) || is_one_of(0xc1, 0xc8) || code == 0xd4 || is_one_of(0xf6, 0xf7)) return cache;
   if (is_one_of(0xb3, 0xb8) || code == 0xd5 || code == 0xeb) return keytab;
   if (is_one_of(0x9f, 0xac) && code != 0xa3) return {"KRB5RCACHENAME", store.rcache};
@@ -60,7 +62,7 @@ template <Mechanism M>
     case RoutineError::bad_name:
     case RoutineError::failure:
       if (!is_of_file(error.minor_status())) return {};
-      return accepts ? Place{"KRB5RCACHENAME", store.rcache} : Place{"KRB5_CONFIG", nullptr, "/etc/krb5.conf"};
+      return accepts ? Place{"KRB5RCACHENAME", store.rcache} : configuration;
     default:
       return {};
   }

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <cstdint>
 #include <type_traits>
 #include <utility>
@@ -85,17 +86,6 @@ class Handshake {
         negotiation_{other.negotiation_} {
     other.phase_ = Phase::over;
   }
-  Handshake& operator=(Handshake&& other) noexcept {
-    context_ = std::move(other.context_);
-    granted_ = std::exchange(other.granted_, {});
-    mechanism_ = other.mechanism_;
-    phase_ = other.phase_;
-    steps_ = other.steps_;
-    nanoseconds_ = other.nanoseconds_;
-    negotiation_ = other.negotiation_;
-    if (this != &other) other.phase_ = Phase::over;
-    return *this;
-  }
   ~Handshake() = default;
 
   [[nodiscard]] bool takes_steps() const noexcept { return phase_ == Phase::fresh || phase_ == Phase::underway; }
@@ -107,6 +97,16 @@ class Handshake {
     return misuse(operation, phase_ == Phase::complete ? "a token after the handshake was complete"
                                                        : "the handshake is over, or empty: failed, established, moved "
                                                          "from or never set");
+  }
+  /// Of a handshake that does not go on, though it could: tells why, or that it was dropped.
+  void leave(bool is_initiator, const Name& peer, const Error* why = nullptr) noexcept {
+    if (phase_ == Phase::over || (why == nullptr && phase_ == Phase::fresh)) return;
+    give_up();
+    if (const HandshakeHook hook = current_handshake_hook()) [[unlikely]] {
+      const Error dropped = Error::transport(is_initiator ? "gss_init_sec_context" : "gss_accept_sec_context",
+                                             ECANCELED, "the handshake was dropped before its end");
+      tell(hook, is_initiator, peer, GSS_C_NO_CONTEXT, why != nullptr ? why : &dropped);
+    }
   }
   void give_up() noexcept {
     phase_ = Phase::over;
@@ -224,7 +224,7 @@ class Handshake {
   }
   [[gnu::cold, gnu::noinline]] void tell(HandshakeHook hook, bool is_initiator, const Name& peer, gss_ctx_id_t raw,
                                          const Error* error) const noexcept {
-    auto context = SecurityContext<mech::Any>::adopt(raw);
+    auto context = SecurityContext<detail::Dependent<mech::Any, M>>::adopt(raw);
     hook({is_initiator, M::name, Oid::copy_of(mechanism_), peer, granted_, steps_, nanoseconds_, context, error});
     static_cast<void>(context.release());
   }

@@ -35,19 +35,21 @@ GSSKEY_HIDDEN inline constexpr KnownFaults known_faults = heimdal_faults;
 /// What is beyond RFC 2744, as this library has it; for what it lacks, a call that says GSS_S_UNAVAILABLE.
 namespace gss_detail {
 using namespace unavailable;
-using ::gss_acquire_cred_with_password;
+GSSKEY_GSS_FUNCTION(gss_acquire_cred_with_password);
 using ::gss_buffer_set_t;
-using ::gss_display_mech_attr;
-using ::gss_export_cred;
-using ::gss_import_cred;
-using ::gss_indicate_mechs_by_attrs;
-using ::gss_inquire_attrs_for_mech;
-using ::gss_inquire_cred_by_oid;
-using ::gss_inquire_mech_for_saslname;
-using ::gss_inquire_saslname_for_mech;
-using ::gss_pseudo_random;
-using ::gss_release_buffer_set;
-using ::gss_set_cred_option;
+GSSKEY_GSS_FUNCTION(gss_display_mech_attr);
+GSSKEY_GSS_FUNCTION(gss_export_cred);
+GSSKEY_GSS_FUNCTION(gss_import_cred);
+GSSKEY_GSS_FUNCTION(gss_indicate_mechs_by_attrs);
+GSSKEY_GSS_FUNCTION(gss_inquire_attrs_for_mech);
+GSSKEY_GSS_FUNCTION(gss_inquire_cred_by_oid);
+GSSKEY_GSS_FUNCTION(gss_inquire_mech_for_saslname);
+GSSKEY_GSS_FUNCTION(gss_inquire_saslname_for_mech);
+GSSKEY_GSS_FUNCTION(gss_inquire_sec_context_by_oid);
+GSSKEY_GSS_FUNCTION(gss_pseudo_random);
+GSSKEY_GSS_FUNCTION(gss_release_buffer_set);
+GSSKEY_GSS_FUNCTION(gss_set_cred_option);
+GSSKEY_GSS_FUNCTION(gss_set_sec_context_option);
 }  // namespace gss_detail
 
 GSSKEY_END_GSS_ABI

@@ -26,9 +26,9 @@ GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
 /// What is beyond RFC 2744, as this library has it; for what it lacks, a call that says GSS_S_UNAVAILABLE.
 namespace gss_detail {
 using namespace unavailable;
-using ::gss_inquire_mech_for_saslname;
-using ::gss_inquire_saslname_for_mech;
-using ::gss_userok;
+GSSKEY_GSS_FUNCTION(gss_inquire_mech_for_saslname);
+GSSKEY_GSS_FUNCTION(gss_inquire_saslname_for_mech);
+GSSKEY_GSS_FUNCTION(gss_userok);
 }  // namespace gss_detail
 
 GSSKEY_END_GSS_ABI

@@ -31,6 +31,7 @@ GSSKEY_HIDDEN inline constexpr KnownFaults heimdal_faults{
     .ticket_flags_are_reversed = true,
     .default_names_crash = true,
     .sequence_needs_mutual = true,
+    .pac_check_is_optional = true,
 };
 
 GSSKEY_END_ABI

@@ -22,8 +22,6 @@
 #include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <cstdlib>
 #endif
 
 namespace gsskey {
@@ -95,6 +93,8 @@ class KeytabEntry {
 
 #ifdef GSSKEY_GSS_KEYTABS_CRASH
 
+extern "C" [[nodiscard]] char* secure_getenv(const char* name) noexcept;  // <cstdlib> takes as long as the whole guard
+
 constexpr std::size_t max_keytab_name = 4096;
 
 struct DefaultKeytabState {
@@ -118,7 +118,7 @@ class DefaultKeytab {
   }
   static void get(char (&name)[max_size]) noexcept {
     ::pthread_mutex_lock(&default_keytab.mutex);
-    const char* const variable = default_keytab.is_set ? nullptr : ::secure_getenv("KRB5_KTNAME");
+    const char* const variable = default_keytab.is_set ? nullptr : secure_getenv("KRB5_KTNAME");
     if (variable == nullptr && default_keytab.name[0] == '\0') read_configuration();
     const char* const known =
         default_keytab.name[0] != '\0' ? default_keytab.name : "/etc/krb5.keytab";  // for this once
@@ -149,12 +149,17 @@ class DefaultKeytab {
   }
 };
 
-/// nullptr, or why Heimdal had better not read this file, as it is at this moment. What cannot be opened it finds out
-/// by itself. Errors: system, where it cannot be looked at.
-[[nodiscard]] inline Result<const char*> fault_of_keytab_file(const char* path) noexcept {
+/// Whether Heimdal can read this file, as it is at this moment. What cannot be opened it finds out by itself. Errors:
+/// gss (RoutineError::no_cred); system, where it cannot be looked at.
+[[nodiscard]] inline Result<void> check_keytab_file(const char* operation, const char* mechanism,
+                                                    const char* path) noexcept {
+  const auto refuse = [&](const char* fault) {
+    return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, mechanism)
+                          .with_text("no credentials, or they cannot be used; the keytab ", path, ": ", fault));
+  };
   constexpr std::size_t max_file = std::size_t{64} << 20;
   const int file = ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file < 0) return nullptr;
+  if (file < 0) return {};
   struct ::stat status{};
   if (::fstat(file, &status) != 0) {
     const int error = errno;
@@ -162,21 +167,22 @@ class DefaultKeytab {
     return unexpected(Error::system("fstat", error));
   }
   const std::size_t size = status.st_size >= 0 ? static_cast<std::size_t>(status.st_size) : 0;
-  auto bytes = SecretBytes::with_size(size < max_file ? size + 1 : 1);  // room to see that it grows
+  SecretBytes bytes;
+  auto sized = bytes.resize(size < max_file ? size + 1 : 1);  // room to see that it grows
   std::size_t got = 0;
   int error = 0;
-  while (bytes && error == 0 && got < bytes->size()) {
-    const ::ssize_t count = ::read(file, bytes->data() + got, bytes->size() - got);
+  while (sized && error == 0 && got < bytes.size()) {
+    const ::ssize_t count = ::read(file, bytes.data() + got, bytes.size() - got);
     if (count == 0) break;
     if (count > 0) got += static_cast<std::size_t>(count);
     if (count < 0 && errno != EINTR) error = errno;
   }
   ::close(file);
-  if (!bytes) return unexpected(bytes.error());
+  if (!sized) return sized;
   if (error != 0 && error != EISDIR) return unexpected(Error::system("read", error));
-  if (got == bytes->size()) return "it grows while it is read, or is no keytab";
-  if (!is_readable_keytab({bytes->data(), got})) return "it is cut off, or is no keytab";
-  return nullptr;
+  if (got == bytes.size()) return refuse("it grows while it is read, or is no keytab");
+  if (!is_readable_keytab({bytes.data(), got})) return refuse("it is cut off, or is no keytab");
+  return {};
 }
 
 /// Whether `type`, what stands before a colon, begins `name`, in whatever case: so Heimdal looks for it.
@@ -193,11 +199,7 @@ template <Mechanism M>
   const char* path = colon == nullptr ? name : colon + 1;
   if (is_keytab_type(name, type, "FILE") || is_keytab_type(name, type, "WRFILE") ||
       is_keytab_type(name, type, "JAVA14")) {
-    const auto fault = fault_of_keytab_file(path);
-    if (!fault) return unexpected(fault.error());
-    if (*fault == nullptr) return {};
-    return unexpected(Error::gss(operation, GSS_S_NO_CRED, 0, M::name)
-                          .with_text("no credentials, or they cannot be used; the keytab ", path, ": ", *fault));
+    return check_keytab_file(operation, M::name, path);
   }
   if (!is_keytab_type(name, type, "ANY")) return {};
   while (*path != '\0') {

@@ -11,6 +11,7 @@
 #define GSSKEY_GSS_ABI mit
 #define GSSKEY_GSS_NAME "MIT krb5"
 #define GSSKEY_GSS_KRB5_H "gssapi/gssapi_krb5.h"  // what Kerberos has beyond the GSS-API
+#define GSSKEY_GSS_KDC_EXCHANGE                   // capabilities.kdc_exchange, for functions that others lack
 #ifndef _GSSAPI_H_
 #error "gsskey: GSSKEY_GSS_MIT, but <gssapi/gssapi.h> is not MIT's; look at the order of -I"
 #endif
@@ -41,11 +42,13 @@ GSSKEY_HIDDEN inline constexpr Capabilities capabilities{
     .pseudo_random = true,
     .local_names = true,
     .name_attributes = true,
+    .verified_pac = true,
     .mechanism_attributes = true,
     .context_options = true,
     .sasl_ssf = true,
     .krb5_extensions = true,
     .keyring_caches = true,
+    .kdc_exchange = true,
     .name_not_mn = true,
 };
 
@@ -63,43 +66,52 @@ GSSKEY_HIDDEN inline constexpr KnownFaults known_faults{
 
 /// What is beyond RFC 2744, as this library has it.
 namespace gss_detail {
-using ::gss_acquire_cred_from;
-using ::gss_acquire_cred_impersonate_name;
-using ::gss_acquire_cred_with_password;
-using ::gss_add_cred_from;
-using ::gss_authorize_localname;
+GSSKEY_GSS_FUNCTION(gss_acquire_cred_from);
+GSSKEY_GSS_FUNCTION(gss_acquire_cred_impersonate_name);
+GSSKEY_GSS_FUNCTION(gss_acquire_cred_with_password);
+GSSKEY_GSS_FUNCTION(gss_add_cred_from);
+GSSKEY_GSS_FUNCTION(gss_authorize_localname);
 using ::gss_buffer_set_t;
-using ::gss_delete_name_attribute;
-using ::gss_display_name_ext;
-using ::gss_export_cred;
-using ::gss_export_name_composite;
-using ::gss_get_mic_iov;
-using ::gss_get_mic_iov_length;
-using ::gss_get_name_attribute;
-using ::gss_import_cred;
-using ::gss_inquire_cred_by_oid;
-using ::gss_inquire_name;
+GSSKEY_GSS_FUNCTION(gss_delete_name_attribute);
+GSSKEY_GSS_FUNCTION(gss_display_name_ext);
+GSSKEY_GSS_FUNCTION(gss_export_cred);
+GSSKEY_GSS_FUNCTION(gss_export_name_composite);
+GSSKEY_GSS_FUNCTION(gss_get_mic_iov);
+GSSKEY_GSS_FUNCTION(gss_get_mic_iov_length);
+GSSKEY_GSS_FUNCTION(gss_get_name_attribute);
+GSSKEY_GSS_FUNCTION(gss_import_cred);
+GSSKEY_GSS_FUNCTION(gss_inquire_cred_by_oid);
+GSSKEY_GSS_FUNCTION(gss_inquire_name);
+GSSKEY_GSS_FUNCTION(gss_inquire_sec_context_by_oid);
 using ::gss_iov_buffer_desc;
 using ::gss_key_value_element_desc;
 using ::gss_key_value_set_desc;
-using ::gss_localname;
-using ::gss_pname_to_uid;
-using ::gss_pseudo_random;
-using ::gss_release_buffer_set;
-using ::gss_release_oid;
-using ::gss_set_cred_option;
-using ::gss_set_name_attribute;
-using ::gss_set_neg_mechs;
-using ::gss_store_cred;
-using ::gss_store_cred_into;
-using ::gss_unwrap_aead;
-using ::gss_unwrap_iov;
-using ::gss_userok;
-using ::gss_verify_mic_iov;
-using ::gss_wrap_aead;
-using ::gss_wrap_iov;
-using ::gss_wrap_iov_length;
+GSSKEY_GSS_FUNCTION(gss_localname);
+GSSKEY_GSS_FUNCTION(gss_pname_to_uid);
+GSSKEY_GSS_FUNCTION(gss_pseudo_random);
+GSSKEY_GSS_FUNCTION(gss_release_buffer_set);
+GSSKEY_GSS_FUNCTION(gss_release_oid);
+GSSKEY_GSS_FUNCTION(gss_set_cred_option);
+GSSKEY_GSS_FUNCTION(gss_set_name_attribute);
+GSSKEY_GSS_FUNCTION(gss_set_neg_mechs);
+GSSKEY_GSS_FUNCTION(gss_set_sec_context_option);
+GSSKEY_GSS_FUNCTION(gss_store_cred);
+GSSKEY_GSS_FUNCTION(gss_store_cred_into);
+GSSKEY_GSS_FUNCTION(gss_unwrap_aead);
+GSSKEY_GSS_FUNCTION(gss_unwrap_iov);
+GSSKEY_GSS_FUNCTION(gss_userok);
+GSSKEY_GSS_FUNCTION(gss_verify_mic_iov);
+GSSKEY_GSS_FUNCTION(gss_wrap_aead);
+GSSKEY_GSS_FUNCTION(gss_wrap_iov);
+GSSKEY_GSS_FUNCTION(gss_wrap_iov_length);
 // gssapi.h declares these behind the end of its extern "C".
+#ifdef GSSKEY_GSS_DLOPEN
+GSSKEY_GSS_FUNCTION(gss_display_mech_attr);
+GSSKEY_GSS_FUNCTION(gss_indicate_mechs_by_attrs);
+GSSKEY_GSS_FUNCTION(gss_inquire_attrs_for_mech);
+GSSKEY_GSS_FUNCTION(gss_inquire_mech_for_saslname);
+GSSKEY_GSS_FUNCTION(gss_inquire_saslname_for_mech);
+#else
 extern "C" {
 [[nodiscard]] OM_uint32 gss_display_mech_attr(OM_uint32*, gss_const_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
 [[nodiscard]] OM_uint32 gss_indicate_mechs_by_attrs(OM_uint32*, gss_const_OID_set, gss_const_OID_set, gss_const_OID_set,
@@ -108,6 +120,7 @@ extern "C" {
 [[nodiscard]] OM_uint32 gss_inquire_mech_for_saslname(OM_uint32*, gss_buffer_t, gss_OID*);
 [[nodiscard]] OM_uint32 gss_inquire_saslname_for_mech(OM_uint32*, gss_OID, gss_buffer_t, gss_buffer_t, gss_buffer_t);
 }
+#endif
 }  // namespace gss_detail
 
 GSSKEY_END_GSS_ABI

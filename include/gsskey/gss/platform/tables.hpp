@@ -7,13 +7,24 @@
 
 /// Opens, within `namespace gsskey {`, the namespace of the implementation: what names a GSS type lives there, so that
 /// the handles of two implementations never meet, at compile nor at link time; abi_tag as for GSSKEY_ABI.
-/// platform/NAME.hpp defines GSSKEY_GSS_ABI.
+/// platform/NAME.hpp defines GSSKEY_GSS_ABI; functions that call what was looked up at run time are others.
 #define GSSKEY_BEGIN_GSS_ABI    \
   inline namespace GSSKEY_ABI { \
-  inline namespace GSSKEY_GSS_ABI __attribute__((abi_tag)) {
+  inline namespace GSSKEY_GSS_CALLED(GSSKEY_GSS_ABI) __attribute__((abi_tag)) {
 #define GSSKEY_END_GSS_ABI \
   }                        \
   }
+
+/// Declares, in gss_detail of platform/NAME.hpp, a function that the library has: linked, or looked up at run time.
+#ifdef GSSKEY_GSS_DLOPEN
+#include <gsskey/gss/platform/dlopen.hpp>
+#define GSSKEY_GSS_FUNCTION(name) GSSKEY_GSS_LOADED(name, decltype(::name))
+#define GSSKEY_GSS_CALLED(name) GSSKEY_GSS_CALLED_LOADED(name)
+#define GSSKEY_GSS_CALLED_LOADED(name) name##_loaded
+#else
+#define GSSKEY_GSS_CALLED(name) name
+#define GSSKEY_GSS_FUNCTION(name) using ::name
+#endif
 
 namespace gsskey {
 GSSKEY_BEGIN_ABI
@@ -43,11 +54,13 @@ struct Capabilities {
   bool pseudo_random = false;         ///< gss_pseudo_random: pseudo_random() of gss/context/prf.hpp
   bool local_names = false;           ///< gss_localname and its kin: gss/name/local.hpp
   bool name_attributes = false;       ///< RFC 6680: gss/name/attributes.hpp
+  bool verified_pac = false;          ///< the PAC of a ticket is verified, and can be had: krb5/pac.hpp
   bool mechanism_attributes = false;  ///< RFC 5587: gss/mechanism_inquiry.hpp
   bool context_options = false;       ///< gss_inquire_sec_context_by_oid: gss/context/options.hpp
   bool sasl_ssf = false;              ///< GSS_C_SEC_CONTEXT_SASL_SSF: sasl_ssf() of gss/context/options.hpp
   bool krb5_extensions = false;       ///< the functions of gssapi_krb5.h: krb5/lucid.hpp, ticket.hpp and others
   bool keyring_caches = false;        ///< credential caches of type KEYRING: handoff/credential_cache.hpp
+  bool kdc_exchange = false;          ///< krb5_init_creds_step, krb5_tkt_creds_step: krb5/kdc_exchange.hpp
   bool name_not_mn = false;           ///< gss_export_name refuses other names; MechName<M> makes it so everywhere
 };
 
@@ -61,7 +74,7 @@ struct KnownFaults {
   /// gss_acquire_cred frees the caller's name when it answers GSS_S_BAD_NAME. Guard: it gets a copy.
   bool acquire_releases_bad_name = false;
   /// A name that a negotiated context gives is equal to no other, and gss_duplicate_name crashes on it. Guard: it is
-  /// made anew from what it displays.
+  /// made anew from what it exports.
   bool negotiated_names_crash = false;
   /// gss_init_sec_context reads uninitialised memory when the reply is not a token of its mechanism. Guard: Initiator
   /// looks at the framing first.
@@ -142,6 +155,10 @@ struct KnownFaults {
   /// on, and the acceptor counts from where the initiator begins: the first is refused, whoever the acceptor is. Guard:
   /// such an Initiator is unavailable.
   bool sequence_needs_mutual = false;
+  /// Names have no PAC. gsskrb5_extract_authz_data_from_sec_context gives that of the ticket, and no call says whether
+  /// it was verified: with check_pac = false in krb5.conf, it was not. Guard: Pac::from() takes a context only, and
+  /// reads krb5.conf too.
+  bool pac_check_is_optional = false;
 };
 
 GSSKEY_END_ABI

@@ -57,6 +57,7 @@ inline constexpr std::uint32_t answer = std::uint32_t{16} << 16;  // GSS_S_UNAVA
 [[nodiscard]] inline std::uint32_t gss_inquire_cred_by_oid(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_inquire_name(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_inquire_saslname_for_mech(...) noexcept { return answer; }
+[[nodiscard]] inline std::uint32_t gss_inquire_sec_context_by_oid(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_localname(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_pname_to_uid(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_pseudo_random(...) noexcept { return answer; }
@@ -65,6 +66,7 @@ inline constexpr std::uint32_t answer = std::uint32_t{16} << 16;  // GSS_S_UNAVA
 [[nodiscard]] inline std::uint32_t gss_set_cred_option(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_set_name_attribute(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_set_neg_mechs(...) noexcept { return answer; }
+[[nodiscard]] inline std::uint32_t gss_set_sec_context_option(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_store_cred(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_store_cred_into(...) noexcept { return answer; }
 [[nodiscard]] inline std::uint32_t gss_unwrap_aead(...) noexcept { return answer; }

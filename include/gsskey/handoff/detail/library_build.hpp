@@ -46,7 +46,11 @@ struct LibraryBuild {
   }
   [[nodiscard]] static bool has_the_library(const ::dl_phdr_info& module) noexcept {
     // The bytes of an OID: a program may have a copy of a variable of the library, and functions of the same name.
+#ifdef GSSKEY_GSS_DLOPEN
+    const auto address = reinterpret_cast<std::uintptr_t>(gss_indicate_mechs.find());
+#else
     const auto address = reinterpret_cast<std::uintptr_t>(GSS_C_NT_HOSTBASED_SERVICE->elements);
+#endif
     for (int at = 0; at < module.dlpi_phnum; ++at) {
       const auto& segment = module.dlpi_phdr[at];
       const std::uintptr_t start = module.dlpi_addr + segment.p_vaddr;

@@ -7,6 +7,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstring>
 
@@ -17,12 +18,18 @@ namespace gsskey {
 GSSKEY_BEGIN_ABI
 namespace keyring_detail {
 
-/// Whether this link is not there: 0, ENOENT, or why the ring cannot be asked. For a ring of more links than those
-/// below.
+/// In place of an errno of the kernel: malloc's.
+inline constexpr int no_memory = -ENOMEM;
+[[nodiscard]] inline Error link_failed(const char* operation, key_serial_t key, int error) noexcept {
+  return error == no_memory ? Error::system("malloc", ENOMEM) : Error::keyring(operation, error, key);
+}
+
+/// Whether this link is not there: 0, ENOENT, no_memory, or why the ring cannot be asked. For a ring of more links than
+/// those below.
 [[nodiscard, gnu::cold, gnu::noinline]] inline int large_ring_error(key_serial_t ring, key_serial_t key) noexcept {
   const auto all = read_all(
       "keyctl_read", ring, [ring](char* buffer, std::size_t room) noexcept { return keyctl_read(ring, buffer, room); });
-  if (!all) return static_cast<int>(all.error().minor_status());
+  if (!all) return all.error().domain() == Domain::system ? no_memory : static_cast<int>(all.error().minor_status());
   for (std::size_t at = 0; at + sizeof key <= all->size(); at += sizeof key) {
     if (std::memcmp(all->data() + at, &key, sizeof key) == 0) return 0;
   }
@@ -61,7 +68,7 @@ namespace keyring_detail {
       error = ENOKEY;
     }
   }
-  return Error::keyring(operation, error, key);
+  return link_failed(operation, key, error);
 }
 
 [[nodiscard]] inline Result<void> unlink(key_serial_t ring, key_serial_t key) noexcept {

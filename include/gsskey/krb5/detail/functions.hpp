@@ -16,16 +16,16 @@ GSSKEY_BEGIN_GSS_ABI
 namespace gss_detail {
 
 #ifdef GSSKEY_GSS_KRB5_H
-using ::gss_krb5_ccache_name;
-using ::gss_krb5_export_lucid_sec_context;
-using ::gss_krb5_free_lucid_sec_context;
-using ::gss_krb5_get_tkt_flags;
+GSSKEY_GSS_FUNCTION(gss_krb5_ccache_name);
+GSSKEY_GSS_FUNCTION(gss_krb5_export_lucid_sec_context);
+GSSKEY_GSS_FUNCTION(gss_krb5_free_lucid_sec_context);
+GSSKEY_GSS_FUNCTION(gss_krb5_get_tkt_flags);
 using ::gss_krb5_lucid_context_v1_t;
 using ::gss_krb5_lucid_key_t;
-using ::gss_krb5_set_allowable_enctypes;
-using ::gsskrb5_extract_authtime_from_sec_context;
-using ::gsskrb5_extract_authz_data_from_sec_context;
-using ::krb5_gss_register_acceptor_identity;
+GSSKEY_GSS_FUNCTION(gss_krb5_set_allowable_enctypes);
+GSSKEY_GSS_FUNCTION(gsskrb5_extract_authtime_from_sec_context);
+GSSKEY_GSS_FUNCTION(gsskrb5_extract_authz_data_from_sec_context);
+GSSKEY_GSS_FUNCTION(krb5_gss_register_acceptor_identity);
 #else
 struct gss_krb5_lucid_key_t {
   OM_uint32 type;

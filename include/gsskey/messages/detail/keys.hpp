@@ -64,6 +64,15 @@ class Sender {
     sequence_ = kept;
     return done;
   }
+  /// Writes what is around the message in the token of that number, not yet encrypted: header, confounder, and behind
+  /// it the header again; and the message, if it is not there already.
+  [[nodiscard]] bool enclose(std::uint64_t sequence, ByteView message, unsigned char* to) noexcept {
+    unsigned char* const place = to + header_size + rfc3961::block_size;
+    if (!message.empty() && message.data() != place) std::memcpy(place, message.data(), message.size());
+    Header{.is_wrap = true, .flags = flags_ | sealed, .sequence = sequence}.write(to);
+    std::memcpy(place + message.size(), to, header_size);
+    return confounders_.take(to + header_size);
+  }
 
   /// Writes header_size + block_size before the message's place, and header_size and the checksum behind it. The
   /// message is at that place or does not overlap.

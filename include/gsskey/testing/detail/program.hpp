@@ -32,8 +32,12 @@ namespace test_detail {
   while (!folders.empty()) {
     const std::string_view folder = folders.substr(0, folders.find(':'));
     folders.remove_prefix(folder.size() == folders.size() ? folder.size() : folder.size() + 1);
+    if (folder.empty()) continue;
     std::string path = std::string{folder} + "/" + name;
-    if (!folder.empty() && ::access(path.c_str(), X_OK) == 0) return path;
+    if (::access(path.c_str(), X_OK) == 0) return path;
+    if (errno != ENOENT && errno != ENOTDIR && errno != EACCES) {  // it may be there: of ENOMEM, for one
+      return unexpected(Error::system("access", errno));
+    }
   }
   return unexpected(Error::system(name, ENOENT)
                         .with_text(name, " is not installed; Debian and Ubuntu have it in the package ", package));

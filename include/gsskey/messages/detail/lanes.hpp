@@ -1,0 +1,335 @@
+// gsskey/messages/detail/lanes: many messages side by side on one core, by libipsec-mb. Internal.
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#ifndef NO_COMPAT_IMB_API_053
+#define NO_COMPAT_IMB_API_053  // no macros with names as SHA1, MD5 and CBC, which OpenSSL has, too
+#endif
+#include <intel-ipsec-mb.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+
+#include <gsskey/core/unique_handle.hpp>
+#include <gsskey/messages/detail/cts_cipher.hpp>
+
+namespace gsskey {
+GSSKEY_BEGIN_ABI
+namespace rfc3961 {
+
+/// One message in its token: confounder, body and trailer, or what they were encrypted to. They may be written to, as
+/// the block_size octets before, which are left as they were, and those of the checksum behind.
+struct LaneText {
+  unsigned char* bytes;
+  std::size_t size;
+  bool is_whole;  ///< after Lanes::open(), whether the checksum says so
+};
+
+/// Ke and Ki as the lanes take them. Read only, so by any number of threads at once.
+class LaneKeys {
+ public:
+  /// Errors: system (ENOMEM).
+  [[nodiscard]] static Result<LaneKeys> create(const EncryptionType& type, IMB_MGR& manager, ByteView encryption,
+                                               ByteView integrity) noexcept {
+    LaneKeys made;
+    made.state_.reset(new (std::nothrow) State{type});
+    if (!made.state_) return unexpected(Error::system("LaneKeys::create", ENOMEM));
+    State& state = *made.state_;
+    if (type.key_size == 16) {
+      IMB_AES_KEYEXP_128(&manager, encryption.data(), state.encrypting, state.decrypting);
+    } else {
+      IMB_AES_KEYEXP_256(&manager, encryption.data(), state.encrypting, state.decrypting);
+    }
+    state.after_pad(manager, integrity, 0x36, state.inner);
+    state.after_pad(manager, integrity, 0x5c, state.outer);
+    return made;
+  }
+
+ private:
+  friend class Lanes;
+  struct State {
+    const EncryptionType& type;
+    alignas(64) unsigned char encrypting[15 * block_size] = {};  // as many round keys as AES-256 has
+    alignas(64) unsigned char decrypting[15 * block_size] = {};
+    alignas(64) unsigned char inner[64] = {};  // the states of HMAC after its two pads
+    alignas(64) unsigned char outer[64] = {};
+
+    ~State() {
+      OPENSSL_cleanse(encrypting, sizeof encrypting);
+      OPENSSL_cleanse(decrypting, sizeof decrypting);
+      OPENSSL_cleanse(inner, sizeof inner);
+      OPENSSL_cleanse(outer, sizeof outer);
+    }
+    [[nodiscard]] IMB_HASH_ALG hash() const noexcept {
+      return type.mac_size == 12 ? IMB_AUTH_HMAC_SHA_1
+                                 : (type.mac_size == 16 ? IMB_AUTH_HMAC_SHA_256 : IMB_AUTH_HMAC_SHA_384);
+    }
+    void after_pad(IMB_MGR& manager, ByteView key, unsigned octet_of_pad, unsigned char* to) const noexcept {
+      unsigned char pad[128];  // a block of SHA-384; the others have 64
+      for (std::size_t at = 0; at < sizeof pad; ++at) {
+        pad[at] = static_cast<unsigned char>((at < key.size() ? key[at] : 0u) ^ octet_of_pad);
+      }
+      if (hash() == IMB_AUTH_HMAC_SHA_1) {
+        IMB_SHA1_ONE_BLOCK(&manager, pad, to);
+      } else if (hash() == IMB_AUTH_HMAC_SHA_256) {
+        IMB_SHA256_ONE_BLOCK(&manager, pad, to);
+      } else {
+        IMB_SHA384_ONE_BLOCK(&manager, pad, to);
+      }
+      OPENSSL_cleanse(pad, sizeof pad);
+    }
+  };
+
+  LaneKeys() noexcept = default;
+
+  std::unique_ptr<State> state_;
+};
+
+/// The lanes of one thread: a manager of libipsec-mb, 200 KB that take up to a millisecond to make, and the jobs for
+/// it. The library leaves neither keys nor plaintext in there: one that was built otherwise is not used.
+class Lanes {
+ public:
+  static constexpr std::size_t width = 64;           ///< of so many messages at most, the caller's part
+  static constexpr std::size_t least = 4;            ///< fewer are done sooner one after the other
+  static constexpr std::size_t max_message = 65000;  ///< the library counts octets in 16 bits
+
+  Lanes() noexcept = default;
+
+  [[nodiscard]] static Lanes& of_thread() noexcept;
+
+  /// Makes the manager, if there is none yet. Errors: system (ENOMEM); unavailable, if the processor or the library
+  /// lacks something.
+  [[nodiscard]] Result<void> start() noexcept {
+    if (manager_) return {};
+    work_.reset(new (std::nothrow) Work);
+    auto made = UniqueHandle<Traits>::adopt(work_ ? ::alloc_mb_mgr(0) : nullptr);
+    if (!made) return unexpected(Error::system("alloc_mb_mgr", ENOMEM));
+    IMB_ARCH ignored{};
+    ::init_mb_mgr_auto(made.get(), &ignored);
+    // Without AES-NI it would look keys up in tables, without AVX2 it takes longer for SHA-384 than OpenSSL does.
+    constexpr std::uint64_t needed = IMB_FEATURE_AESNI | IMB_FEATURE_AVX2 | IMB_FEATURE_SAFE_DATA |
+                                     IMB_FEATURE_SAFE_PARAM | IMB_FEATURE_SELF_TEST_PASS;
+    if (::imb_get_errno(made.get()) != 0 || (made.get()->features & needed) != needed) {
+      return unexpected(
+          Error::unavailable("init_mb_mgr_auto", "the processor lacks AES-NI or AVX2, or libipsec-mb leaves secrets"));
+    }
+    manager_ = std::move(made);
+    return {};
+  }
+  /// After start().
+  [[nodiscard]] IMB_MGR& manager() noexcept { return *manager_.get(); }
+
+  /// Whether there are lanes that do with this type what OpenSSL does, which is looked at before the first message.
+  [[nodiscard]] bool serve(const EncryptionType& type) noexcept {
+    const unsigned bit = 1u << type.number;  // its address is another in each library of a process
+    if (!start()) return false;
+    if ((checked_ & bit) == 0) {
+      const auto verdict = check(type);
+      if (verdict == Opened::failed) {  // OpenSSL has no memory now, and nobody asks why
+        static_cast<void>(gsskey::detail::take_openssl_cause());
+        return false;
+      }
+      checked_ |= bit;
+      if (verdict == Opened::whole) agreed_ |= bit;
+    }
+    return (agreed_ & bit) != 0;
+  }
+
+  /// Encrypts at most `width` texts where they are, and writes their checksums. False if the library refuses.
+  [[nodiscard]] bool seal(const LaneKeys& keys, std::span<LaneText> texts) noexcept {
+    const LaneKeys::State& key = *keys.state_;
+    const bool encrypts_first = key.type.encrypts_first();
+    if (!encrypts_first && !checksums(key, texts, &into_token)) return false;
+    std::size_t count = 0;
+    for (const LaneText& text : texts) {
+      put(count++, key, text.bytes, text.bytes, text.size / block_size * block_size);
+    }
+    bool done = run(count, key, IMB_DIR_ENCRYPT);
+    count = 0;
+    for (const LaneText& text : texts) {
+      const std::size_t tail = text.size % block_size;
+      unsigned char* const end = text.bytes + text.size - tail;
+      if (tail == 0) {
+        std::swap_ranges(end - block_size, end, end - 2 * block_size);
+        continue;
+      }
+      unsigned char* const last = work_->blocks[count];  // the last block of plaintext, filled up with zeros
+      std::memcpy(last, end - block_size, block_size);
+      detail::exclusive_or(last, end, tail);
+      std::memcpy(end, end - block_size, tail);
+      put(count++, key, last, end - block_size, block_size);
+    }
+    done = done && run(count, key, IMB_DIR_ENCRYPT);
+    OPENSSL_cleanse(work_->blocks, count * block_size);
+    return done && (!encrypts_first || checksums(key, texts, &into_token));
+  }
+
+  /// Decrypts where they are those of at most `width` texts that are whole. What is in the others is undefined, and may
+  /// be plaintext. False if the library refuses: then none is.
+  [[nodiscard]] bool open(const LaneKeys& keys, std::span<LaneText> texts) noexcept {
+    const LaneKeys::State& key = *keys.state_;
+    const bool encrypts_first = key.type.encrypts_first();
+    for (LaneText& text : texts) text.is_whole = true;
+    bool done = !encrypts_first || verify(key, texts);
+    std::size_t count = 0;
+    for (const LaneText& text : texts) {
+      if (text.is_whole && text.size % block_size != 0) {
+        put(count, key, text.bytes + text.size / block_size * block_size - block_size, work_->blocks[count],
+            block_size);
+        ++count;
+      }
+    }
+    done = done && run(count, key, IMB_DIR_DECRYPT);
+    std::size_t taken = 0;
+    count = 0;
+    for (const LaneText& text : texts) {
+      if (!text.is_whole) continue;
+      const std::size_t tail = text.size % block_size;
+      unsigned char* const end = text.bytes + text.size - tail;
+      if (tail == 0) {
+        std::swap_ranges(end - block_size, end, end - 2 * block_size);
+      } else {  // what was stolen comes back, and the end of the plaintext with it
+        unsigned char* const last = work_->blocks[taken++];
+        std::memcpy(end - block_size, end, tail);
+        std::memcpy(end - block_size + tail, last + tail, block_size - tail);
+        detail::exclusive_or(end, last, tail);
+      }
+      put(count++, key, text.bytes, text.bytes, text.size - tail);
+    }
+    OPENSSL_cleanse(work_->blocks, taken * block_size);
+    done = done && run(count, key, IMB_DIR_DECRYPT) && (encrypts_first || verify(key, texts));
+    if (!done) {
+      for (LaneText& text : texts) text.is_whole = false;
+    }
+    return done;
+  }
+
+ private:
+  struct Traits {
+    using Handle = IMB_MGR*;
+    static constexpr Handle none = nullptr;
+    static void close(Handle manager) noexcept { ::free_mb_mgr(manager); }
+  };
+  struct Work {
+    IMB_JOB jobs[width] = {};  // pointers and lengths
+    unsigned char blocks[width][block_size] = {};
+    unsigned char before[width][block_size] = {};
+    unsigned char checksums[width][max_mac_size] = {};
+  };
+
+  void put(std::size_t at, const LaneKeys::State& key, const unsigned char* from, unsigned char* to,
+           std::size_t size) noexcept {
+    IMB_JOB& job = work_->jobs[at];
+    job.enc_keys = key.encrypting;
+    job.dec_keys = key.decrypting;
+    job.key_len_in_bytes = key.type.key_size;
+    job.src = from;
+    job.dst = to;
+    job.cipher_start_src_offset_in_bytes = 0;
+    job.msg_len_to_cipher_in_bytes = size;
+    job.iv = detail::zero_block;
+    job.iv_len_in_bytes = block_size;
+  }
+  [[nodiscard]] bool run(std::size_t count, const LaneKeys::State& key, IMB_CIPHER_DIRECTION direction) noexcept {
+    const auto jobs = static_cast<std::uint32_t>(count);
+    return count == 0 ||
+           IMB_SUBMIT_CIPHER_BURST(manager_.get(), work_->jobs, jobs, IMB_CIPHER_CBC, direction,
+                                   key.type.key_size == 16 ? IMB_KEY_128_BYTES : IMB_KEY_256_BYTES) == jobs;
+  }
+
+  [[nodiscard]] static unsigned char* into_token(Work&, const LaneText& text, std::size_t) noexcept {
+    return text.bytes + text.size;
+  }
+  [[nodiscard]] static unsigned char* aside(Work& work, const LaneText&, std::size_t at) noexcept {
+    return work.checksums[at];
+  }
+  /// Over the ciphertext after a block of zeros, which is the cipher state before, or over the plaintext.
+  template <class To>
+  [[nodiscard]] bool checksums(const LaneKeys::State& key, std::span<const LaneText> texts, To to) noexcept {
+    const std::size_t before = key.type.encrypts_first() ? block_size : 0;
+    std::size_t count = 0;
+    for (const LaneText& text : texts) {
+      unsigned char* const from = text.bytes - before;
+      std::memcpy(work_->before[count], from, before);
+      std::memset(from, 0, before);
+      IMB_JOB& job = work_->jobs[count];
+      job.src = from;
+      job.hash_start_src_offset_in_bytes = 0;
+      job.msg_len_to_hash_in_bytes = before + text.size;
+      job.auth_tag_output = to(*work_, text, count);
+      job.auth_tag_output_len_in_bytes = key.type.mac_size;
+      job.u.HMAC._hashed_auth_key_xor_ipad = key.inner;
+      job.u.HMAC._hashed_auth_key_xor_opad = key.outer;
+      ++count;
+    }
+    const auto jobs = static_cast<std::uint32_t>(count);
+    const bool done = IMB_SUBMIT_HASH_BURST(manager_.get(), work_->jobs, jobs, key.hash()) == jobs;
+    for (std::size_t at = 0; at < count; ++at) std::memcpy(texts[at].bytes - before, work_->before[at], before);
+    return done;
+  }
+  [[nodiscard]] bool verify(const LaneKeys::State& key, std::span<LaneText> texts) noexcept {
+    if (!checksums(key, texts, &aside)) return false;
+    std::size_t count = 0;
+    for (LaneText& text : texts) {
+      text.is_whole = CRYPTO_memcmp(work_->checksums[count++], text.bytes + text.size, key.type.mac_size) == 0;
+    }
+    return true;
+  }
+
+  /// More messages than there are lanes, of all lengths modulo a block, by both: are they the same?
+  [[nodiscard]] Opened check(const EncryptionType& type) noexcept {
+    constexpr std::size_t count = 19;
+    static_assert(count <= width);
+    constexpr std::size_t step = 13;
+    constexpr std::size_t room = block_size + block_size + count * step + block_size + max_mac_size;
+    const unsigned char key[32] = {'c', 'h', 'e', 'c', 'k'};
+    auto sealing = SealingKey::with_keys(type, {key, type.key_size}, {key, type.mac_key_size});
+    auto keys = LaneKeys::create(type, manager(), {key, type.key_size}, {key, type.mac_key_size});
+    if (!sealing || !keys) return Opened::failed;
+    unsigned char plain[room];
+    for (std::size_t at = 0; at < room; ++at) plain[at] = static_cast<unsigned char>(at * 7 + 1);
+    unsigned char memory[count][room];
+    LaneText texts[count];
+    for (std::size_t at = 0; at < count; ++at) {
+      texts[at] = {memory[at] + block_size, 2 * block_size + at * step, false};
+      std::memcpy(memory[at], plain, sizeof plain);
+    }
+    bool same = seal(*keys, texts);
+    for (const LaneText& text : texts) {
+      unsigned char expected[room];
+      const ByteView whole{plain + block_size, text.size};
+      if (!sealing->seal(whole.data(), whole.subview(block_size, text.size - 2 * block_size),
+                         whole.subview(text.size - block_size), expected)) {
+        return Opened::failed;
+      }
+      same = same && std::memcmp(text.bytes, expected, text.size + type.mac_size) == 0;
+    }
+    texts[count - 1].bytes[0] ^= 1;
+    same = same && open(*keys, texts);
+    for (std::size_t at = 0; same && at < count - 1; ++at) {
+      same = texts[at].is_whole && std::memcmp(texts[at].bytes, plain + block_size, texts[at].size) == 0;
+    }
+    return same && !texts[count - 1].is_whole ? Opened::whole : Opened::forged;
+  }
+
+  UniqueHandle<Traits> manager_;
+  std::unique_ptr<Work> work_;
+  unsigned checked_ = 0;  // a bit for each type
+  unsigned agreed_ = 0;
+};
+
+namespace detail {
+GSSKEY_HIDDEN inline thread_local Lanes lanes_of_thread;
+}  // namespace detail
+inline Lanes& Lanes::of_thread() noexcept { return detail::lanes_of_thread; }
+
+}  // namespace rfc3961
+GSSKEY_END_ABI
+}  // namespace gsskey

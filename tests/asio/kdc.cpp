@@ -1,0 +1,479 @@
+// Tickets on the loop: KDCs that are dead, silent, forged, or lose what is sent to them; answers that are none; and
+// what is left of an exchange that is cancelled.
+#include <gsskey/asio/kdc.hpp>
+
+#include <asio/io_context.hpp>
+#include <asio/use_future.hpp>
+
+#include <dlfcn.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <iterator>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "support/asio.hpp"
+#include "support/catch.hpp"
+#include "support/environment.hpp"
+#include "support/heap.hpp"
+#include "support/hostile_kdc.hpp"
+#include "support/kdc_client.hpp"
+#include "support/no_network.hpp"
+#include "support/realm.hpp"
+
+using namespace gsskey;
+using namespace std::chrono_literals;
+using asio::ip::tcp;
+using asio::ip::udp;
+using support::must;
+
+namespace {
+
+TestRealm& realm() { return support::realm_of_two_requests(); }
+
+/// krb5.conf with these KDCs of the realm.
+std::string configuration(const std::vector<std::string>& kdcs) {
+  std::string text = test_detail::read_file(realm().krb5_conf());
+  const std::string there = "kdc = 127.0.0.1:" + std::to_string(realm().port());
+  const auto found = text.find(there);
+  REQUIRE(found != std::string::npos);
+  std::string lines;
+  for (const auto& kdc : kdcs) lines += "kdc = " + kdc + "\n  ";
+  text.replace(found, there.size(), lines);
+  const std::string path = realm().folder() + "/loop.conf";
+  must(test_detail::write_file(path, text));
+  return path;
+}
+std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+
+constexpr KdcPatience short_patience{100ms, 10s};
+/// Where nothing comes over UDP.
+constexpr KdcPatience shorter_patience{10ms, 10s};
+constexpr KdcPatience endless{24h, 24h};
+
+InitialTicket login(const TicketCache& into, std::string_view password = "hunter2") {
+  return must(InitialTicket::with_password(into, must(Name::user("bob")), password));
+}
+
+/// An operation, and what it ended with.
+struct Acquiring {
+  asio::io_context& io;
+  asio::cancellation_signal signal{};
+  std::optional<Result<void>> result{};
+  int calls = 0;
+
+  template <class Exchange>
+  void begin(Exchange exchange, KdcPatience patience = {}) {
+    auto handler = [this](Result<void> ended) {
+      ++calls;
+      result.emplace(std::move(ended));
+    };
+    async_acquire(io.get_executor(), std::move(exchange),
+                  asio::bind_cancellation_slot(signal.slot(), std::move(handler)), patience);
+  }
+  /// What is not there by the end of run() never comes.
+  [[nodiscard]] Result<void> end() {
+    io.run();
+    REQUIRE(calls == 1);
+    return *std::exchange(result, std::nullopt);
+  }
+};
+template <class Exchange>
+Result<void> acquire(Exchange exchange, KdcPatience patience = {}) {
+  asio::io_context io;
+  Acquiring acquiring{io};
+  acquiring.begin(std::move(exchange), patience);
+  return acquiring.end();
+}
+
+/// A port for datagrams in the test's loop. `on` is told of each.
+class Port {
+ public:
+  using On = std::function<void(Port&, const std::string&, const udp::endpoint&)>;
+
+  Port(asio::io_context& io, On on) : socket_{io, {asio::ip::address_v4::loopback(), 0}}, on_{std::move(on)} {
+    receive();
+  }
+  [[nodiscard]] std::uint16_t number() const { return socket_.local_endpoint().port(); }
+  void send(const std::string& bytes, const udp::endpoint& to) { socket_.send_to(asio::buffer(bytes), to); }
+  void close() { socket_.close(); }
+
+ private:
+  void receive() {
+    socket_.async_receive_from(asio::buffer(room_), from_, [this](AsioErrorCode code, std::size_t size) {
+      if (code) return;
+      on_(*this, room_.substr(0, size), from_);
+      if (socket_.is_open()) receive();
+    });
+  }
+
+  udp::socket socket_;
+  On on_;
+  std::string room_ = std::string(65536, '\0');
+  udp::endpoint from_;
+};
+std::string honest(const std::string& request) { return support::ask_kdc(realm().port(), true, request); }
+
+std::size_t open_files() {
+  using Iterator = std::filesystem::directory_iterator;
+  return static_cast<std::size_t>(std::distance(Iterator{"/proc/self/fd"}, Iterator{}));
+}
+bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
+
+/// Whom the acceptor sees.
+Result<std::string> reach(const TicketCache& cache) {
+  const auto credential = must(cache.credential());
+  auto ends = support::establish(Initiator<mech::Krb5>{support::target(), credential}, support::acceptor<mech::Krb5>());
+  if (!ends) return unexpected(ends.error());
+  return support::shown(must(ends->acceptor.inquire()).initiator);
+}
+
+}  // namespace
+
+TEST_CASE("a login and a ticket for a service with any completion token, and then a handshake asks nobody") {
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  asio::io_context io;
+  SECTION("handlers") {
+    must(acquire(login(cache)));
+    must(acquire(must(ServiceTicket::for_target(cache, support::target()))));
+  }
+  SECTION("use_future") {
+    auto logged_in = async_acquire(io.get_executor(), login(cache), asio::use_future);
+    io.run();
+    must(logged_in.get());
+    auto ticket =
+        async_acquire(io.get_executor(), must(ServiceTicket::for_target(cache, support::target())), asio::use_future);
+    io.restart();
+    io.run();
+    must(ticket.get());
+  }
+  SECTION("use_awaitable") {
+    const auto run = [&]() -> asio::awaitable<void> {
+      const auto executor = co_await asio::this_coro::executor;
+      auto exchange = login(cache);
+      auto logged_in = co_await async_acquire(executor, std::move(exchange), asio::use_awaitable);
+      must(std::move(logged_in));
+      auto next = must(ServiceTicket::for_target(cache, support::target()));
+      auto ticket = co_await async_acquire(executor, std::move(next), asio::use_awaitable);
+      must(std::move(ticket));
+    };
+    asio::co_spawn(io, run(), support::Rethrow{});
+    io.run();
+  }
+  CHECK(must(support::without_network([&] { return reach(cache); })) == "bob@GSSKEY.TEST");
+}
+
+TEST_CASE("what the KDC refuses is told with its name and the realm's") {
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  const auto refused = acquire(login(cache, "wrong"));
+  REQUIRE_FALSE(refused);
+  CHECK(std::string{refused.error().operation()} == "krb5_init_creds_step");
+  CHECK(contains(refused.error().text(), at(realm().port()) + " over UDP, a KDC of GSSKEY.TEST"));
+}
+
+TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked first") {
+  const auto cache = must(TicketCache::in_memory());
+  const auto dead = must(test_detail::ReservedPort::reserve("127.0.0.1", 0));
+  asio::io_context io;
+  int asked = 0;
+  Port silent{io, [&](Port&, const std::string&, const udp::endpoint&) { ++asked; }};
+  const support::Environment environment{"KRB5_CONFIG", configuration({at(dead.number), at(silent.number()),
+                                                                       "localhost:" + std::to_string(realm().port())})};
+  Acquiring acquiring{io};
+  acquiring.begin(login(cache), short_patience);
+  while (!acquiring.result) io.run_one();
+  silent.close();
+  must(acquiring.end());
+  CHECK(asked == 2);  // of the first request, and none of the second
+}
+
+TEST_CASE("where nobody answers the last one is told") {
+  const auto cache = must(TicketCache::in_memory());
+  const auto dead = must(test_detail::ReservedPort::reserve("127.0.0.1", 0));
+  asio::io_context io;
+  const auto nobody = [&](const std::string& kdc) {
+    const support::Environment environment{"KRB5_CONFIG", configuration({kdc})};
+    const auto refused = acquire(login(cache), {10ms, 10ms});
+    REQUIRE_FALSE(refused);
+    CAPTURE(refused.error().text());
+    CHECK(refused.error().domain() == Domain::transport);
+    CHECK(contains(refused.error().text(), kdc + " over TCP, a KDC of GSSKEY.TEST"));
+    return refused.error().minor_status();
+  };
+  CHECK(nobody(at(dead.number)) == ECONNREFUSED);
+  const tcp::acceptor listening{io, {asio::ip::address_v4::loopback(), 0}};  // and no more
+  CHECK(nobody(at(listening.local_endpoint().port())) == ETIMEDOUT);
+  const support::Environment environment{"KRB5_CONFIG", configuration({"no..such"})};
+  const auto unknown = acquire(login(cache));
+  REQUIRE_FALSE(unknown);
+  CHECK(contains(unknown.error().text(), "no..such, a KDC of GSSKEY.TEST"));
+  const support::Environment proxy{"KRB5_CONFIG", configuration({"https://proxy.test/KdcProxy"})};
+  const auto none = acquire(login(cache));
+  REQUIRE_FALSE(none);
+  CHECK(contains(none.error().text(), "GSSKEY.TEST"));
+}
+
+TEST_CASE("a request that is too long for a datagram goes over TCP at once") {
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  must(acquire(login(cache)));
+  asio::io_context io;
+  int asked = 0;
+  Port kdc{io, [&](Port&, const std::string&, const udp::endpoint&) { ++asked; }};
+  const support::Environment environment{"KRB5_CONFIG", configuration({at(kdc.number())})};
+  const auto target = must(Name::principal(std::string(1500, 'x') + "@GSSKEY.TEST"));
+  const auto refused = acquire(must(ServiceTicket::for_target(cache, target)), {100ms, 100ms});
+  io.poll();
+  REQUIRE_FALSE(refused);
+  CHECK(contains(refused.error().text(), at(kdc.number()) + " over TCP, a KDC of GSSKEY.TEST"));
+  CHECK(asked == 0);
+}
+
+TEST_CASE("datagrams that are lost are sent again, and answers that come late and twice do no harm") {
+  const auto cache = must(TicketCache::in_memory());
+  asio::io_context io;
+  std::vector<std::string> requests;
+  std::vector<std::pair<std::string, udp::endpoint>> late;
+  Port lossy{io, [&](Port& port, const std::string& request, const udp::endpoint& from) {
+               requests.push_back(request);
+               if (requests.size() % 4 != 0) return;  // lost
+               late.emplace_back(honest(request), from);
+               for (const auto& [reply, to] : late) {  // the one to the request before comes once more, and first
+                 port.send(reply, to);
+               }
+               port.send(late.back().first, late.back().second);
+             }};
+  const support::Environment environment{"KRB5_CONFIG", configuration({at(lossy.number())})};
+  Acquiring acquiring{io};
+  acquiring.begin(login(cache), short_patience);
+  while (!acquiring.result) io.run_one();
+  lossy.close();
+  must(acquiring.end());
+  REQUIRE(requests.size() == 8);
+  CHECK(requests[0] == requests[3]);
+  CHECK(requests[3] != requests[4]);
+  CHECK(requests[4] == requests[7]);
+}
+
+TEST_CASE("what another port answers is not heard; what the KDC's own answers is the reply, noise too") {
+  const auto cache = must(TicketCache::in_memory());
+  asio::io_context io;
+  Port other{io, [](Port&, const std::string&, const udp::endpoint&) {}};
+  std::string noise;
+  Port kdc{io, [&](Port& port, const std::string& request, const udp::endpoint& from) {
+             other.send(noise.empty() ? "noise" : honest(request), from);
+             port.send(noise.empty() ? honest(request) : noise, from);
+           }};
+  const support::Environment environment{"KRB5_CONFIG", configuration({at(kdc.number())})};
+  Acquiring acquiring{io};
+  const auto run = [&] {
+    acquiring.calls = 0;
+    acquiring.begin(login(cache), endless);
+    while (!acquiring.result) io.run_one();
+    return *std::exchange(acquiring.result, std::nullopt);
+  };
+  must(run());
+  noise = "noise";
+  const auto refused = run();
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().domain() == Domain::gss);
+  CHECK(contains(refused.error().text(), at(kdc.number()) + " over UDP, a KDC of GSSKEY.TEST"));
+}
+
+TEST_CASE("answers that are too large for UDP, and over TCP those that are huge, cut or silent") {
+  support::HostileKdc kdc{realm()};
+  const auto cache = must(TicketCache::in_memory());
+  const auto meet = [&](const support::KdcManner& manner, KdcPatience patience) {
+    kdc.behave(manner);
+    return kdc.ask(false, [&]() -> Result<void> {
+      auto exchange = InitialTicket::with_password(cache, *Name::user("bob"), "hunter2");
+      if (!exchange) return unexpected(exchange.error());
+      asio::io_context io;
+      std::optional<Result<void>> result;
+      async_acquire(
+          io.get_executor(), *std::move(exchange), [&](Result<void> ended) { result.emplace(std::move(ended)); },
+          patience);
+      io.run();
+      return *std::move(result);
+    });
+  };
+  const auto too_large = [](const support::KdcRequest& request) {
+    return request.is_tcp ? support::KdcAnswer::honest(request) : support::KdcAnswer::message(support::krb_error(52));
+  };
+  must(meet(too_large, endless));
+  CHECK(kdc.requests() == 3);  // the first over UDP and TCP, the second over TCP
+
+  const auto over_tcp = [&](const support::KdcAnswer& answer, KdcPatience patience = shorter_patience) {
+    const auto refused = meet(
+        [answer](const support::KdcRequest& request) { return request.is_tcp ? answer : support::KdcAnswer::lost(); },
+        patience);
+    REQUIRE_FALSE(refused);
+    CAPTURE(refused.error().text());
+    CHECK(contains(refused.error().text(), "over TCP, a KDC of GSSKEY.TEST"));
+    return refused.error();
+  };
+  CHECK(over_tcp(support::KdcAnswer::raw(support::tcp_length((1u << 20) + 1))).minor_status() == EMSGSIZE);
+  CHECK(over_tcp(support::KdcAnswer::raw(support::tcp_length(0xffffffff))).minor_status() == EMSGSIZE);
+  CHECK(over_tcp(support::KdcAnswer::raw("")).minor_status() == ECONNRESET);
+  CHECK(over_tcp(support::KdcAnswer::raw("\1")).minor_status() == ECONNRESET);
+  CHECK(over_tcp(support::KdcAnswer::raw(support::tcp_length(1000) + "cut")).minor_status() == ECONNRESET);
+  CHECK(over_tcp(support::KdcAnswer::raw(support::tcp_length(0))).minor_status() == EBADMSG);
+  CHECK(over_tcp(support::KdcAnswer::silence(), {10ms, 100ms}).minor_status() == ETIMEDOUT);
+  CHECK(over_tcp(support::KdcAnswer::message("noise")).domain() == Domain::gss);
+}
+
+TEST_CASE("a cancellation ends an exchange wherever it is, and nothing runs on; so does the end of its context") {
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  const std::size_t before = open_files();
+  const auto cancel = [](Acquiring& acquiring) {
+    acquiring.signal.emit(asio::cancellation_type::terminal);
+    const auto result = acquiring.end();  // would not come back if a timer of a day went on
+    REQUIRE_FALSE(result);
+    CHECK(result.error().minor_status() == ECANCELED);
+  };
+  SECTION("after each handler") {
+    const support::Environment environment{"KRB5_CONFIG",
+                                           configuration({"localhost:" + std::to_string(realm().port())})};
+    int steps = 0;
+    for (bool is_done = false; !is_done; ++steps) {
+      CAPTURE(steps);
+      asio::io_context io;
+      Acquiring acquiring{io};
+      asio::io_context dropped;
+      Acquiring lost{dropped};
+      acquiring.begin(login(cache), endless);
+      lost.begin(login(cache), endless);
+      for (int step = 0; step < steps && !acquiring.result; ++step) io.run_one();
+      for (int step = 0; step < steps && !lost.result; ++step) dropped.run_one();
+      is_done = acquiring.result.has_value();
+      if (is_done) {
+        must(acquiring.end());
+      } else {
+        cancel(acquiring);
+      }
+    }
+    CHECK(steps > 5);
+  }
+  SECTION("while a KDC says nothing over UDP") {
+    asio::io_context io;
+    bool has_come = false;
+    Port silent{io, [&](Port& port, const std::string&, const udp::endpoint&) {
+                  has_come = true;
+                  port.close();
+                }};
+    const support::Environment environment{"KRB5_CONFIG", configuration({at(silent.number())})};
+    Acquiring acquiring{io};
+    acquiring.begin(login(cache), endless);
+    while (!has_come) io.run_one();
+    cancel(acquiring);
+  }
+  SECTION("while a KDC says nothing over TCP") {
+    asio::io_context io;
+    tcp::acceptor listening{io, {asio::ip::address_v4::loopback(), 0}};
+    tcp::socket connection{io};
+    bool has_come = false;
+    char first = 0;
+    listening.async_accept(connection, [&](AsioErrorCode) {
+      connection.async_receive(asio::buffer(&first, 1), [&](AsioErrorCode, std::size_t) { has_come = true; });
+    });
+    const support::Environment environment{"KRB5_CONFIG", configuration({at(listening.local_endpoint().port())})};
+    Acquiring acquiring{io};
+    acquiring.begin(login(cache), {10ms, 24h});
+    while (!has_come) io.run_one();
+    cancel(acquiring);
+  }
+  CHECK(open_files() == before);
+}
+
+TEST_CASE("1,000 exchanges wait at once on one thread, and none is lost") {
+  constexpr std::size_t count = 1000;
+  rlimit files{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &files) == 0);
+  rlimit more = files;
+  more.rlim_cur = std::max<rlim_t>(files.rlim_cur, count + 200);
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &more) == 0);
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  must(acquire(login(cache)));
+  asio::io_context io;
+  std::vector<std::pair<std::string, udp::endpoint>> waiting;
+  Port asleep{
+      io, [&](Port&, const std::string& request, const udp::endpoint& from) { waiting.emplace_back(request, from); }};
+  const support::Environment environment{"KRB5_CONFIG", configuration({at(asleep.number())})};
+  std::size_t done = 0;
+  const long before = support::heap::live_bytes();
+  for (std::size_t number = 0; number < count; ++number) {
+    async_acquire(
+        io.get_executor(), must(ServiceTicket::for_target(cache, support::target())),
+        [&](Result<void> ended) {
+          must(std::move(ended));
+          ++done;
+        },
+        endless);
+    while (waiting.size() <= number) io.run_one();
+  }
+  const auto each = (support::heap::live_bytes() - before) / static_cast<long>(count);
+  CAPTURE(each);
+  CHECK(each < 32768);
+  CHECK(done == 0);
+  for (const auto& [request, from] : waiting) asleep.send(honest(request), from);
+  while (done < count) io.run_one();
+  asleep.close();
+  io.run();
+  CHECK(waiting.size() == count);
+  CHECK(must(reach(cache)) == "bob@GSSKEY.TEST");
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &files) == 0);
+}
+
+TEST_CASE("each allocation of ours fails once, and the one who waits is told once") {
+  if (!support::heap::Exhausted::possible) return;  // ASan, TSan
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  const support::Environment environment{"KRB5_CONFIG", configuration({"localhost:" + std::to_string(realm().port())})};
+  support::heap::NthFails::counts = [](const void* caller) noexcept {
+    static Dl_info program{};
+    if (program.dli_fbase == nullptr) ::dladdr(reinterpret_cast<const void*>(&honest), &program);
+    Dl_info library{};
+    if (::dladdr(caller, &library) == 0) return false;
+    // operator new is in libstdc++.so, or in libc++.so and libc++abi.so
+    return library.dli_fbase == program.dli_fbase || std::strstr(library.dli_fname, "libstdc++") != nullptr ||
+           std::strstr(library.dli_fname, "libc++") != nullptr;
+  };
+  long count = 0;
+  for (bool failed = true; failed; ++count) {
+    CAPTURE(count);
+    auto exchange = login(cache);
+    asio::io_context io;
+    Acquiring acquiring{io};
+    int thrown = 0;
+    support::heap::NthFails fails{count + 1};
+    try {
+      acquiring.begin(std::move(exchange), endless);
+    } catch (const std::bad_alloc&) {
+      ++thrown;
+    }
+    try {
+      io.run();
+    } catch (const std::bad_alloc&) {  // of Asio's resolver
+      io.run();
+    }
+    failed = fails.has_failed(count + 1);
+    REQUIRE(acquiring.calls + thrown == 1);
+    if (acquiring.result && !*acquiring.result) REQUIRE(acquiring.result->error().minor_status() == ENOMEM);
+    if (!failed) must(acquiring.end());
+  }
+  support::heap::NthFails::counts = nullptr;
+  CHECK(count > 40);
+}

@@ -1,0 +1,20 @@
+// A program of component lanes.
+// SPDX-License-Identifier: MIT
+#include <cstdio>
+#include <utility>
+
+#include <gsskey/gss/handshake.hpp>
+#include <gsskey/gss/name.hpp>
+#include <gsskey/messages/lanes.hpp>
+#include <gsskey/messages/take_over.hpp>
+
+int main() {
+  auto target = gsskey::Name::host_service("imap", "mail.example.com");
+  if (!target) return 1;
+  auto protector = gsskey::take_over(gsskey::Initiator<gsskey::mech::Krb5>{*std::move(target)});
+  if (!protector) {  // nobody has answered
+    std::puts(protector.error().error.operation());
+    return 0;
+  }
+  return gsskey::MessageLanes::from_protector(*protector) ? 1 : 2;
+}
