@@ -13,7 +13,7 @@ from conan.tools.gnu import PkgConfig
 
 class Gsskey(ConanFile):
     name = "gsskey"
-    version = "0.1.0"
+    version = "0.2.0"
     license = "MIT"
     description = "GSS-API security contexts and Linux kernel keyrings for C++20: headers only"
     package_type = "header-library"

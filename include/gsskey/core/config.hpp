@@ -10,7 +10,7 @@
 
 /// Gives the version of these headers in three numbers: semantic versioning.
 #define GSSKEY_VERSION_MAJOR 0
-#define GSSKEY_VERSION_MINOR 1
+#define GSSKEY_VERSION_MINOR 2
 #define GSSKEY_VERSION_PATCH 0
 
 /// GSSKEY_ABI is the inline namespace that all of gsskey lives in. It has the version, the minor one until 1.0, and the
@@ -18,10 +18,10 @@
 /// say) fail to link.
 #if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202202L
 #define GSSKEY_STD_EXPECTED 1
-#define GSSKEY_ABI v0_1_std
+#define GSSKEY_ABI v0_2_std
 #else
 #define GSSKEY_STD_EXPECTED 0
-#define GSSKEY_ABI v0_1_tl
+#define GSSKEY_ABI v0_2_tl
 #endif
 
 /// Says of an object or a parameter that what the function returns refers to it: it must live as long. clang then warns
