@@ -70,8 +70,8 @@ TEST_CASE("of a ticket of 80 KB both ends say how long its token is, and what is
   // in as many bytes as they need.
   const std::string said{accepted.error().text()};
   std::smatch length;
-  REQUIRE(std::regex_match(said, length,
-                           std::regex{"the peer's token has ([0-9]+) bytes, and at most 65536 are allowed"}));
+  REQUIRE(
+      std::regex_match(said, length, std::regex{"the peer's token has ([0-9]+) bytes, and at most 65536 are allowed"}));
   CHECK(std::stoul(length[1]) > 80'000);
   CHECK(std::stoul(length[1]) < 82'000);
   REQUIRE_FALSE(connected);
