@@ -190,6 +190,18 @@ TEST_CASE("a session that is bound opens over its connection alone, and an unbou
   CHECK(site.sessions.issue(login(), invalid).error().domain() == Domain::usage);
 }
 
+TEST_CASE("bindings of a session have at most 255 bytes: their size is not cut to a byte") {
+  const Site site;
+  const auto longest = std::string(255, 'b');
+  const auto cookie = sent_back(must(site.sessions.issue(login(), ChannelBindings::from_application_data(longest))));
+  CHECK(must(site.sessions.open(cookie, ChannelBindings::from_application_data(longest))).peer == alice());
+  for (const std::size_t size : {256u, 261u, 512u}) {
+    const std::string bytes(size, 'b');
+    CHECK(site.sessions.issue(login(), ChannelBindings::from_application_data(bytes)).error().domain() ==
+          Domain::usage);
+  }
+}
+
 TEST_CASE("keys change without a lost session") {
   const Site site;
   const auto keys = [&] {
@@ -279,6 +291,8 @@ TEST_CASE("what gets no session") {
   Accepted<Spnego> nobody = login();
   nobody.peer = Name{};
   CHECK(site.sessions.issue(nobody).error().domain() == Domain::policy);
+  nobody.peer = must(Name::principal("WELLKNOWN/ANONYMOUS@WELLKNOWN:ANONYMOUS"));
+  CHECK(has_words(site.sessions.issue(nobody).error(), "anonymous"));
   nobody = login();
   nobody.context = {};
   CHECK(site.sessions.issue(nobody).error().domain() == Domain::usage);

@@ -55,6 +55,8 @@ namespace http_detail {
 
 /// The most that browsers must store of a cookie: RFC 6265 section 6.1.
 inline constexpr std::size_t max_cookie_size = 4096;
+/// The most of channel bindings, whose size is one byte of the session.
+inline constexpr std::size_t max_bindings = 255;
 
 /// Finds the value of a cookie in the value of a Cookie header; empty: it is not there. RFC 6265 section 4.2.1.
 /// Errors: transport, EPROTO, if it is there twice: which of them is ours is not to be known.
@@ -132,17 +134,22 @@ class HttpSessions {
   /// own, the session opens over connections with the same only.
   /// Calls: gss_context_time, gss_inquire_context, gss_display_name; add_key, keyctl_set_timeout, keyctl_setperm and
   ///   keyctl_move for a new key, keyctl_search, keyctl_read; those of seal().
-  /// Errors: those of the class; gss, RoutineError::context_expired too; usage, for bindings that are not valid;
-  ///   policy, for an anonymous peer, and for a name that is too long for a cookie.
+  /// Errors: those of the class; gss, RoutineError::context_expired too; usage, for bindings that are not valid,
+  ///   or have more than 255 bytes; policy, for an anonymous peer, and for a name that is too long for a cookie.
   template <Mechanism M>
   [[nodiscard]] Result<std::string> issue(const Accepted<M>& login, const ChannelBindings& bindings = {}) const {
     constexpr const char* operation = "Set-Cookie";
-    if (!bindings.is_valid()) return unexpected(Error::usage(operation, "the channel bindings are not valid"));
-    if (!login.peer) return unexpected(Error::policy(operation, 0, "an anonymous peer gets no session"));
-    const auto peer = login.peer.display();
-    if (!peer) return unexpected(peer.error());
+    const ByteView bound = bindings.application_data();
+    if (!bindings.is_valid() || bound.size() > http_detail::max_bindings) {
+      return unexpected(Error::usage(operation, "the channel bindings are not valid, or too long for a cookie"));
+    }
     const auto info = login.context.inquire();
     if (!info) return unexpected(info.error());
+    if (info->flags.contains(ContextFlag::anonymous) || !login.peer || !login.peer.is_anonymous().no()) {
+      return unexpected(Error::policy(operation, 0, "an anonymous peer gets no session"));
+    }
+    const auto peer = login.peer.display();
+    if (!peer) return unexpected(peer.error());
     Seconds left = gss_detail::without_skew(
         info->lifetime, gss_detail::added_skew(info->is_initiator, info->mechanism, options_.acceptor_skew));
     if (left == Seconds{}) return unexpected(gss_detail::context_expired<M>(operation));
@@ -152,7 +159,6 @@ class HttpSessions {
     const std::uint64_t period = now / options_.max_age.count();
     const auto key = key_of(period, now);
     if (!key) return unexpected(key.error());
-    const ByteView bound = bindings.application_data();
     const std::string_view name = peer->text();
     auto session = SecretBytes::with_size(13 + bound.size() + name.size());
     if (!session) return unexpected(session.error());
