@@ -224,6 +224,30 @@ TEST_CASE("where nobody answers the last one is told") {
   CHECK(contains(none.error().text(), "GSSKEY.TEST"));
 }
 
+TEST_CASE("a KDC that is unavailable is passed over; if all are, that is what is told") {
+  const auto cache = must(TicketCache::in_memory());
+  asio::io_context io;
+  int asked = 0;
+  Port unavailable{io, [&](Port& port, const std::string&, const udp::endpoint& from) {
+                     ++asked;
+                     port.send(support::krb_error(29), from);
+                   }};
+  const auto run = [&](const std::vector<std::string>& kdcs) {
+    const support::Environment environment{"KRB5_CONFIG", configuration(kdcs)};
+    Acquiring acquiring{io};
+    acquiring.begin(login(cache), endless);
+    while (!acquiring.result) io.run_one();
+    return *std::move(acquiring.result);
+  };
+  must(run({at(unavailable.number()), at(realm().port())}));
+  CHECK(asked == 1);  // for the first request, and not for the second: another has answered
+  const auto refused = run({at(unavailable.number()), at(unavailable.number())});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().minor_status() == static_cast<std::uint32_t>(KRB5KDC_ERR_SVC_UNAVAILABLE));
+  CHECK(contains(refused.error().text(), at(unavailable.number()) + " over UDP, a KDC of GSSKEY.TEST"));
+  CHECK(asked == 3);
+}
+
 TEST_CASE("a request that is too long for a datagram goes over TCP at once") {
   realm();
   const auto cache = must(TicketCache::in_memory());
