@@ -1,8 +1,5 @@
 // examples/first: authenticate to a service by Kerberos, send it one encrypted message. first HOST PORT SERVICE
 #include <netdb.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <chrono>
 #include <iostream>
@@ -15,36 +12,21 @@ using namespace gsskey;
 Result<void> greet(int socket, const char* service, const char* host) {
   GSSKEY_TRY(auto target, Name::host_service(service, host));
   FdStream stream{socket};
-  stream.expires_after(std::chrono::seconds{10});  // for all of it
+  stream.expires_after(std::chrono::seconds{10});  // for all that follows
   FramedTransport wire{stream};
-  // Authenticated both ways, or an error; encrypted, or an error.
-  GSSKEY_TRY(auto context, drive(Initiator<mech::Krb5>{std::move(target)}, wire));
-  GSSKEY_TRY(auto sealed, context.wrap("hello"));
+  GSSKEY_TRY(auto context, drive(Initiator<mech::Krb5>{std::move(target)}, wire));  // authenticated both ways
+  GSSKEY_TRY(auto sealed, context.wrap("hello"));                                   // encrypted, or an error
   return wire.send(sealed);
 }
 
-Result<int> connect_to(const char* host, const char* port) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(host, port, &hints, &found) != 0) return unexpected(Error::system("getaddrinfo", ENOENT));
-  int socket = -1, reason = ENOENT;
-  for (const addrinfo* at = found; at != nullptr && socket < 0; at = at->ai_next) {
-    socket = ::socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (socket >= 0 && ::connect(socket, at->ai_addr, at->ai_addrlen) == 0) break;
-    reason = errno;
-    (void)::close(socket);
-    socket = -1;
-  }
-  ::freeaddrinfo(found);
-  if (socket < 0) return unexpected(Error::system("connect", reason));
-  return socket;
-}
-
 int main(int argc, char** argv) {
-  if (argc != 4) return 2;
-  const auto socket = connect_to(argv[1], argv[2]);
-  const auto done = socket ? greet(*socket, argv[3], argv[1]) : unexpected(socket.error());
+  addrinfo hints{}, *at = nullptr;
+  hints.ai_family = AF_INET;
+  if (argc != 4 || ::getaddrinfo(argv[1], argv[2], &hints, &at) != 0) return std::cerr << "HOST PORT SERVICE\n", 2;
+  const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
+  const bool connected = ::connect(socket, at->ai_addr, at->ai_addrlen) == 0;
+  const auto done = connected ? greet(socket, argv[3], argv[1]) : unexpected(Error::system("connect", errno));
   if (!done) std::cerr << done.error().operation() << ": " << done.error().text() << '\n';
+  ::freeaddrinfo(at);
   return done ? 0 : 1;
 }

@@ -1,13 +1,9 @@
 // examples/first_server: learn by Kerberos who a client is, let in who may. first_server PORT REALM
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
+#include <netdb.h>
 #include <unistd.h>
-
 #include <chrono>
-#include <cstdint>
+#include <cstdio>
 #include <iostream>
-#include <string>
 
 #include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
@@ -20,37 +16,29 @@ Result<void> serve(int socket, const Credential<mech::Krb5, Accept>& credential,
   stream.expires_after(std::chrono::seconds{10});  // however slowly the bytes come
   FramedTransport wire{stream};
   GSSKEY_TRY(auto context, drive(Acceptor<mech::Krb5>{credential}, wire));
-  GSSKEY_TRY_VOID(authorize(context, policy));  // who has authenticated is known, and not yet let in
+  GSSKEY_TRY_VOID(authorize(context, policy));  // every user of the realm can authenticate; not all may come in
   GSSKEY_TRY(auto token, wire.receive(65536));
   GSSKEY_TRY(auto message, context.unwrap(token));
   GSSKEY_TRY(auto peer, context.peer());
   GSSKEY_TRY(const auto name, peer.display());
-  std::cout << name.text() << " says \"" << message.text() << "\"\n" << std::flush;
+  std::cout << name.text() << " says \"" << message.text() << '"' << std::endl;
   return {};
 }
 
 int main(int argc, char** argv) {
-  if (argc != 3) return 2;
+  addrinfo* at = nullptr;
+  if (argc != 3 || ::getaddrinfo("127.0.0.1", argv[1], nullptr, &at) != 0) return std::cerr << "PORT REALM\n", 2;
+  const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
+  if (::bind(listener, at->ai_addr, at->ai_addrlen) != 0 || ::listen(listener, 64) != 0)
+    return std::perror("listen"), 1;
   const Policy policy{.realms = {argv[2]}};
-  // Acquired once: with the default credential every handshake would read the keytab again.
-  const auto credential = Credential<mech::Krb5, Accept>::acquire_default();
+  const auto credential = Credential<mech::Krb5, Accept>::acquire_default();  // once, not for each client
   if (!credential) return std::cerr << credential.error().text() << '\n', 1;
-
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<std::uint16_t>(std::stoi(argv[1])));
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  auto* const any = reinterpret_cast<sockaddr*>(&address);
-  const int listener = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (::bind(listener, any, size) != 0 || ::listen(listener, SOMAXCONN) != 0) return 1;
-  (void)::getsockname(listener, any, &size);
-  std::cout << "listening on 127.0.0.1:" << ntohs(address.sin_port) << std::endl;
-
+  std::cout << "listening" << std::endl;
   while (true) {
-    const int socket = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-    const auto served = serve(socket, *credential, policy);  // an error is this client's; the next may do better
+    const int socket = ::accept(listener, nullptr, nullptr);
+    const auto served = serve(socket, *credential, policy);  // an error concerns this client alone
     if (!served) std::cerr << served.error().operation() << ": " << served.error().text() << '\n';
-    (void)::close(socket);
+    ::close(socket);
   }
 }

@@ -45,8 +45,7 @@ Result<void> store(const std::string& name, Seconds lifetime, RingTerms terms) {
   GSSKEY_TRY(auto session, Keyring::session());
   if (auto good = check_ring(session, terms); !good) return good;
   GSSKEY_TRY(auto secret, read_stdin());
-  // It appears with its timeout, in place of one of that name, living or dead; nobody owns it: it outlives this
-  // program.
+  // It replaces a key of that name, has its timeout from the first moment, and outlives this program.
   GSSKEY_TRY_VOID(session.put(User{name}, secret, {.timeout = lifetime}));
   return {};
 }

@@ -3,9 +3,10 @@
 
 readme.py README EXAMPLES_FOLDER INCLUDE_FOLDER
 
-Every C++ block of README and of the guides stands, line by line, in a file of examples/, which the build compiles. The table
-of headers has every public header, and no other. Links lead to files and headings that are there. The tests that a table
-names under "held by" are tests, and cases of them. Pages are no longer than they may be.
+Every C++ block of README and of the guides stands, line by line, in a file of examples/, which the build compiles. README has
+the first client and the first server whole, to be copied. The table of headers has every public header, and no other. Links
+lead to files and headings that are there. The tests that a table names under "held by" are tests, and cases of them. Pages are
+no longer than they may be.
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -14,6 +15,7 @@ import textwrap
 from pathlib import Path
 
 LONGEST = {"README.md": 180, "examples/guide": 120}  # lines
+WHOLE = ["first.cpp", "first_server.cpp"]
 
 
 def lines(text):
@@ -110,6 +112,7 @@ def main(readme, folder, include):
     blocks = [block for text in texts for block in blocks_of(text)]
     wrong = [f"in no file of {folder}:\n{block}" for block in blocks
              if not any(stands_in(lines(block), source) for source in sources)]
+    wrong += [f"not whole in {readme}: {name}" for name in WHOLE if (folder / name).read_text() not in blocks_of(texts[0])]
     wrong += wrong_headers("\n".join(texts), include)
     for page in pages:
         wrong += dead_links(page)
