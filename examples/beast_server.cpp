@@ -23,6 +23,7 @@
 #include <utility>
 
 #include "allow.hpp"
+#include "asio_accept.hpp"
 #include "print.hpp"
 
 namespace beast = boost::beast;
@@ -115,7 +116,7 @@ asio::awaitable<void> session(beast::tcp_stream stream, Service& service) {
 asio::awaitable<void> accept(tcp::acceptor listener, Service& service) {
   const auto report = [](std::exception_ptr thrown) { example::print_thrown("beast_server", thrown); };
   while (true) {
-    beast::tcp_stream stream{co_await listener.async_accept(asio::use_awaitable)};
+    beast::tcp_stream stream{co_await example::next_connection(listener)};
     asio::co_spawn(listener.get_executor(), session(std::move(stream), service), report);
   }
 }

@@ -29,6 +29,7 @@
 #include <variant>
 
 #include "allow.hpp"
+#include "asio_accept.hpp"
 #include "print.hpp"
 
 using namespace gsskey;
@@ -88,7 +89,7 @@ template <class Context>
 asio::awaitable<void> accept(tcp::acceptor& listener, CredentialRef<mech::Krb5, Accept> credential,
                              const AllowList& allowed, asio::thread_pool& pool) {
   while (true) {
-    auto socket = co_await listener.async_accept(asio::use_awaitable);
+    auto socket = co_await example::next_connection(listener);
     socket.set_option(tcp::no_delay{true});
     asio::co_spawn(listener.get_executor(), session<Context>(std::move(socket), credential, allowed, pool), report);
   }

@@ -30,6 +30,7 @@
 #include <utility>
 
 #include "allow.hpp"
+#include "asio_accept.hpp"
 #include "http_text.hpp"
 #include "http_tls.hpp"
 #include "print.hpp"
@@ -124,7 +125,7 @@ void report(std::exception_ptr thrown) { example::print_thrown("http_server", th
 
 asio::awaitable<void> accept(tcp::acceptor& listener, Service& service) {
   while (true) {
-    auto socket = co_await listener.async_accept(asio::use_awaitable);
+    auto socket = co_await example::next_connection(listener);
     auto served =
         service.tls ? accept_tls(std::move(socket), service) : session(std::move(socket), service, ChannelBindings{});
     asio::co_spawn(listener.get_executor(), std::move(served), report);

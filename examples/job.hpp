@@ -72,17 +72,24 @@ Job<gsskey::Result<void>> connection(Loop& loop, const Talks& talks, std::string
   co_return talked;
 }
 
+/// Ends the program while jobs wait. Their destructors are not for that: the kernel may have addresses within them.
+[[noreturn]] inline void end_at_once(const char* program, std::string_view why) {
+  std::cerr << program << ": " << why << std::endl;
+  std::_Exit(1);
+}
+
 /// All connections at once, in this thread: the program's status.
 template <class Loop>
 int talk_all(const char* program, int argc, char** argv) try {
   const auto talks = Talks::of(program, argc, argv);
   Loop loop;
   std::vector<Job<gsskey::Result<void>>> jobs;
-  for (const auto message : talks.messages) jobs.push_back(connection(loop, talks, message));
-  if (auto ended = loop.run(); !ended) {
-    std::cerr << program << ": " << in_words(ended.error()) << std::endl;
-    std::_Exit(1);  // jobs are left that wait
+  try {
+    for (const auto message : talks.messages) jobs.push_back(connection(loop, talks, message));
+  } catch (const std::exception& failure) {  // memory is short, and some have begun
+    end_at_once(program, failure.what());
   }
+  if (auto ended = loop.run(); !ended) end_at_once(program, in_words(ended.error()));
   std::vector<gsskey::Result<void>> talked;
   for (const auto& job : jobs) talked.push_back(job.await_resume());
   return status_of(program, talked);

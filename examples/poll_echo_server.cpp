@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstdint>
 #include <cstdlib>
+#include <cstring>
 #include <exception>
 #include <iostream>
 #include <optional>
@@ -151,20 +152,24 @@ class Connection {
   bool has_ended_ = false;
 };
 
-Result<void> accept_all(const Socket& listener, CredentialRef<Krb5, Accept> credential,
-                        std::vector<Connection>& connections) {
+/// All that are there. Returns when to look again: at once, or later, where descriptors or memory are short.
+Result<Clock::time_point> accept_all(const Socket& listener, CredentialRef<Krb5, Accept> credential,
+                                     std::vector<Connection>& connections) {
   while (connections.size() < max_clients) {
     auto socket = Socket::adopt(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (socket) {
       example::prepare(socket);
       connections.emplace_back(std::move(socket), credential);
     } else if (errno == EAGAIN) {
-      return {};
+      break;
+    } else if (example::is_short_of(errno)) {
+      std::cerr << "accept: " << std::strerror(errno) << std::endl;
+      return Clock::now() + example::a_moment;
     } else if (errno != EINTR && errno != ECONNABORTED) {
       return unexpected(Error::system("accept", errno));
     }
   }
-  return {};
+  return Clock::time_point{};
 }
 
 /// Until a signal comes.
@@ -190,10 +195,12 @@ Result<void> serve(std::uint16_t port, const char* service, const char* host, co
 
   std::vector<Connection> connections;
   std::size_t most = 0;
+  Clock::time_point accepts_at{};  // not before
   while (true) {
-    const short accepts = connections.size() < max_clients ? POLLIN : 0;
+    const bool is_short = Clock::now() < accepts_at;
+    const short accepts = !is_short && connections.size() < max_clients ? POLLIN : 0;
     std::vector<pollfd> polled{{signals.get(), POLLIN, 0}, {listener->get(), accepts, 0}};
-    auto next = Clock::time_point::max();
+    auto next = is_short ? accepts_at : Clock::time_point::max();
     for (const auto& connection : connections) {
       polled.push_back({connection.descriptor(), connection.events(), 0});
       next = std::min(next, connection.deadline());
@@ -218,7 +225,11 @@ Result<void> serve(std::uint16_t port, const char* service, const char* host, co
         connection.end();
       }
     }
-    if (auto accepted = accept_all(*listener, *credential, connections); !accepted) return accepted;
+    if (accepts_at <= Clock::now()) {
+      auto accepted = accept_all(*listener, *credential, connections);
+      if (!accepted) return unexpected(std::move(accepted).error());
+      accepts_at = *accepted;
+    }
     most = std::max(most, connections.size());
     std::erase_if(connections, [](const Connection& connection) { return connection.has_ended(); });
   }

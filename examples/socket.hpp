@@ -10,7 +10,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdint>
+#include <cstring>
+#include <iostream>
+#include <thread>
 #include <utility>
 
 #include <gsskey/core/error.hpp>
@@ -83,11 +87,26 @@ inline gsskey::Result<std::uint16_t> port_of(const Socket& socket) {
   return ntohs(address.sin_port);
 }
 
+/// Whether accept() has failed for want of what comes back when others are done: descriptors, memory. A server waits
+/// for them, a moment at a time: the listener stays readable.
+inline bool is_short_of(int error) { return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM; }
+inline constexpr std::chrono::milliseconds a_moment{100};
+
 inline gsskey::Result<Socket> accept_from(const Socket& listener) {
-  auto socket = Socket::adopt(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
-  if (!socket) return gsskey::unexpected(gsskey::Error::system("accept", errno));
-  prepare(socket);
-  return socket;
+  while (true) {
+    auto socket = Socket::adopt(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
+    const int error = errno;
+    if (socket) {
+      prepare(socket);
+      return socket;
+    }
+    if (is_short_of(error)) {
+      std::cerr << "accept: " << std::strerror(error) << std::endl;
+      std::this_thread::sleep_for(a_moment);
+    } else if (error != EINTR && error != ECONNABORTED) {
+      return gsskey::unexpected(gsskey::Error::system("accept", error));
+    }
+  }
 }
 
 }  // namespace example

@@ -11,7 +11,7 @@ import socket
 import tempfile
 
 from hostile_http import CHALLENGE, HostileServer, authorization_in, get, in_bytes, page, talk
-from programs import (HOST, SECONDS, Cases, Program, arguments, enter_realm, refuses_a_taken_port,
+from programs import (HOST, SECONDS, Cases, Program, arguments, enter_realm, outlasts_a_shortage, refuses_a_taken_port,
                       refuses_without_memory, run, skip_without)
 
 USER, SERVICE = "alice@GSSKEY.TEST", "HTTP/localhost"
@@ -283,6 +283,10 @@ def connections(cases, programs):
         code, output = curl(server.port, "--negotiate", "--user", ":", "--http1.0")
         cases.check("curl that speaks HTTP/1.0", ("curl", code, output, 0, [f"^Hello {USER}$", "^status 200$"]),
                     server.end("!^http_server: 4"))
+    with Server(programs) as server:
+        outlasts_a_shortage(cases, server.name, server.program, server.port,
+                            ["curl", "--silent", "--noproxy", "*", "--negotiate", "--user", ":", f"http://{HOST}:{server.port}/"],
+                            f"^Hello {USER}$")
     refuses_a_taken_port(cases, server_name(programs), programs.http_server, "PORT", HOST)
     refuses_without_memory(cases, server_name(programs), programs.http_server, "0", HOST)
     refuses_without_memory(cases, "http_client", programs.http_client, HOST, "1")

@@ -12,7 +12,8 @@ import socket
 import subprocess
 import time
 
-from programs import HOST, Cases, Program, arguments, enter_realm, refuses_a_taken_port, run
+from programs import (HOST, SECONDS, Cases, Program, arguments, enter_realm, outlasts_a_shortage, refuses_a_taken_port, run,
+                      start_server)
 
 USER, SERVICE = "alice@GSSKEY.TEST", "host/localhost"
 AUTHENTICATED = f"^{USER} authenticated to {SERVICE}@"
@@ -89,6 +90,18 @@ def refusals(cases, programs):
     cases.check("nobody listens", ("client", code, output, 1, ["^echo_client: connect: Connection refused$"]))
 
 
+def shortages(cases, programs):
+    """The accept loops: of blocking sockets, of poll(), of Asio."""
+    for name in ["server", "poll_echo_server", "co_echo_server"]:
+        if not (program := getattr(programs, name)):
+            continue
+        server, port = start_server(program, once=False) if name == "server" else start(program)
+        client = programs.client if name == "server" else programs.echo_client
+        answer = "the server's MIC is right" if name == "server" else '^echo "hello"$'
+        outlasts_a_shortage(cases, name, server, port, [client, HOST, str(port), "host", "hello"], answer)
+        server.stop()
+
+
 def tickets(cases, name, program):
     """KDCs that are not there come first; of some there is no word, and of others a name that nobody has."""
     config = pathlib.Path(os.environ["KRB5_CONFIG"])
@@ -100,7 +113,7 @@ def tickets(cases, name, program):
         for password, code, said in [("secret", 0, r"^a token of \d{3,} bytes$"),
                                      ("wrong", 1, rf"^{name}: krb5_init_creds_step \(krb5\): failure; \w+")]:
             done = subprocess.run([program, "alice", "host", HOST], input=password + "\n", text=True,
-                                  check=False, capture_output=True, env={**os.environ, **NO_TICKET, "KRB5_CONFIG": str(other)})
+                                  check=False, capture_output=True, timeout=SECONDS, env={**os.environ, **NO_TICKET, "KRB5_CONFIG": str(other)})
             cases.check(f"tickets by {name}, {title}, {password} password",
                         (name, done.returncode, done.stdout + done.stderr, code, [said]))
 
@@ -111,6 +124,7 @@ if __name__ == "__main__":
     cases = Cases()
     echoes(cases, programs)
     refusals(cases, programs)
+    shortages(cases, programs)
     for name in ["poll_ticket", "co_ticket"]:
         if program := getattr(programs, name):
             tickets(cases, name, program)

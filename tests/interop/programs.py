@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 import re
+import resource
 import select
 import shutil
 import socket
@@ -209,6 +210,23 @@ def refuses_without_memory(cases, name, *command):
     code, output = run(["prlimit", "--as=1073741824", "--stack=68719476736", *command])
     cases.check(f"{name} without memory for a thread",
                 (name, code, output, 1, [rf"^{name}: .*Resource temporarily unavailable", "!^terminate called"]))
+
+
+def outlasts_a_shortage(cases, name, server, port, client, *patterns):
+    """A server that has no descriptor for the next connection says so, and takes it when there is one again. One that
+    waits in accept() already has one, which the stranger gets."""
+    folder = pathlib.Path(f"/proc/{server.process.pid}/fd")
+    used = {int(file.name) for file in folder.iterdir()}
+    limits = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (next(n for n in itertools.count() if n not in used), limits[1]))
+    with socket.create_connection((HOST, int(port))):
+        pass
+    server.wait_for(r"accept: Too many open files")
+    waiting = Program(client)
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, limits)
+    cases.check(f"{name} without a descriptor for the connection, and then with one",
+                ("client", waiting.finish(), waiting.output, 0, patterns),
+                ("server", server.process.poll() or 0, server.output, 0, ["^accept: Too many open files"]))
 
 
 class Cases:
