@@ -144,6 +144,11 @@ def more(cases, programs):
                 ("client", code, output, 0, our_context(False, True) + our_client(mic=True)),
                 ("server", server.finish(), server.output, 0, our_server("encrypted")))
 
+    if programs.from_c:
+        code, output = run([programs.from_c, "host@localhost"])
+        cases.check("an initiator of C calls, an acceptor of this library",
+                    ("from_c", code, output, 0, ["host@localhost understands hello"]))
+
     for realm, words in [("GSSKEY.TEST", f'{USER} says "hello"'), ("OTHER.TEST", "authorize: .*realm")]:
         server = Program([programs.first_server, "0", realm])
         server.wait_for("listening\n")

@@ -36,7 +36,7 @@ def arguments(parser=None):
         parser.add_argument("--" + program)
     for program in ["first_server", "own_task", "uring_task", "qt_task", "co_echo_client", "co_echo_server", "http_client",
                     "http_server", "postgres_server",
-                    "co_ticket"]:  # without GNU GSS; where there are liburing, QCoro, Asio; MIT krb5
+                    "co_ticket", "from_c"]:  # without GNU GSS; where there are liburing, QCoro, Asio; MIT krb5
         parser.add_argument("--" + program)
     options = parser.parse_args()
     if options.implementation != "mit":  # Heimdal and Shishi leak something in every process

@@ -4,9 +4,9 @@
 readme.py README EXAMPLES_FOLDER INCLUDE_FOLDER
 
 Every C++ block of README and of the guides stands, line by line, in a file of examples/, which the build compiles. README has
-the first client and the first server whole, to be copied. The table of headers has every public header, and no other. Links
-lead to files and headings that are there. The tests that a table names under "held by" are tests, and cases of them. Pages are
-no longer than they may be.
+the first client and the first server whole, to be copied. What a table has under "C++" stands in an example, too. The table of
+headers has every public header, and no other. Links lead to files and headings that are there. The tests that a table names
+under "held by" are tests, and cases of them. Pages are no longer than they may be.
 """
 # SPDX-License-Identifier: MIT
 import re
@@ -31,6 +31,25 @@ def stands_in(block, source):
 
 def blocks_of(text):
     return re.findall(r"^```cpp\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def rows_under(text, heading):
+    """The last cells of the tables whose last column has this heading."""
+    for table in re.findall(rf"^\|.*\| {re.escape(heading)} \|\n\|[-|]*\|\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for row in table.splitlines():
+            yield row, row.rstrip("| ").rpartition("|")[2]
+
+
+def without_spaces(text):
+    return re.sub(r"\s", "", text)
+
+
+def wrong_expressions(page, sources):
+    everything = without_spaces("\n".join(line for source in sources for line in source))
+    for _, cell in rows_under(page.read_text(encoding="utf-8"), "C++"):
+        for expression in re.findall(r"`([^`]*)`", cell):
+            if without_spaces(expression) not in everything:
+                yield f"{page}: in no example: {expression}"
 
 
 def wrong_headers(text, include):
@@ -88,13 +107,11 @@ def is_test(name, tests):
 
 
 def wrong_tests(page, tests):
-    text = page.read_text(encoding="utf-8")
-    for table in re.findall(r"^\|.*\| held by \|\n\|[-|]*\|\n((?:\|.*\n)+)", text, re.MULTILINE):
-        for row in table.splitlines():
-            held_by = re.findall(r"`([^`]*)`", row.rstrip("| ").rpartition("|")[2])
-            for name in held_by or [row]:
-                if not held_by or not is_test(name, tests):
-                    yield f"{page}: no such test: {name}"
+    for row, cell in rows_under(page.read_text(encoding="utf-8"), "held by"):
+        held_by = re.findall(r"`([^`]*)`", cell)
+        for name in held_by or [row]:
+            if not held_by or not is_test(name, tests):
+                yield f"{page}: no such test: {name}"
 
 
 def too_long(page, longest):
@@ -117,6 +134,7 @@ def main(readme, folder, include):
     for page in pages:
         wrong += dead_links(page)
         wrong += wrong_tests(page, include.parent / "tests")
+        wrong += wrong_expressions(page, sources)
     wrong += too_long(readme, LONGEST["README.md"])
     for guide in guides:
         wrong += too_long(guide, LONGEST["examples/guide"])

@@ -21,6 +21,11 @@ TEST = """TEST_CASE("what is tested, "
           "in two lines") {
 }
 """
+CELLS = """| C | C++ |
+|---|---|
+| `gss_wrap(…)` | `context.wrap(message)`: encrypted |
+| `gss_unwrap(…)` | `context.unwrap(gone)` |
+"""
 EXPECTED = ["nothing at gone.md", "no heading for #below", "no such test: room/gone",
             "no such test: room/test: what nobody tests", "no such test: room/forgotten", "no such test: missing",
             "no such test: | claimed | high | |"]
@@ -35,6 +40,9 @@ with tempfile.TemporaryDirectory() as name:
     (folder / "other.md").write_text("# Below\n")
     found = [*readme.dead_links(folder / "page.md"), *readme.wrong_tests(folder / "page.md", folder / "tests")]
     assert [line.partition(": ")[2] for line in found] == EXPECTED, found
+    (folder / "cells.md").write_text(CELLS)
+    found = list(readme.wrong_expressions(folder / "cells.md", [["  auto x = context.wrap(", "      message);"]]))
+    assert [line.partition(": ")[2] for line in found] == ["in no example: context.unwrap(gone)"], found
     assert len(list(readme.too_long(folder / "page.md", 9))) == 1
     assert not list(readme.too_long(folder / "page.md", 10))
 
