@@ -2,6 +2,8 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/asio/kdc.hpp>
+#include <gsskey/asio/prefetch.hpp>
+#include <gsskey/asio/renewing.hpp>
 #include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
 
@@ -178,6 +180,40 @@ void tickets() {
   acquire(again([&] { return ServiceTicket::for_target(cache, target); }));
 }
 const faults::Register registered_tickets{"tickets", &tickets};
+
+/// A login that is renewed, and a handshake that fetches its ticket.
+void renewing() {
+  const auto alice = again([] { return Name::user("alice"); });
+  const auto login = [&](const TicketCache& into) { return InitialTicket::with_password(into, alice, "secret"); };
+  asio::io_context io;
+  std::optional<AsyncRenewingCredential<asio::io_context::executor_type, decltype(login)>> daemon;
+  again([&]() -> Result<void> {
+    daemon.emplace(io.get_executor(), login);
+    return {};
+  });
+  int told = 0;
+  std::optional<Result<TicketLease>> result;
+  daemon->async_lease([&](Result<TicketLease> ended) {
+    ++told;
+    result.emplace(std::move(ended));
+  });
+  run(io);
+  check(told == 1, ("who waits is told once, and not " + std::to_string(told)).c_str());
+  const auto lease = faults::need(*std::move(result));
+  Socket client{io};
+  Socket server{io};
+  asio::local::connect_pair(client, server);
+  server.close();
+  auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
+  std::optional<Result<SecurityContext<Krb5>>> context;
+  async_handshake(Initiator<Krb5>{std::move(target), *lease}, client, prefetch(lease.cache()),
+                  [&](Result<SecurityContext<Krb5>> ended) { context.emplace(std::move(ended)); });
+  io.restart();
+  run(io);
+  check(context.has_value(), "who waits is told");
+  if (!*context && !is_the_peers(context->error())) faults::note(context->error());
+}
+const faults::Register registered_renewing{"renewing", &renewing};
 #endif
 
 const faults::Register registered[] = {{"stream", &ten_connections}, {"offloaded", &offloaded}};

@@ -14,14 +14,14 @@ from moved_from import public_classes
 # What holds a handle, a key or a place in a protocol while the world changes around it.
 OWNERS = """SecurityContext ExpiringContext MessageProtector Initiator Acceptor Credential RenewingCredential CredentialCache
 ParkedContext Key Keyring RingThread KeyRequest HttpInitiator HttpAcceptor HttpSessions RecordLayer SecureFdStream IncomingFrame
-Client Server TestRealm TicketCache""".split()
+Client Server TestRealm TicketCache AsyncRenewingCredential""".split()
 # Bytes and names that were copied, views, and what lives for a call or is made of the owners above.
 VALUES = """Answer ByteView SecretBytes Error FlagSet Seconds UniqueHandle Buffer BufferSet ChannelBindings Peer ContextDemand
 CredentialLease CredentialRef Name MechName Oid OidSet SealKey PublicKey KeyInfo EncryptedPayload EncryptedUpdate TrustedPayload
 Destination Authority KeyOperations RingOperations KeyList Description Permissions ProcKeys Timeout KeyWatch LucidContext Pac
 Principal SidBytes Sid MessageBatch MessageLanes MessageToken MessageMic MechanismList AdvisedError AsioTransport OffloadTo
 SecureStream FdStream FramedTransport CoFramedTransport Task InitialTicket ServiceTicket
-KdcList""".split()
+KdcList TicketLease Prefetch""".split()
 
 CHILDREN = "scenarios/children: "
 CLOCKS = "scenarios/clocks: "
@@ -46,6 +46,7 @@ EVENTS = {
         "keyring/handler/upcall: a child that a handler forks does not answer": "KeyRequest",
         "http/session: workers share the sessions": "HttpSessions",
         "testing/test_realm: a forked child leaves the realm alone": "TestRealm",
+        "asio/renewing: a child that is forked while a login is under way": "AsyncRenewingCredential",
     }, {
         HAS_TICKETS: "TicketCache",
     }),
@@ -57,7 +58,8 @@ EVENTS = {
         "keyring/ring_thread: a child that is forked while a RingThread works": "RingThread",
     }, {
         "keeps nothing in the process": "HttpSessions",
-        "one thread at a time, and no lock": "SecurityContext ExpiringContext ParkedContext IncomingFrame KeyRequest TestRealm",
+        "one thread at a time, and no lock": "SecurityContext ExpiringContext ParkedContext IncomingFrame KeyRequest TestRealm"
+        " AsyncRenewingCredential",
         HAS_TICKETS: "TicketCache Initiator Acceptor CredentialCache HttpInitiator HttpAcceptor Client Server",
     }),
     "another program executed": ({
@@ -66,7 +68,7 @@ EVENTS = {
         "scenarios/keyring/threads: programs that are started leave keys alone": "Key Keyring",
         "testing/test_realm: a KDC listens on loopback only and inherits nothing": "TestRealm",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         "memory, which ends": "RecordLayer SecureFdStream IncomingFrame",
         "the kernel takes its authority away": "KeyRequest",
         "keys, and no more of a process": "RingThread CredentialCache ParkedContext HttpSessions",
@@ -81,7 +83,7 @@ EVENTS = {
         "keyring/handler/upcall: a requester gets an errno, and never hangs": "KeyRequest",
         "testing/test_realm: nothing is left when the process is killed": "TestRealm",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         "stays as long as OnDestroy and its timeout say, which the kernel sees to": "Key Keyring HttpSessions",
         "the kernel takes a thread's ring with the thread": "RingThread",
     }),
@@ -97,6 +99,7 @@ EVENTS = {
         CLOCKS + "with a clock a day ahead handshakes are refused": "Credential",
         "gss/credential/renewing: a credential is due by either clock": "RenewingCredential",
         "http/session: where the clock was set back": "HttpSessions",
+        "asio/renewing: a login is renewed before its end": "AsyncRenewingCredential",
     }, {
         HAS_TICKETS: "TicketCache",
         "asks no clock": "RingThread IncomingFrame KeyRequest TestRealm",
@@ -111,7 +114,7 @@ EVENTS = {
         "keyring/handler/upcall: a handler becomes its requester": "KeyRequest",
         "http/session: sites and rings that are refused": "HttpSessions",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         "the kernel answers by what the process is then: possession tells": "RingThread",
         "memory": "IncomingFrame",
         "a test's, whose user stays": "TestRealm",
@@ -122,6 +125,7 @@ EVENTS = {
         "gss/credential/renewing: an acceptor's credential is acquired once, and serves old and new keys": "Acceptor"
         " HttpAcceptor Server",
         "testing/test_realm: export_keytab keeps the keys": "TestRealm",
+        "asio/renewing: a login that is reported as stale": "AsyncRenewingCredential",
     }, {
         HAS_TICKETS: "TicketCache",
         "as its Initiator": "HttpInitiator Client",
@@ -135,7 +139,7 @@ EVENTS = {
         CHILDREN + "whose cache is replaced by another user's": "Credential Initiator HttpInitiator Client",
         "handoff/credential_cache: whatever a sibling does to the keys of a cache": "CredentialCache",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         NO_TICKET: "SecurityContext ExpiringContext MessageProtector ParkedContext HttpSessions RecordLayer SecureFdStream Key"
         " Keyring RingThread KeyRequest IncomingFrame",
         "its files are its own": "TestRealm",
@@ -148,7 +152,7 @@ EVENTS = {
         "http/session: where the user's quota is used up": "HttpSessions",
         "keyring/handler/upcall: what does not fit into the requester's quota": "KeyRequest",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         "makes no key in the kernel": "SecurityContext ExpiringContext MessageProtector Initiator Acceptor Credential"
         " RenewingCredential HttpInitiator HttpAcceptor RecordLayer SecureFdStream IncomingFrame Client Server TestRealm",
     }),
@@ -160,7 +164,7 @@ EVENTS = {
         "http/session: workers share the sessions": "HttpSessions",
         "testing/test_realm: nothing is left when the process is killed": "TestRealm",
     }, {
-        HAS_TICKETS: "TicketCache",
+        HAS_TICKETS: "TicketCache AsyncRenewingCredential",
         "has neither file nor key that stays": "RecordLayer SecureFdStream IncomingFrame RingThread KeyRequest",
         "one of each name in a ring: a new one takes the old one's place": "Key Keyring",
     }),

@@ -7,3 +7,4 @@ s/\bASIO_VERSION\b/BOOST_ASIO_VERSION/g
 s/\bstd::error_code\b\([^{]\)/boost::system::error_code\1/g
 s/\bstd::system_error\b/boost::system::system_error/g
 s|"support/asio\.hpp"|"support_asio.hpp"|
+s|"support/loop_kdc\.hpp"|"support_loop_kdc.hpp"|

@@ -63,6 +63,8 @@ class Initiator : public gss_detail::Handshake<M> {
     return *this;
   }
   ~Initiator() { this->leave(starts, target_); }
+  /// Returns the target that it was given.
+  [[nodiscard]] const Name& target() const noexcept GSSKEY_LIFETIMEBOUND { return target_; }
 
   /// Goes one leg further. `input` is the whole token of the peer, and nothing on the first leg. A failure ends the
   /// handshake, but for a token on the first leg or after the last, which changes nothing.

@@ -52,7 +52,8 @@ struct Stepped {
 /// and the peer's token: nothing dangles when the task that waits for it is destroyed, and the step is abandoned, not
 /// cancelled. It returns what the task may await, and what then gives std::invoke_result_t of the job. The
 /// credential that the handshake borrows must outlive the job. Wrapping and unwrapping need no offload: they do not
-/// block.
+/// block. One that has `prepare(handshake)`, as prefetch() of asio/prefetch.hpp, gets no steps, which run where the
+/// task runs: it is awaited before the first, and gives Result<void>, whose error ends the handshake.
 /// Errors: those of step(), establish() and `wire`; transport, EMSGSIZE or EPROTO, for more than `options` allow. What
 ///   `wire` and `offload` throw passes through.
 /// Blocks: no; with Inline in step(). Limits of time are the host's: a task that is cancelled or destroyed leaves no
@@ -71,6 +72,11 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     gss_detail::abandon(handshake, why);
     return Established{unexpected(std::move(why))};
   };
+  constexpr bool prepares = requires { offload.prepare(handshake); };
+  if constexpr (prepares) {
+    auto prepared = co_await offload.prepare(std::as_const(handshake));
+    if (!prepared) co_return failed(std::move(prepared).error());
+  }
   while (!complete) {
     SecretBytes input;
     if (receives) {
@@ -83,7 +89,7 @@ template <template <class...> class Task, SteppedHandshake H, AwaitableTransport
     receives = true;
 
     expected<Step, StepFailure> step;
-    if constexpr (std::same_as<Offload, Inline>) {
+    if constexpr (prepares || std::same_as<Offload, Inline>) {
       step = handshake.step(input);
     } else {
       auto job = [owned = std::move(handshake), token = std::move(input)]() mutable {

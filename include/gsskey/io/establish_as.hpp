@@ -7,6 +7,7 @@
 
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
+#include <gsskey/gss/name.hpp>
 #include <gsskey/io/drive.hpp>
 
 namespace gsskey {
@@ -23,6 +24,11 @@ class HandshakeAs {
   explicit HandshakeAs(H handshake) noexcept : handshake_{std::move(handshake)} {}
 
   [[nodiscard]] expected<Step, StepFailure> step(ByteView token = {}) { return handshake_.step(token); }
+  [[nodiscard]] const Name& target() const noexcept
+    requires H::starts
+  {
+    return handshake_.target();
+  }
   [[nodiscard]] Result<Context> establish() && {
     if constexpr (requires {
                     { std::move(handshake_).accept() } -> std::same_as<Result<Context>>;

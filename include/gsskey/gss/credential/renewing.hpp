@@ -49,19 +49,48 @@ struct Moment {
   [[nodiscard]] bool has_come(Moment now) const noexcept { return now.since_boot >= since_boot || now.real >= real; }
 };
 
-/// A credential and the number of leases of it.
-template <Mechanism M, Usage U>
-struct SharedCredential {
-  Credential<M, U> credential;
+/// From when to when a credential serves, and from when on it is to be renewed.
+struct Validity {
   Moment acquired;
-  Moment renew_at;
-  Moment ends_at;
-  long count = 1;
+  Moment renew_at{};
+  Moment ends_at{};
 
+  /// Of one that is good for so long from now on. `earlier_by(span)` takes something off the time until it is renewed.
+  template <class Earlier>
+  [[nodiscard]] static Validity of(Seconds lifetime, Seconds margin, Earlier earlier_by) noexcept {
+    Validity made{Moment::now()};
+    if (lifetime.is_indefinite()) return made;
+    const std::uint64_t whole = lifetime.count() * Moment::second;
+    const std::uint64_t before = margin.count() * Moment::second;
+    const std::uint64_t span = before < whole / 2 ? whole - before : whole / 2;
+    made.renew_at = made.acquired.later_by(span - earlier_by(span));
+    made.ends_at = made.acquired.later_by(whole);
+    return made;
+  }
   [[nodiscard]] bool is_due(Moment now) const noexcept {
     constexpr std::uint64_t skew = 300 * Moment::second;  // what Kerberos lets clocks differ by
     return renew_at.has_come(now) || (renew_at.real != Moment::never && now.real + skew < acquired.real);
   }
+  [[nodiscard]] bool is_over(Moment now) const noexcept { return ends_at.has_come(now); }
+};
+
+/// How long a credential that was just acquired is good; an error, if it is not.
+template <Mechanism M, Usage U>
+[[nodiscard]] inline Result<Seconds> fresh_lifetime(const Credential<M, U>& credential) noexcept {
+  auto lifetime = credential.lifetime();
+  if (lifetime && *lifetime == Seconds{}) {
+    return unexpected(Error::gss("gss_inquire_cred", GSS_S_CREDENTIALS_EXPIRED, 0, M::name)
+                          .with_text("the credentials have expired; nobody renewed them"));
+  }
+  return lifetime;
+}
+
+/// A credential and the number of leases of it.
+template <Mechanism M, Usage U>
+struct SharedCredential {
+  Credential<M, U> credential;
+  Validity validity;
+  long count = 1;
 };
 
 /// Whether what an initiator is told means that its ticket, or its credential, is of no use any more: RFC 4120 section
@@ -167,8 +196,8 @@ class RenewingCredential {
     while (true) {
       const auto now = Moment::now();
       const auto* const shared = state->current.shared_;
-      if (shared != nullptr && !state->is_stale && !shared->is_due(now)) return state->current;
-      const bool is_good = shared != nullptr && !state->is_stale && !shared->ends_at.has_come(now);
+      if (shared != nullptr && !state->is_stale && !shared->validity.is_due(now)) return state->current;
+      const bool is_good = shared != nullptr && !state->is_stale && !shared->validity.is_over(now);
       if (!state->is_acquiring && now.since_boot >= state->retry_at) {
         if (acquire_anew(*state, lock)) return state->current;
       } else if (is_good) {
@@ -295,22 +324,10 @@ class RenewingCredential {
   [[nodiscard]] Result<Lease> acquire() {
     auto credential = reported(acquire_, wanted_);
     if (!credential) return unexpected(std::move(credential).error());
-    const auto lifetime = credential->lifetime();
+    const auto lifetime = gss_detail::fresh_lifetime(*credential);
     if (!lifetime) return unexpected(lifetime.error());
-    if (*lifetime == Seconds{}) {
-      return unexpected(Error::gss("gss_inquire_cred", GSS_S_CREDENTIALS_EXPIRED, 0, Traits::M::name)
-                            .with_text("the credentials have expired; nobody renewed them"));
-    }
-    const auto now = Moment::now();
-    Moment renew_at;
-    Moment ends_at;
-    if (!lifetime->is_indefinite()) {
-      const std::uint64_t whole = lifetime->count() * Moment::second;
-      const std::uint64_t margin = margin_.count() * Moment::second;
-      renew_at = now.later_by(margin < whole / 2 ? whole - margin : whole / 2);
-      ends_at = now.later_by(whole);
-    }
-    auto* shared = new (std::nothrow) Shared{*std::move(credential), now, renew_at, ends_at};
+    const auto validity = gss_detail::Validity::of(*lifetime, margin_, [](std::uint64_t) { return std::uint64_t{0}; });
+    auto* shared = new (std::nothrow) Shared{*std::move(credential), validity};
     if (shared == nullptr) return unexpected(Error::system("malloc", ENOMEM));
     return Lease{shared};
   }

@@ -52,6 +52,24 @@ inline void set_credential_hook(CredentialHook hook) noexcept {
   __atomic_store_n(&gss_detail::credential_hook, hook, __ATOMIC_RELAXED);
 }
 
+namespace gss_detail {
+/// Tells the hook of what took so long to acquire.
+template <Mechanism M, Usage U>
+inline void tell(CredentialHook hook, std::string_view wanted, std::uint64_t nanoseconds,
+                 const Result<Credential<M, U>>& acquired) noexcept {
+  const auto say = [&](const CredentialInfo& info, const Error* error) {
+    hook({M::name, U::usage, wanted, info, nanoseconds, error});
+  };
+  if (!acquired) {
+    say({}, &acquired.error());
+  } else if (const auto info = acquired->inquire()) {
+    say(*info, nullptr);
+  } else {
+    say({}, &info.error());
+  }
+}
+}  // namespace gss_detail
+
 /// Returns what `acquire` returns, a Result<Credential<M, U>>, and tells the hook of it. `wanted` says whose credential
 /// that is and where it is from, for the log: of one that was refused nobody else can. RenewingCredential does so with
 /// each renewal; elsewhere:
@@ -64,22 +82,11 @@ inline void set_credential_hook(CredentialHook hook) noexcept {
 template <class Acquire>
 [[nodiscard]] inline auto reported(Acquire&& acquire, std::string_view wanted = {})
     -> decltype(std::forward<Acquire>(acquire)()) {
-  using Traits = gss_detail::CredentialOf<decltype(std::forward<Acquire>(acquire)())>;
   const CredentialHook hook = __atomic_load_n(&gss_detail::credential_hook, __ATOMIC_RELAXED);
   if (hook == nullptr) return std::forward<Acquire>(acquire)();
   const std::uint64_t begin = gss_detail::nanoseconds_now();
   auto credential = std::forward<Acquire>(acquire)();
-  const std::uint64_t end = gss_detail::nanoseconds_now();
-  const auto tell = [&](const CredentialInfo& info, const Error* error) {
-    hook({Traits::M::name, Traits::U::usage, wanted, info, end - begin, error});
-  };
-  if (!credential) {
-    tell({}, &credential.error());
-  } else if (const auto info = credential->inquire()) {
-    tell(*info, nullptr);
-  } else {
-    tell({}, &info.error());
-  }
+  gss_detail::tell(hook, wanted, gss_detail::nanoseconds_now() - begin, credential);
   return credential;
 }
 
