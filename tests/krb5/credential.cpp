@@ -1,6 +1,8 @@
 // Credentials from handles of libkrb5, and back into them.
 #include <gsskey/krb5/credential.hpp>
 
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -42,6 +44,12 @@ struct Krb5 {
   }
 };
 
+std::string read(const std::string& path) {
+  std::ifstream file{path, std::ios::binary};
+  return {std::istreambuf_iterator<char>{file}, {}};
+}
+void write(const std::string& path, const std::string& bytes) { std::ofstream{path, std::ios::binary} << bytes; }
+
 template <Usage A>
 std::string accepts(const Credential<mech::Krb5, Initiate>& initiator, const Credential<mech::Krb5, A>& acceptor,
                     const char* service = "host") {
@@ -80,6 +88,23 @@ TEST_CASE("a keytab for one principal accepts for no other") {
   const auto& initiator = support::initiator_credential<mech::Krb5>();
   CHECK(accepts(initiator, acceptor, "other") == "alice@GSSKEY.TEST");
   CHECK(accepts(initiator, acceptor, "host").empty());
+}
+
+TEST_CASE("an imported keytab is read in each handshake, and the default one is not") {
+  const Krb5 krb5;
+  const std::string normal = support::realm().realm.keytab();
+  const std::string own = must(support::realm().realm.export_keytab("host/localhost@GSSKEY.TEST"));
+  const auto keytab = krb5.keytab(own);
+  const auto acceptor = must(import_keytab(keytab));
+  krb5_kt_close(krb5.context, keytab);
+  const auto& initiator = support::initiator_credential<mech::Krb5>();
+  const auto whole = read(normal);
+  write(normal, "\5\2 and then a text");
+  const auto accepted = accepts(initiator, acceptor);
+  write(normal, whole);
+  CHECK(accepted == "alice@GSSKEY.TEST");
+  write(own.substr(own.find('/')), "\5\2 and then a text");
+  CHECK(accepts(initiator, acceptor).empty());
 }
 
 TEST_CASE("one credential for both directions, of who has a ticket and the keys") {

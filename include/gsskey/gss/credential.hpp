@@ -31,6 +31,7 @@ struct CredentialTraits {
   using Handle = gss_cred_id_t;
   static constexpr Handle none = nullptr;
   static void close(Handle credential) noexcept {
+    forget_keytab(credential);
     OM_uint32 minor = 0;
     (void)gss_release_cred(&minor, &credential);
   }
@@ -179,7 +180,10 @@ class Credential {
   }
   [[nodiscard]] gss_cred_id_t get() const noexcept GSSKEY_LIFETIMEBOUND { return handle_.get(); }
   /// Gives the credential up: the caller owns it.
-  [[nodiscard]] gss_cred_id_t release() noexcept { return handle_.release(); }
+  [[nodiscard]] gss_cred_id_t release() noexcept {
+    gss_detail::forget_keytab(handle_.get());
+    return handle_.release();
+  }
   [[nodiscard]] explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
   /// Returns name, lifetime and mechanisms.
@@ -236,15 +240,22 @@ class Credential {
           "gss_acquire_cred", GSSKEY_GSS_NAME " has only the default credential: give the Initiator none"));
     }
     // Who initiates and has no ticket uses the keytab, too.
-    if (auto checked = gss_detail::check_default_keytab<M>("gss_acquire_cred"); !checked) {
+    if (auto checked = gss_detail::check_keytab_of<M>("gss_acquire_cred", nullptr); !checked) {
       return unexpected(std::move(checked).error());
     }
     OM_uint32 minor = 0;
     Credential credential;
     const OM_uint32 major = gss_acquire_cred(&minor, name, GSS_C_INDEFINITE, gss_detail::desired_mechs<M>(), U::usage,
                                              credential.handle_.put(), nullptr, nullptr);
-    return finish("gss_acquire_cred", major, minor, std::move(credential), {},
-                  [name] { return Credential<mech::Krb5, U>::acquire_raw(name); });
+    auto finished = finish("gss_acquire_cred", major, minor, std::move(credential), {},
+                           [name] { return Credential<mech::Krb5, U>::acquire_raw(name); });
+    if constexpr (known_faults.keytabs_crash && !std::same_as<U, Initiate>) {
+      if (!finished) return finished;
+      if (auto kept = gss_detail::remember_keytab("gss_acquire_cred", finished->get()); !kept) {
+        return unexpected(std::move(kept).error());
+      }
+    }
+    return finished;
   }
   [[nodiscard]] static Result<Credential> acquire_from_raw(gss_name_t name, const CredentialStore& store) noexcept {
     constexpr const char* operation = "gss_acquire_cred_from";

@@ -256,7 +256,7 @@ class Acceptor : public gss_detail::Handshake<M> {
         if (!acquired) return this->refuse(std::move(acquired).error());
         default_ = *std::move(acquired);
         credential_ = default_.get();
-      } else if (auto checked = gss_detail::check_default_keytab<M>(operation); !checked) {
+      } else if (auto checked = gss_detail::check_keytab_of<M>(operation, credential_); !checked) {
         return this->refuse(std::move(checked).error());
       }
       if (credential_ == GSS_C_NO_CREDENTIAL) {

@@ -25,30 +25,50 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 namespace gss_detail {
-/// Whether the library may read the keytab: see gss/platform/keytab_guard.hpp.
-[[nodiscard]] inline Result<void> check_keytab_of([[maybe_unused]] krb5_keytab keytab) noexcept {
 #ifdef GSSKEY_GSS_KEYTABS_CRASH
-  char name[32 + DefaultKeytab::max_size];  // "TYPE:residual"; neither call uses the context that it wants
-  if (keytab == nullptr || krb5_kt_get_type(nullptr, keytab, name, 32) != 0) return {};
-  const std::size_t type = std::strlen(name);
-  name[type] = ':';
-  if (krb5_kt_get_name(nullptr, keytab, name + type + 1, DefaultKeytab::max_size) != 0) return {};
-  return check_keytab<mech::Krb5>("gss_krb5_import_cred", name);
-#else
-  return {};
+/// "TYPE:residual", of a keytab that the guard has to know: see gss/platform/keytab_guard.hpp. Empty if there is none.
+class KeytabName {
+ public:
+  explicit KeytabName(krb5_keytab keytab) noexcept {  // neither call uses the context that it wants
+    constexpr std::size_t type_size = 32;
+    if (keytab == nullptr || krb5_kt_get_type(nullptr, keytab, text_, type_size) != 0) {
+      text_[0] = '\0';
+      return;
+    }
+    const std::size_t type = std::strlen(text_);
+    text_[type] = ':';
+    if (krb5_kt_get_name(nullptr, keytab, text_ + type + 1, max_keytab_name - type_size) != 0) text_[0] = '\0';
+  }
+  [[nodiscard]] bool empty() const noexcept { return text_[0] == '\0'; }
+  [[nodiscard]] const char* get() const noexcept { return text_; }
+
+ private:
+  char text_[max_keytab_name];
+};
 #endif
-}
 
 template <Usage U>
 [[nodiscard]] inline Result<Credential<mech::Krb5, U>> import_krb5(krb5_ccache cache, krb5_keytab keytab,
                                                                    krb5_principal principal) noexcept {
   constexpr const char* operation = "gss_krb5_import_cred";
-  if (auto checked = check_keytab_of(keytab); !checked) return unexpected(std::move(checked).error());
+#ifdef GSSKEY_GSS_KEYTABS_CRASH
+  const KeytabName name{keytab};
+  if (!name.empty()) {
+    if (auto checked = check_keytab<mech::Krb5>(operation, name.get()); !checked) {
+      return unexpected(std::move(checked).error());
+    }
+  }
+#endif
   OM_uint32 minor = 0;
   gss_cred_id_t raw = GSS_C_NO_CREDENTIAL;
   const OM_uint32 major = gss_krb5_import_cred(&minor, cache, principal, keytab, &raw);
   auto credential = Credential<mech::Krb5, U>::adopt(raw);
   if (major != GSS_S_COMPLETE) return unexpected(failed_call_of<mech::Krb5>(operation, major, minor));
+#ifdef GSSKEY_GSS_KEYTABS_CRASH
+  if (!name.empty() && !KnownKeytabs::add(credential.get(), name.get())) {
+    return unexpected(Error::system(operation, ENOMEM));
+  }
+#endif
   return credential;
 }
 }  // namespace gss_detail

@@ -237,6 +237,30 @@ TEST_CASE("every number of a keytab altered: an acceptor answers") {
   CHECK(outcomes.errors > 0);
 }
 
+TEST_CASE("an acceptor's credential reads the keytab that it was acquired from, whatever becomes the default") {
+  Fixture fixture;
+  const std::string other = fixture.path + ".other";
+  const std::string whole = fixture.keytab.bytes;
+  const std::string half = whole.substr(0, fixture.keytab.ends.front() - 10);
+  write(other, whole);
+  must(set_process_keytab(("FILE:" + other).c_str()));
+  const auto acquired = must(Credential<mech::Krb5, Accept>::acquire(support::target()));
+  must(set_process_keytab(nullptr));
+  const auto outcome = [&] { return in_child([&] { return accept_with(acquired, fixture.token); }); };
+  CHECK(outcome() == 0);
+  write(fixture.path, half);  // the default, which does not concern it
+  CHECK(outcome() == 0);
+  write(fixture.path, whole);
+  for (std::size_t size = 0; size < whole.size(); size += 7) {
+    CAPTURE(size);
+    write(other, whole.substr(0, size));
+    CHECK(outcome() >= 0);
+  }
+  write(other, half);
+  CHECK(outcome() == 1);
+  std::filesystem::remove(other);
+}
+
 TEST_CASE("a rotation that is under way is an error, and no longer than that") {
   Fixture fixture;
   const auto outcome = [&] { return fixture.accept(); };

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/memory.hpp>
 #include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -149,6 +150,57 @@ class DefaultKeytab {
   }
 };
 
+struct KnownKeytab {
+  KnownKeytab* next;
+  const void* credential;
+  // and then the name
+};
+struct KnownKeytabsState {
+  ::pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+  KnownKeytab* first = nullptr;
+};
+GSSKEY_SHARED constinit KnownKeytabsState known_keytabs;
+
+/// Of the credentials of acceptors, which keytab each was acquired from. Heimdal reads that one in each handshake, and
+/// does not tell its name.
+class KnownKeytabs {
+ public:
+  /// False if there is no memory.
+  [[nodiscard]] static bool add(const void* credential, const char* name) noexcept {
+    const std::size_t size = std::strlen(name) + 1;
+    auto* const known = static_cast<KnownKeytab*>(gsskey::detail::allocate(sizeof(KnownKeytab) + size));
+    if (known == nullptr) return false;
+    std::memcpy(known + 1, name, size);
+    ::pthread_mutex_lock(&known_keytabs.mutex);
+    *known = {known_keytabs.first, credential};
+    known_keytabs.first = known;
+    ::pthread_mutex_unlock(&known_keytabs.mutex);
+    return true;
+  }
+  /// Before the credential is released, or given to somebody else: another one may then have its address.
+  static void remove(const void* credential) noexcept {
+    ::pthread_mutex_lock(&known_keytabs.mutex);
+    KnownKeytab** link = &known_keytabs.first;
+    while (*link != nullptr && (*link)->credential != credential) link = &(*link)->next;
+    KnownKeytab* const found = *link;
+    if (found != nullptr) *link = found->next;
+    ::pthread_mutex_unlock(&known_keytabs.mutex);
+    gsskey::detail::deallocate(found);
+  }
+  /// The default, if it is not known.
+  static void get(const void* credential, char (&name)[max_keytab_name]) noexcept {
+    ::pthread_mutex_lock(&known_keytabs.mutex);
+    const KnownKeytab* known = known_keytabs.first;
+    while (known != nullptr && known->credential != credential) known = known->next;
+    if (known != nullptr) {
+      const auto* const kept = reinterpret_cast<const char*>(known + 1);
+      std::memcpy(name, kept, std::strlen(kept) + 1);
+    }
+    ::pthread_mutex_unlock(&known_keytabs.mutex);
+    if (known == nullptr) DefaultKeytab::get(name);
+  }
+};
+
 /// Whether Heimdal can read this file, as it is at this moment. What cannot be opened it finds out by itself. Errors:
 /// gss (RoutineError::no_cred); system, where it cannot be looked at.
 [[nodiscard]] inline Result<void> check_keytab_file(const char* operation, const char* mechanism,
@@ -216,18 +268,35 @@ template <Mechanism M>
 
 #endif
 
-/// Before each call that reads the default keytab. Without a lock: who replaces a keytab is to write another file and
+/// Before each call that reads the keytab of an acceptor's credential, or the default one where there is none yet:
+/// nullptr. Without a lock: who replaces a keytab is to write another file and
 /// to rename it; one that is written where it is can be seen cut off, and that is an error until it is whole.
 template <Mechanism M>
-[[nodiscard]] inline Result<void> check_default_keytab([[maybe_unused]] const char* operation) noexcept {
+[[nodiscard]] inline Result<void> check_keytab_of([[maybe_unused]] const char* operation,
+                                                  [[maybe_unused]] const void* credential) noexcept {
 #ifdef GSSKEY_GSS_KEYTABS_CRASH
   if constexpr (!std::same_as<M, mech::Ntlmssp>) {
-    char name[DefaultKeytab::max_size];
-    DefaultKeytab::get(name);
+    char name[max_keytab_name];
+    KnownKeytabs::get(credential, name);
     return check_keytab<M>(operation, name);
   }
 #endif
   return {};
+}
+/// After an acceptor's credential was acquired from the default keytab.
+[[nodiscard]] inline Result<void> remember_keytab([[maybe_unused]] const char* operation,
+                                                  [[maybe_unused]] const void* credential) noexcept {
+#ifdef GSSKEY_GSS_KEYTABS_CRASH
+  char name[max_keytab_name];
+  DefaultKeytab::get(name);
+  if (!KnownKeytabs::add(credential, name)) return unexpected(Error::system(operation, ENOMEM));
+#endif
+  return {};
+}
+inline void forget_keytab([[maybe_unused]] const void* credential) noexcept {
+#ifdef GSSKEY_GSS_KEYTABS_CRASH
+  KnownKeytabs::remove(credential);
+#endif
 }
 
 }  // namespace gss_detail

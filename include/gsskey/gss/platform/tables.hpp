@@ -127,7 +127,7 @@ struct KnownFaults {
   /// add_credential() is unavailable.
   bool add_cred_is_unusable = false;
   /// A keytab file that is cut off, or is none, crashes whoever reads it: acquiring, accepting. Guard: it is looked at
-  /// before (not where krb5/credential.hpp's keytab changes after it was imported).
+  /// before, the one that the credential was acquired from.
   bool keytabs_crash = false;
   /// One KRB-ERROR with KDC_ERR_SVC_UNAVAILABLE, which anybody on the way can send, and whatever asks a KDC never comes
   /// back and keeps its processor busy (https://github.com/heimdal/heimdal/issues/346). No guard: let no thread that
