@@ -79,6 +79,14 @@ void of_exchanges() {
   }();
   faults::need(carry_out(again([&] { return InitialTicket::with_keytab(cache, alice, keytab.c_str()); })));
   faults::need(carry_out(again([&] { return InitialTicket::with_password(cache, alice, "secret"); })));
+  const auto other = again([] { return TicketCache::in_memory(); });
+  faults::need(
+      carry_out(again([&] { return InitialTicket::with_password(other, alice, "secret", {.armor = &cache}); })));
+  const auto answer = [](const LoginQuestion&) { return SecretBytes::copy_of("secret"); };
+  faults::need(carry_out(again([&] { return InitialTicket::with_answers(other, alice, {.answers = answer}); })));
+  static_cast<void>(again([&] {
+    return InitialTicket::with_certificate(other, alice, "FILE:/nonexistent", {.anchors = "FILE:/nonexistent"});
+  }));
   const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
   faults::need(carry_out(again([&] { return ServiceTicket::for_target(cache, target); })));
 }

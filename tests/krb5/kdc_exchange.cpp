@@ -154,12 +154,16 @@ void meet_hostile_replies(Ask ask) {
 /// Always wants one more.
 struct Endless {
   using Handle = void*;
+  struct Options {};
   static constexpr const char* operation = "endless";
   static constexpr unsigned more = 1;
   static void free(krb5_context, Handle) {}
   static krb5_error_code step(krb5_context, Handle, krb5_data*, krb5_data*, krb5_data*, unsigned* flags) {
     *flags = more;
     return 0;
+  }
+  static Error failure(const gss_detail::ExchangeParts&, Options, krb5_error_code) {
+    return Error::usage(operation, "never");
   }
   static Result<void> finish(const gss_detail::ExchangeParts&, Handle, bool) { return {}; }
 };
@@ -267,7 +271,7 @@ TEST_CASE("replies of which one byte is changed make no ticket, or one that work
 }
 
 TEST_CASE("an exchange that never ends, is empty, is asked too early, or has nothing to go into") {
-  gss_detail::KdcExchange<Endless> endless;
+  gss_detail::KdcExchange<Endless, KdcStep> endless;
   must(endless.step({}));
   for (int requests = 1; requests < 32; ++requests) must(endless.step("reply"));
   CHECK(endless.step("reply").error().domain() == Domain::policy);

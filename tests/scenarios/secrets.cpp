@@ -1345,16 +1345,23 @@ void acquire_in_c(const Name& name, const Secrets& secrets, Then then, Secrets& 
 }
 
 #if defined(GSSKEY_GSS_MIT)
-/// A login by libkrb5's steps.
-void log_in_in_c(const Secrets& secrets) {
+/// A login by libkrb5's steps; `asked`: the password is given when it is asked for.
+void log_in_in_c(const Secrets& secrets, bool asked) {
   const auto password = with_nul(secrets);
+  const auto answer = [](krb5_context in, void* data, krb5_responder_context responder) {
+    return krb5_responder_set_answer(in, responder, KRB5_RESPONDER_QUESTION_PASSWORD, static_cast<const char*>(data));
+  };
+  krb5_get_init_creds_opt* options = nullptr;
   krb5_context context = nullptr;
   krb5_principal client = nullptr;
   krb5_init_creds_context exchange = nullptr;
   REQUIRE(krb5_init_context(&context) == 0);
   REQUIRE(krb5_parse_name(context, "carol", &client) == 0);
-  REQUIRE(krb5_init_creds_init(context, client, nullptr, nullptr, 0, nullptr, &exchange) == 0);
-  REQUIRE(krb5_init_creds_set_password(context, exchange, reinterpret_cast<const char*>(password.data())) == 0);
+  REQUIRE(krb5_get_init_creds_opt_alloc(context, &options) == 0);
+  auto* const text = reinterpret_cast<char*>(const_cast<unsigned char*>(password.data()));
+  if (asked) REQUIRE(krb5_get_init_creds_opt_set_responder(context, options, answer, text) == 0);
+  REQUIRE(krb5_init_creds_init(context, client, nullptr, nullptr, 0, options, &exchange) == 0);
+  if (!asked) REQUIRE(krb5_init_creds_set_password(context, exchange, text) == 0);
   std::string reply;
   for (unsigned flags = 1; flags != 0;) {
     krb5_data in{};
@@ -1368,6 +1375,7 @@ void log_in_in_c(const Secrets& secrets) {
     krb5_free_data_contents(context, &place);
   }
   krb5_init_creds_free(context, exchange);
+  krb5_get_init_creds_opt_free(context, options);
   krb5_free_principal(context, client);
   krb5_free_context(context);
 }
@@ -1404,26 +1412,30 @@ TEST_CASE("gss: credentials") {
         for (int turn = 0; turn < 2; ++turn) acquire_in_c(carol, carols, Then::released, secrets);
       });
 #if defined(GSSKEY_GSS_MIT)
-  leaves_no_more(
-      "InitialTicket::with_password",
-      [&](Secrets& secrets) {
-        secrets = carols;
-        secrets.may_decide("what the KDC answers is read with it");
-        const auto cache = TicketCache::in_memory();
-        if (!cache) return;
-        auto login = InitialTicket::with_password(*cache, carol, secrets.bytes(24));
-        if (!login) return;
-        try {
-          static_cast<void>(support::carry_out(*login, [](const KdcStep& step) {
-            return support::ask_kdc(support::realm().realm.port(), true, step.request);
-          }));
-        } catch (const std::exception&) {  // of a call that is made to fail on the way to the KDC
-        }
-      },
-      [&](Secrets& secrets) {
-        secrets = carols;
-        log_in_in_c(carols);
-      });
+  for (const bool asked : {false, true}) {
+    leaves_no_more(
+        asked ? "InitialTicket::with_answers" : "InitialTicket::with_password",
+        [&](Secrets& secrets) {
+          secrets = carols;
+          secrets.may_decide("what the KDC answers is read with it");
+          const auto cache = TicketCache::in_memory();
+          if (!cache) return;
+          const auto answer = [&](const LoginQuestion&) { return SecretBytes::copy_of(secrets.bytes(24)); };
+          auto login = asked ? InitialTicket::with_answers(*cache, carol, {.answers = answer})
+                             : InitialTicket::with_password(*cache, carol, secrets.bytes(24));
+          if (!login) return;
+          try {
+            static_cast<void>(support::carry_out(*login, [](const KdcStep& step) {
+              return support::ask_kdc(support::realm().realm.port(), true, step.request);
+            }));
+          } catch (const std::exception&) {  // of a call that is made to fail on the way to the KDC
+          }
+        },
+        [&](Secrets& secrets) {
+          secrets = carols;
+          log_in_in_c(carols, asked);
+        });
+  }
   leaves_no_more(
       "CredentialStore, Credential::acquire_from, store_credential_into",
       [&](Secrets& secrets) {

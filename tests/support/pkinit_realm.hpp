@@ -72,6 +72,11 @@ class PkinitAuthority {
   [[nodiscard]] std::string identity(const std::string& certificate) const {
     return "FILE:" + certificate + "," + key();
   }
+  /// The same, of which the key is encrypted.
+  [[nodiscard]] std::string identity_with_pin(const std::string& certificate, const std::string& pin) const {
+    files_.run("openssl pkey -in key -aes256 -passout pass:" + pin + " -out locked.key");
+    return "FILE:" + certificate + "," + files_.path("locked.key");
+  }
 
  private:
   std::string realm_;
@@ -96,6 +101,7 @@ class PkinitRealm {
   explicit PkinitRealm(gsskey::TestRealmOptions options)
       : authority_{options.realm}, realm_{must(start(std::move(options), authority_))} {}
   [[nodiscard]] const gsskey::TestRealm* operator->() const noexcept { return &realm_; }
+  [[nodiscard]] PkinitAuthority& authority() noexcept { return authority_; }
 
  private:
   static gsskey::Result<gsskey::TestRealm> start(gsskey::TestRealmOptions options, PkinitAuthority& authority) {

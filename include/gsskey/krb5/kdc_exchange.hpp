@@ -3,24 +3,20 @@
 #pragma once
 
 #include <cerrno>
-#include <cstddef>
-#include <cstring>
 #include <memory>
 #include <new>
 #include <string_view>
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
-#include <gsskey/core/detail/misuse.hpp>
 #include <gsskey/core/detail/shared_text.hpp>
-#include <gsskey/core/detail/text.hpp>
 #include <gsskey/core/error.hpp>
-#include <gsskey/gss/buffer.hpp>
-#include <gsskey/gss/limits.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/platform/select.hpp>
+#include <gsskey/krb5/detail/kdc_exchange.hpp>
 #include <gsskey/krb5/detail/libkrb5.hpp>
-#include <gsskey/krb5/principal.hpp>
+#include <gsskey/krb5/detail/login_options.hpp>
+#include <gsskey/krb5/login_options.hpp>
 #include <gsskey/krb5/ticket_cache.hpp>
 
 #if defined(GSSKEY_GSS_KRB5_H) && !defined(GSSKEY_GSS_DLOPEN)  // as in krb5/credential.hpp
@@ -38,178 +34,6 @@ struct KdcStep {
   [[nodiscard]] bool is_done() const noexcept { return request.empty(); }
 };
 
-namespace gss_detail {
-
-/// More than any real exchange has: referrals and methods of preauthentication are some.
-inline constexpr unsigned max_kdc_requests = 32;
-/// As long a reply as libkrb5 itself reads from a KDC.
-inline constexpr std::size_t max_kdc_reply = std::size_t{1} << 20;
-
-/// What both kinds of exchange are made of, in a context of its own: exchanges of several threads have nothing in
-/// common but the cache.
-struct ExchangeParts {
-  Krb5Context context;
-  Principal name;  ///< whom the ticket is for, or which service
-  krb5_principal principal = nullptr;
-  krb5_ccache cache = nullptr;
-  krb5_keytab keytab = nullptr;
-
-  ExchangeParts() noexcept = default;
-  ExchangeParts(const ExchangeParts&) = delete;
-  ExchangeParts& operator=(const ExchangeParts&) = delete;
-  ~ExchangeParts() {
-    if (principal != nullptr) krb5_free_principal(context.get(), principal);
-    if (keytab != nullptr) static_cast<void>(krb5_kt_close(context.get(), keytab));
-    if (cache != nullptr) static_cast<void>(krb5_cc_close(context.get(), cache));
-  }
-
-  [[nodiscard]] Result<void> open(const char* operation, const TicketCache& into, const Name& of) noexcept {
-    if (!into) return unexpected(Error::usage(operation, "the cache is empty: moved from, or never set"));
-    if (!of) return unexpected(gsskey::detail::empty_name(operation));
-    auto found = Principal::from_name(of);
-    if (!found) return unexpected(std::move(found).error());
-    name = *std::move(found);
-    auto made = new_krb5_context();
-    if (!made) return unexpected(std::move(made).error());
-    context = *std::move(made);
-    const auto end = gsskey::detail::view_of("", 1);
-    const auto text = gsskey::detail::SharedText::joined({name.text(), end});
-    const auto place = gsskey::detail::SharedText::joined(
-        {gsskey::detail::view_of(krb5_cc_get_type(into.context(), into.get())), ":",
-         gsskey::detail::view_of(krb5_cc_get_name(into.context(), into.get())), end});
-    if (!text || !place) return unexpected(Error::system("malloc", ENOMEM));
-    krb5_error_code code = krb5_parse_name(context.get(), text.view().data(), &principal);
-    if (code != 0) return unexpected(failed_krb5(context.get(), "krb5_parse_name", code));
-    code = krb5_cc_resolve(context.get(), place.view().data(), &cache);
-    if (code != 0) return unexpected(failed_krb5(context.get(), "krb5_cc_resolve", code));
-    return {};
-  }
-};
-
-/// The calls for a login.
-struct InitialCalls {
-  using Handle = krb5_init_creds_context;
-  static constexpr const char* operation = "krb5_init_creds_step";
-  static constexpr unsigned more = KRB5_INIT_CREDS_STEP_FLAG_CONTINUE;
-  static void free(krb5_context context, Handle handle) noexcept { krb5_init_creds_free(context, handle); }
-  [[nodiscard]] static krb5_error_code step(krb5_context context, Handle handle, krb5_data* in, krb5_data* out,
-                                            krb5_data* realm, unsigned* flags) noexcept {
-    return gss_detail::krb5_init_creds_step(context, handle, in, out, realm, flags);
-  }
-  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, Handle handle, bool) noexcept {
-    const krb5_context context = parts.context.get();
-    krb5_creds ticket{};
-    krb5_error_code code = krb5_init_creds_get_creds(context, handle, &ticket);
-    if (code != 0) return unexpected(failed_krb5(context, "krb5_init_creds_get_creds", code));
-    const char* storing = "krb5_cc_initialize";
-    code = krb5_cc_initialize(context, parts.cache, ticket.client);
-    if (code == 0) {
-      storing = "krb5_cc_store_cred";
-      code = krb5_cc_store_cred(context, parts.cache, &ticket);
-    }
-    krb5_free_cred_contents(context, &ticket);
-    if (code != 0) return unexpected(failed_krb5(context, storing, code));
-    return {};
-  }
-};
-
-/// The calls for a ticket of a service. libkrb5 could put it into the cache, but does not say whether it could.
-struct ServiceCalls {
-  using Handle = krb5_tkt_creds_context;
-  static constexpr const char* operation = "krb5_tkt_creds_step";
-  static constexpr unsigned more = 1;  // KRB5_TKT_CREDS_STEP_FLAG_CONTINUE
-  static void free(krb5_context context, Handle handle) noexcept { gss_detail::krb5_tkt_creds_free(context, handle); }
-  [[nodiscard]] static krb5_error_code step(krb5_context context, Handle handle, krb5_data* in, krb5_data* out,
-                                            krb5_data* realm, unsigned* flags) noexcept {
-    return gss_detail::krb5_tkt_creds_step(context, handle, in, out, realm, flags);
-  }
-  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, Handle handle, bool was_asked) noexcept {
-    if (!was_asked) return {};  // it was in the cache
-    const krb5_context context = parts.context.get();
-    krb5_creds ticket{};
-    krb5_error_code code = krb5_tkt_creds_get_creds(context, handle, &ticket);
-    if (code != 0) return unexpected(failed_krb5(context, "krb5_tkt_creds_get_creds", code));
-    code = krb5_cc_store_cred(context, parts.cache, &ticket);
-    krb5_free_cred_contents(context, &ticket);
-    if (code != 0) return unexpected(failed_krb5(context, "krb5_cc_store_cred", code));
-    return {};
-  }
-};
-
-/// The order of requests and replies.
-template <class Calls>
-class KdcExchange {
- public:
-  ExchangeParts parts;
-  typename Calls::Handle handle = nullptr;
-
-  KdcExchange() noexcept = default;
-  KdcExchange(const KdcExchange&) = delete;
-  KdcExchange& operator=(const KdcExchange&) = delete;
-  ~KdcExchange() {
-    free_data(parts.context.get(), request_);
-    free_data(parts.context.get(), realm_);
-    if (handle != nullptr) Calls::free(parts.context.get(), handle);
-  }
-
-  [[nodiscard]] Result<KdcStep> step(ByteView reply) noexcept {
-    constexpr const char* operation = Calls::operation;
-    if (std::exchange(is_over_, true)) return unexpected(Error::usage(operation, "the exchange is over"));
-    if (requests_ == 0 && !reply.empty()) return unexpected(Error::usage(operation, "a reply to no request"));
-    if (requests_ != 0 && reply.empty()) return unexpected(Error::transport(operation, EBADMSG, "the reply is empty"));
-    if (reply.size() > max_kdc_reply) {
-      return unexpected(Error::transport(operation, EMSGSIZE, "the reply is longer than 1 MiB"));
-    }
-    if (requests_ == max_kdc_requests) {
-      return unexpected(Error::policy(operation, 0, "after 32 requests there is no ticket"));
-    }
-    krb5_data in{};
-    in.data = const_cast<char*>(reply.text().data());  // is only read
-    in.length = static_cast<unsigned>(reply.size());
-    krb5_data out{};
-    krb5_data realm{};
-    unsigned flags = 0;
-    const krb5_error_code code = Calls::step(parts.context.get(), handle, &in, &out, &realm, &flags);
-    const bool has_request = code == 0 && (flags & Calls::more) != 0;
-    if (has_request) {
-      std::swap(request_, out);
-      std::swap(realm_, realm);
-    }
-    free_data(parts.context.get(), out);
-    free_data(parts.context.get(), realm);
-    if (code == 0 && !has_request) {
-      auto stored = Calls::finish(parts, handle, requests_ != 0);
-      if (!stored) return unexpected(std::move(stored).error());
-      return KdcStep{};
-    }
-    if (code != 0) {
-      const bool is_too_large = code == KRB5KRB_ERR_RESPONSE_TOO_BIG && !over_tcp_;
-      if (!is_too_large) return unexpected(failed_krb5(parts.context.get(), operation, code));
-      over_tcp_ = true;
-    }
-    ++requests_;
-    is_over_ = false;
-    const std::string_view named = ByteView{realm_.data, realm_.length}.text();
-    return KdcStep{{request_.data, request_.length}, named.empty() ? parts.name.realm() : named, over_tcp_};
-  }
-
- private:
-  krb5_data request_{};
-  krb5_data realm_{};
-  unsigned requests_ = 0;
-  bool over_tcp_ = false;
-  bool is_over_ = false;
-};
-
-template <class Calls>
-[[nodiscard]] inline Result<KdcStep> step_exchange(const std::unique_ptr<KdcExchange<Calls>>& exchange,
-                                                   ByteView reply) noexcept {
-  if (!exchange) return unexpected(Error::usage(Calls::operation, "the exchange is empty: moved from, or never set"));
-  return exchange->step(reply);
-}
-
-}  // namespace gss_detail
-
 /// A login, without I/O: step() says what a KDC is to get, and takes what came back, until the ticket-granting ticket
 /// is in the cache. Move-only; empty by default and after a move. krb5.conf says what is asked for, as for kinit.
 ///
@@ -226,7 +50,7 @@ template <class Calls>
 /// Owner: of all that it needs but the tickets: the cache may be closed, and its tickets go with it.
 /// See: RFC 4120 section 3.1.
 class InitialTicket {
-  using Exchange = gss_detail::KdcExchange<gss_detail::InitialCalls>;
+  using Exchange = gss_detail::KdcExchange<gss_detail::InitialCalls, KdcStep>;
 
  public:
   InitialTicket() noexcept = default;
@@ -234,39 +58,38 @@ class InitialTicket {
   /// Begins the login of `client` with a password. What is in the cache `into` is replaced when there is a ticket. It
   /// says that the KDC knows the password, and no more: whoever gave it may have made the KDC up. Who lets users in by
   /// it has a service of its own look at a ticket, with a key from a keytab.
-  /// Calls: krb5_init_context, krb5_init_creds_init, krb5_init_creds_set_password.
-  /// Errors: those of the class; usage too, for no password, one with a NUL, and more than limits.password.
-  /// Blocks: on the disk that krb5.conf is on.
+  /// Calls: krb5_init_context, krb5_get_init_creds_opt_alloc, krb5_init_creds_init, krb5_init_creds_set_password; for
+  ///   an armor krb5_get_credentials, of its cache alone; krb5_get_init_creds_opt_set_*.
+  /// Errors: those of the class; usage too, for no password, one with a NUL, and more than limits.password; gss, for an
+  ///   armor without a ticket of the realm, or with one that has ended.
+  /// Blocks: on the disks that krb5.conf and the armor are on.
   /// Owner: of `password`, the caller, who is to wipe it; the library wipes its copy when this goes.
   [[nodiscard]] static Result<InitialTicket> with_password(const TicketCache& into, const Name& client,
-                                                           ByteView password) noexcept {
+                                                           ByteView password,
+                                                           InitialTicketOptions options = {}) noexcept {
     constexpr const char* operation = "krb5_init_creds_set_password";
     if (password.empty()) return unexpected(Error::usage(operation, "the password is empty"));
-    if (!limits.password.admits(password.size())) return unexpected(gss_detail::too_long(operation, limits.password));
-    if (gss_detail::contains(password.text(), '\0')) {
-      return unexpected(Error::usage(operation, "the password contains a NUL byte"));
-    }
-    auto terminated = SecretBytes::with_size(password.size() + 1);
-    if (!terminated) return unexpected(std::move(terminated).error());
-    std::memcpy(terminated->data(), password.data(), password.size());
-    return begin(into, client, [&](Exchange& exchange) -> Result<void> {
+    const auto text = gss_detail::terminated(operation, password);
+    if (!text) return unexpected(text.error());
+    return begin(into, client, std::move(options), nullptr, [&](Exchange& exchange) -> Result<void> {
       const krb5_context context = exchange.parts.context.get();
       const krb5_error_code code =
-          krb5_init_creds_set_password(context, exchange.handle, reinterpret_cast<const char*>(terminated->data()));
+          krb5_init_creds_set_password(context, exchange.handle, reinterpret_cast<const char*>(text->data()));
       if (code != 0) return unexpected(gss_detail::failed_krb5(context, operation, code));
       return {};
     });
   }
   /// Begins the login of `client` with its key in a keytab, "FILE:/etc/daemon.keytab". What is in the cache `into` is
   /// replaced when there is a ticket.
-  /// Calls: krb5_init_context, krb5_init_creds_init, krb5_kt_resolve, krb5_init_creds_set_keytab.
-  /// Errors: those of the class; usage too, for a keytab without a name.
-  /// Blocks: on the disks that krb5.conf and the keytab are on; step() on the keytab's, too.
+  /// Calls: those of with_password(), but krb5_kt_resolve and krb5_init_creds_set_keytab.
+  /// Errors: those of the class; usage too, for a keytab without a name; gss, as with_password().
+  /// Blocks: on the disks that krb5.conf, the armor and the keytab are on; step() on the keytab's, too.
   [[nodiscard]] static Result<InitialTicket> with_keytab(const TicketCache& into, const Name& client,
-                                                         const char* keytab) noexcept {
+                                                         const char* keytab,
+                                                         InitialTicketOptions options = {}) noexcept {
     constexpr const char* operation = "krb5_init_creds_set_keytab";
     if (keytab == nullptr || *keytab == '\0') return unexpected(Error::usage(operation, "the keytab has no name"));
-    return begin(into, client, [&](Exchange& exchange) -> Result<void> {
+    return begin(into, client, std::move(options), nullptr, [&](Exchange& exchange) -> Result<void> {
       const krb5_context context = exchange.parts.context.get();
       krb5_error_code code = krb5_kt_resolve(context, keytab, &exchange.parts.keytab);
       if (code != 0) return unexpected(gss_detail::failed_krb5(context, "krb5_kt_resolve", code));
@@ -275,22 +98,72 @@ class InitialTicket {
       return {};
     });
   }
+  /// Begins the login of `client` with a certificate and its key (PKINIT), "FILE:/etc/alice.pem,/etc/alice.key",
+  /// "PKCS12:/etc/alice.p12" or "PKCS11:…" for a card. Its PIN is asked for in options.answers. What is in the cache
+  /// `into` is replaced when there is a ticket. It needs MIT krb5's plug-in: Debian's package krb5-pkinit.
+  /// Calls: those of with_password(), but krb5_get_init_creds_opt_set_pa.
+  /// Errors: those of the class; usage too, for an identity without a name; gss, as with_password().
+  /// Blocks: on the disks that krb5.conf and the armor are on; step() on those of certificates and keys, on the card,
+  ///   and for a few milliseconds of arithmetic.
+  /// See: RFC 4556; kinit(1), of X509_user_identity.
+  [[nodiscard]] static Result<InitialTicket> with_certificate(const TicketCache& into, const Name& client,
+                                                              const char* identity,
+                                                              InitialTicketOptions options = {}) noexcept {
+    if (identity == nullptr || *identity == '\0') {
+      return unexpected(Error::usage("krb5_get_init_creds_opt_set_pa", "the certificate has no name"));
+    }
+    return begin(into, client, std::move(options), identity, nothing_more);
+  }
+  /// Begins the login of `client` with what options.answers knows: a password of one time, which needs an armor, or a
+  /// password. What is in the cache `into` is replaced when there is a ticket.
+  /// Calls: those of with_password(), but krb5_init_creds_set_password.
+  /// Errors: those of the class; usage too, for no answers; gss, as with_password().
+  /// Blocks: on the disks that krb5.conf and the armor are on.
+  /// See: RFC 6560.
+  [[nodiscard]] static Result<InitialTicket> with_answers(const TicketCache& into, const Name& client,
+                                                          InitialTicketOptions options) noexcept {
+    if (!options.answers) {
+      return unexpected(Error::usage("krb5_get_init_creds_opt_set_responder", "there is nobody who answers"));
+    }
+    return begin(into, client, std::move(options), nullptr, nothing_more);
+  }
+  /// Begins the login of nobody in a realm, whose KDC shows a certificate that is believed: for the armor of another
+  /// login, in which a password can then be used that is easily guessed. What is in the cache `into` is replaced when
+  /// there is a ticket. It needs MIT krb5's plug-in: Debian's package krb5-pkinit.
+  /// Calls: those of with_password(), but krb5_init_creds_set_password.
+  /// Errors: those of the class; usage too, for an empty realm; gss, as with_password().
+  /// Blocks: on the disk that krb5.conf is on; step() for a few milliseconds of arithmetic.
+  /// See: RFC 8062.
+  [[nodiscard]] static Result<InitialTicket> anonymous(const TicketCache& into, std::string_view realm,
+                                                       InitialTicketOptions options = {}) noexcept {
+    constexpr const char* operation = "krb5_init_creds_init";
+    if (realm.empty()) return unexpected(Error::usage(operation, "the realm is empty"));
+    const auto text = gsskey::detail::SharedText::joined({"WELLKNOWN/ANONYMOUS@", realm});
+    if (!text) return unexpected(Error::system("malloc", ENOMEM));
+    auto nobody = Name::principal(text.view());
+    if (!nobody) return unexpected(std::move(nobody).error());
+    return begin(into, *nobody, std::move(options), nullptr, nothing_more);
+  }
 
   /// Takes the reply of a KDC to the last request, nothing the first time, and returns what is next. After an error,
   /// and when the ticket is in the cache, the exchange is over. A reply that somebody on the way has forged can end it,
   /// or make a ticket that the service refuses.
-  /// Calls: krb5_init_creds_step; at the end krb5_init_creds_get_creds, krb5_cc_initialize, krb5_cc_store_cred.
+  /// Calls: krb5_init_creds_step; krb5_responder_* for questions; at the end krb5_init_creds_get_creds,
+  ///   krb5_cc_initialize, krb5_cc_store_cred.
   /// Errors: those of the class; usage too, when it is over; transport, for a reply that is empty (EBADMSG) or longer
-  ///   than 1 MiB (EMSGSIZE); policy, after 32 requests without a ticket.
-  /// Blocks: on the disks that the cache and the keytab are on.
+  ///   than 1 MiB (EMSGSIZE); policy, after 32 requests without a ticket; that of an answer.
+  /// Blocks: on the disks that the cache and the keytab are on; as with_certificate() says; as long as answers does.
   [[nodiscard]] Result<KdcStep> step(ByteView reply = {}) noexcept {
     return gss_detail::step_exchange(exchange_, reply);
   }
   [[nodiscard]] explicit operator bool() const noexcept { return exchange_ != nullptr; }
 
  private:
+  [[nodiscard]] static Result<void> nothing_more(Exchange&) noexcept { return {}; }
   template <class Prove>
-  [[nodiscard]] static Result<InitialTicket> begin(const TicketCache& into, const Name& client, Prove prove) noexcept {
+  [[nodiscard]] static Result<InitialTicket> begin(const TicketCache& into, const Name& client,
+                                                   InitialTicketOptions&& options, const char* identity,
+                                                   Prove prove) noexcept {
     constexpr const char* operation = "krb5_init_creds_init";
     if constexpr (!capabilities.kdc_exchange) {
       return unexpected(Error::unavailable(operation, GSSKEY_GSS_NAME " has no krb5_init_creds_step"));
@@ -298,12 +171,15 @@ class InitialTicket {
     InitialTicket made;
     made.exchange_.reset(new (std::nothrow) Exchange);
     if (!made.exchange_) return unexpected(Error::system("malloc", ENOMEM));
-    auto& parts = made.exchange_->parts;
+    auto& exchange = *made.exchange_;
+    auto& parts = exchange.parts;
     if (auto opened = parts.open(operation, into, client); !opened) return unexpected(std::move(opened).error());
-    const krb5_error_code code = krb5_init_creds_init(parts.context.get(), parts.principal, nullptr, nullptr, 0,
-                                                      nullptr, &made.exchange_->handle);
+    auto set = exchange.options.set(parts, std::move(options), identity);
+    if (!set) return unexpected(std::move(set).error());
+    const krb5_error_code code = krb5_init_creds_init(parts.context.get(), parts.principal, gss_detail::nobody_to_ask,
+                                                      nullptr, 0, exchange.options.get(), &exchange.handle);
     if (code != 0) return unexpected(gss_detail::failed_krb5(parts.context.get(), operation, code));
-    if (auto proven = prove(*made.exchange_); !proven) return unexpected(std::move(proven).error());
+    if (auto proven = prove(exchange); !proven) return unexpected(std::move(proven).error());
     return made;
   }
 
@@ -323,7 +199,7 @@ class InitialTicket {
 /// Owner: of all that it needs but the tickets: the cache may be closed, and its tickets go with it.
 /// See: RFC 4120 section 3.3; RFC 6806, for referrals.
 class ServiceTicket {
-  using Exchange = gss_detail::KdcExchange<gss_detail::ServiceCalls>;
+  using Exchange = gss_detail::KdcExchange<gss_detail::ServiceCalls, KdcStep>;
 
  public:
   ServiceTicket() noexcept = default;
