@@ -183,8 +183,9 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size) {
 /// 256 messages of 16 KiB on two threads, and on one.
 void measure_batch() {
   Ends ends;
-  auto one = value(MessageBatch::from_protector(ends.our_initiator, 1));
-  auto two = value(MessageBatch::from_protector(ends.our_acceptor, 2));
+  auto threads = value(BatchThreads::start(2));
+  auto one = value(MessageBatch::from_protector(ends.our_initiator));
+  auto two = value(MessageBatch::from_protector(ends.our_acceptor, &threads));
   const Bytes message(16384, 'm');
   std::vector<Bytes> memory(256, Bytes(message.size() + 128));
   std::vector<BatchMessage> batch;

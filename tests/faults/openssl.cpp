@@ -82,7 +82,8 @@ void messages() {
 
 void batch() {
   auto [ours, theirs] = protectors();
-  auto many = again([&] { return MessageBatch::from_protector(ours, 3); });
+  auto threads = again([&] { return BatchThreads::start(2); });
+  auto many = again([&] { return MessageBatch::from_protector(ours, &threads); });
   const std::string message(2000, 'm');
   const auto room = need(ours.room());
   std::vector<std::vector<unsigned char>> memory(
@@ -112,6 +113,16 @@ void lanes() {
       20, std::vector<unsigned char>(room.header + message.size() + room.trailer));
   std::vector<BatchMessage> messages;
   for (auto& each : memory) messages.push_back({message, each});
+  if (const auto made = sending.get_mic(messages); !made) {
+    faults::note(made.error());
+    need(sending.get_mic(messages));  // behind a gap
+  }
+  std::vector<BatchMic> mics(memory.size());
+  for (std::size_t at = 0; at < memory.size(); ++at) mics[at] = {message, {memory[at].data(), room.trailer}};
+  receiving.verify_mic(mics);
+  for (const BatchMic& each : mics) {
+    if (!each.verified) faults::note(each.verified.error());
+  }
   if (const auto wrapped = sending.wrap(messages); !wrapped) {
     faults::note(wrapped.error());
     for (const auto& each : memory) check(!contains(each, message), "no plaintext where there is no token");

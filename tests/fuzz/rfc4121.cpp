@@ -1,7 +1,10 @@
 // Tokens of RFC 4121 under keys of our own, altered: one that is taken holds what was sent. Every encryption type, both
-// kinds of wrap token, MICs; also the input itself as a token, and base keys of any length.
-// SPDX-License-Identifier: MIT
+// kinds of wrap token, MICs, and the lanes beside them (-DGSSKEY_TEST_LANES); also the input itself as a token, and
+// base keys of any length. SPDX-License-Identifier: MIT
 #include <gsskey/messages/detail/keys.hpp>
+#ifdef GSSKEY_TEST_LANES
+#include <gsskey/messages/detail/lanes.hpp>
+#endif
 
 #include <algorithm>
 #include <iterator>
@@ -33,9 +36,57 @@ Ends& ends(std::size_t type) {
   return *made[type];
 }
 
-/// The plaintext, if the token is whole.
-std::optional<fuzz::Bytes> opened(Ends& ends, ByteView token) {
-  rfc4121::WrapToken wrap;
+#ifdef GSSKEY_TEST_LANES
+rfc3961::LaneKeys lane_keys(const rfc3961::EncryptionType& type, bool seals) {
+  const fuzz::Bytes key(type.key_size, 0x42);
+  const auto derived = [&](rfc3961::Purpose purpose) {
+    auto made = rfc3961::derive_key(type, key, seals ? 24 : 25, purpose);
+    if (!made) std::abort();
+    return *std::move(made);
+  };
+  const auto encryption = derived(rfc3961::Purpose::encryption);
+  const auto integrity = derived(seals ? rfc3961::Purpose::integrity : rfc3961::Purpose::checksum);
+  auto made = rfc3961::LaneKeys::create(type, rfc3961::Lanes::of_thread().manager(),
+                                        seals ? ByteView{encryption} : ByteView{}, integrity);
+  if (!made) std::abort();
+  return *std::move(made);
+}
+/// What is behind the header, as the lanes open it: `expected` is what OpenSSL made of it.
+void compare_lanes(std::size_t type, fuzz::Bytes token, const rfc4121::WrapToken& wrap,
+                   const std::optional<fuzz::Bytes>& expected) {
+  const auto& chosen = rfc3961::encryption_types[type];
+  auto& lanes = rfc3961::Lanes::of_thread();
+  if (chosen.digest == nullptr || !wrap.is_sealed() || !lanes.serve(chosen)) return;
+  static std::optional<rfc3961::LaneKeys> keys[std::size(rfc3961::encryption_types)];
+  if (!keys[type]) keys[type].emplace(lane_keys(chosen, true));
+  const auto rest = token.begin() + rfc4121::header_size;
+  std::rotate(rest, rest + wrap.header.rotation % (token.end() - rest), token.end());
+  rfc3961::LaneText text{token.data() + rfc4121::header_size, wrap.body_size + 2 * rfc3961::block_size, false};
+  expect(lanes.open(*keys[type], {&text, 1}), "lanes do not fail");
+  unsigned char* const inner = text.bytes + text.size - rfc4121::header_size;
+  std::fill_n(inner + 6, 2, static_cast<unsigned char>(0));
+  std::fill_n(token.begin() + 6, 2, static_cast<unsigned char>(0));
+  const bool whole = text.is_whole && std::equal(inner, inner + rfc4121::header_size, token.begin());
+  expect(whole == expected.has_value(), "lanes say what OpenSSL says");
+  if (whole) expect(std::equal(expected->begin(), expected->end(), text.bytes + rfc3961::block_size), "one plaintext");
+}
+void compare_lanes(std::size_t type, ByteView message, ByteView mic, bool expected) {
+  const auto& chosen = rfc3961::encryption_types[type];
+  auto& lanes = rfc3961::Lanes::of_thread();
+  if (chosen.digest == nullptr || !lanes.serve(chosen)) return;
+  static std::optional<rfc3961::LaneKeys> keys[std::size(rfc3961::encryption_types)];
+  if (!keys[type]) keys[type].emplace(lane_keys(chosen, false));
+  unsigned char checksum[rfc3961::max_mac_size];
+  const rfc3961::LaneMic all{message, mic.data(), checksum};
+  if (!lanes.takes(all)) return;
+  expect(lanes.sign(*keys[type], {&all, 1}), "lanes do not fail");
+  expect(std::equal(checksum, checksum + chosen.mac_size, mic.data() + rfc4121::header_size) == expected,
+         "lanes say of a MIC what OpenSSL says");
+}
+#endif
+
+/// The plaintext and its filler, if the token is whole.
+std::optional<fuzz::Bytes> opened(Ends& ends, ByteView token, rfc4121::WrapToken& wrap) {
   if (!wrap.read(token, ends.receiver.mac_size())) return {};
   expect(wrap.message_size <= wrap.body_size && wrap.body_size <= token.size(), "lengths fit");
   fuzz::Bytes body(wrap.body_size);
@@ -45,13 +96,29 @@ std::optional<fuzz::Bytes> opened(Ends& ends, ByteView token) {
     expect(std::all_of(body.begin(), body.end(), [](unsigned char octet) { return octet == 0; }), "nothing is left");
     return {};
   }
-  body.resize(wrap.message_size);
   return body;
 }
-bool is_mic_of(Ends& ends, ByteView message, ByteView token) {
+bool is_mic_of(std::size_t type, ByteView message, ByteView token) {
+  Ends& both = ends(type);
   rfc4121::Header header;
-  if (!header.read(token, false) || token.size() != rfc4121::header_size + ends.receiver.mac_size()) return false;
-  return ends.receiver.check(message, token) == rfc3961::Opened::whole;
+  if (!header.read(token, false) || token.size() != rfc4121::header_size + both.receiver.mac_size()) return false;
+  const bool whole = both.receiver.check(message, token) == rfc3961::Opened::whole;
+#ifdef GSSKEY_TEST_LANES
+  compare_lanes(type, message, token, whole);
+#endif
+  return whole;
+}
+
+std::optional<fuzz::Bytes> opened(std::size_t type, ByteView token) {
+  rfc4121::WrapToken wrap;
+  auto plain = opened(ends(type), token, wrap);
+#ifdef GSSKEY_TEST_LANES
+  if (rfc4121::WrapToken fits; fits.read(token, ends(type).receiver.mac_size())) {
+    compare_lanes(type, {token.begin(), token.end()}, wrap, plain);
+  }
+#endif
+  if (plain) plain->resize(wrap.message_size);
+  return plain;
 }
 
 /// Turns what follows the header, as a sender may (section 4.2.5).
@@ -71,8 +138,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::size_t type = input.byte() % std::size(rfc3961::encryption_types);
   Ends& both = ends(type);
   if (kind == 4) {
-    expect(!opened(both, input.rest()), "a token that nobody made is taken");
-    expect(!is_mic_of(both, "message", input.rest()), "a MIC that nobody made is taken");
+    expect(!opened(type, input.rest()), "a token that nobody made is taken");
+    expect(!is_mic_of(type, "message", input.rest()), "a MIC that nobody made is taken");
     return 0;
   }
   if (kind == 5) {
@@ -100,10 +167,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (kind == 3) rotate(token, input.number());
   const fuzz::Bytes changed = input.altered(token);
   if (kind == 2) {
-    expect(is_mic_of(both, message, changed) == (changed == token), "a MIC is taken if it is whole");
+    expect(is_mic_of(type, message, changed) == (changed == token), "a MIC is taken if it is whole");
     return 0;
   }
-  const auto plain = opened(both, changed);
+  const auto plain = opened(type, changed);
   if (plain) expect(*plain == message, "what is taken is what was sent");
   if (changed == token) expect(plain.has_value(), "what was sent is taken");
   return 0;

@@ -19,7 +19,7 @@ Client Server TestRealm TicketCache AsyncRenewingCredential""".split()
 VALUES = """Answer ByteView SecretBytes Error FlagSet Seconds UniqueHandle Buffer BufferSet ChannelBindings Peer ContextDemand
 CredentialLease CredentialRef Name MechName Oid OidSet SealKey PublicKey KeyInfo EncryptedPayload EncryptedUpdate TrustedPayload
 Destination Authority KeyOperations RingOperations KeyList Description Permissions ProcKeys Timeout KeyWatch LucidContext Pac
-Principal SidBytes Sid MessageBatch MessageLanes MessageToken MessageMic MechanismList AdvisedError AsioTransport OffloadTo
+Principal SidBytes Sid BatchThreads MessageBatch MessageLanes MessageToken MessageMic MechanismList AdvisedError AsioTransport OffloadTo
 SecureStream FdStream FramedTransport CoFramedTransport Task InitialTicket ServiceTicket
 KdcList TicketLease Prefetch""".split()
 

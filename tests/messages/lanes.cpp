@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/batches.hpp"
 #include "support/catch.hpp"
 #include "support/child.hpp"
 #include "support/heap.hpp"
@@ -26,6 +27,7 @@ using support::bytes_of;
 using support::message_of;
 using support::must;
 using support::taken;
+using support::tokens_of;
 
 namespace {
 
@@ -57,37 +59,12 @@ struct Messages {
   }
 };
 
-std::vector<BatchToken> tokens_of(std::vector<Bytes>& memory) {
-  std::vector<BatchToken> tokens;
-  for (Bytes& each : memory) {
-    BatchToken token;
-    token.token = each;
-    tokens.push_back(std::move(token));
-  }
-  return tokens;
-}
-
 /// What a sender may do, and MIT krb5 and Heimdal do not (RFC 4121 section 4.2.5).
 void rotate(Bytes& token, std::size_t count) {
   std::rotate(token.begin() + 16, token.end() - static_cast<std::ptrdiff_t>(count % (token.size() - 16)), token.end());
   token[6] = static_cast<unsigned char>(count >> 8);
   token[7] = static_cast<unsigned char>(count);
 }
-
-/// What became of a token.
-struct Outcome {
-  bool taken;
-  OM_uint32 major;
-  std::uint64_t digest;
-
-  template <class R>
-  static Outcome of(const R& result) {
-    if (!result) return {false, result.error().major_status(), static_cast<std::uint64_t>(result.error().domain())};
-    Outcome outcome{true, 0, result->size()};
-    for (const unsigned char octet : *result) outcome.digest = outcome.digest * 1099511628211u + octet;
-    return outcome;
-  }
-};
 
 /// All of them take minutes; without GSSKEY_TEST_EVERYTHING all lengths modulo a block of the cipher and of the
 /// digests.
@@ -127,33 +104,13 @@ void check_every_length() {
 }
 
 /// What is not whole or not in order.
-void check_one_by_one() {
+void check_disorder() {
   auto both = support::handshakes<Krb5>();
   auto ours = taken(std::move(both.initiator));
   auto theirs = taken(std::move(both.acceptor));
   auto lanes = must(MessageLanes::from_protector(ours));
-  const auto is_the_same = [&](const std::vector<Bytes>& tokens) {
-    support::SharedMemory<Outcome> expected{tokens.size()};
-    REQUIRE(support::in_child(60, [&] {  // the same protector, at the same point
-              for (std::size_t at = 0; at < tokens.size(); ++at) {
-                Bytes token = tokens[at];
-                expected[at] = Outcome::of(unwrap_in_place(ours, token));
-              }
-              return 0;
-            }) == 0);
-    auto memory = tokens;
-    auto all = tokens_of(memory);
-    lanes.unwrap(all);
-    for (std::size_t at = 0; at < tokens.size(); ++at) {
-      CAPTURE(at, tokens.size());
-      const Outcome got = Outcome::of(all[at].message);
-      REQUIRE(got.major == expected[at].major);
-      REQUIRE(got.digest == expected[at].digest);
-      REQUIRE(got.taken == expected[at].taken);
-    }
-  };
+  const auto is_the_same = [&](const std::vector<Bytes>& tokens) { support::check_one_by_one(lanes, ours, tokens); };
 
-  const Bytes plain = message_of(53);
   const auto next = [&](std::size_t size = 53) { return bytes_of(must(theirs.wrap(message_of(size)))); };
   std::vector<Bytes> all;
   const Bytes whole = next();
@@ -179,20 +136,8 @@ void check_one_by_one() {
   }
   is_the_same(all);
 
-  all.clear();
-  for (std::size_t at = 0; at < 150; ++at) {
-    all.push_back(next(at * 11));
-    if (at % 9 == 2) all.push_back(all[at / 2]);                                     // again
-    if (at % 9 == 3) std::swap(all.back(), all[all.size() - 3]);                     // late
-    if (at % 9 == 4) all.pop_back();                                                 // lost
-    if (at % 9 == 5) all.push_back(bytes_of(must(theirs.wrap_unencrypted(plain))));  // in clear text
-    if (at % 9 == 6) all.push_back(bytes_of(must(theirs.get_mic(plain))));           // of another kind
-    if (at % 9 == 7) all.push_back(bytes_of(must(ours.wrap(plain))));                // of the other direction
-    if (at % 9 == 8) all.back()[2] = static_cast<unsigned char>(all.back()[2] ^ 4);  // under the other key
-  }
-  all.push_back(all[0]);  // old
-  all.emplace_back();
-  is_the_same(all);
+  support::check_tokens_in_disorder(lanes, ours, theirs);
+  support::check_mics_in_disorder(lanes, ours, theirs);
 }
 
 /// Which is changed: one error, and nothing of it is left.
@@ -235,7 +180,7 @@ TEST_CASE("lanes: octets, errors and order are those of one by one, with context
   CAPTURE(row.name);
   support::in_realm_of(row.name, [] {
     check_every_length();
-    check_one_by_one();
+    check_disorder();
     check_one_of_64();
   });
 }
@@ -330,7 +275,17 @@ TEST_CASE("lanes: no memory is allocated for a message") {
   Messages messages{ours, std::vector<std::size_t>(64, 1000)};
   std::vector<BatchMessage> all;
   for (std::size_t at = 0; at < 64; ++at) all.push_back({messages.plain[at], messages.memory[at]});
+  const std::size_t mic_size = must(ours.room()).trailer;
   for (int round = 0; round < 3; ++round) {
+    std::vector<BatchMic> mics(64);
+    for (std::size_t at = 0; at < 64; ++at) mics[at] = {messages.plain[at], {messages.memory[at].data(), mic_size}};
+    const long so_far = support::heap::allocations;
+    const auto signed_all = sending.get_mic(all);
+    receiving.verify_mic(mics);
+    const long made_for_mics = support::heap::allocations - so_far;
+    must(signed_all);
+    for (auto& each : mics) must(std::move(each.verified));
+    if (round != 0) CHECK(made_for_mics == 0);  // at first the manager, and memory for copies
     auto tokens = tokens_of(messages.memory);
     const long before = support::heap::allocations;
     const auto wrapped = sending.wrap(all);
@@ -408,20 +363,26 @@ TEST_CASE("lanes: where they fail, no plaintext stays in the memory of tokens") 
   auto ours = taken(std::move(both.initiator));
   auto theirs = must(std::move(both.acceptor).establish());
   auto lanes = must(MessageLanes::from_protector(ours));
-  Messages messages{ours, std::vector<std::size_t>(10, 1000)};
+  Messages messages{ours, std::vector<std::size_t>(20, 1000)};
   std::vector<BatchMessage> all;
-  for (std::size_t at = 0; at < 10; ++at) all.push_back({messages.plain[at], messages.memory[at]});
+  for (std::size_t at = 0; at < 20; ++at) all.push_back({messages.plain[at], messages.memory[at]});
   std::vector<Bytes> answers;
   for (const Bytes& plain : messages.plain) answers.push_back(bytes_of(must(theirs.wrap(plain))));
   auto tokens = tokens_of(answers);
+  const auto mic = must(theirs.get_mic(messages.plain[0]));
+  std::vector<BatchMic> mics(20);
+  for (BatchMic& each : mics) each = {messages.plain[0], mic};
   const auto fail = [&] {
     must(lanes.wrap(all));
     Lanes::of_thread().manager().submit_hash_burst = &refuses;
     lanes.unwrap(tokens);
+    lanes.verify_mic(mics);
+    CHECK(lanes.get_mic(all).error().domain() == Domain::system);
     return lanes.wrap(all);
   };
   REQUIRE_FALSE(std::async(std::launch::async, fail).get());  // a thread with lanes of its own
-  for (std::size_t at = 0; at < 10; ++at) {
+  for (const BatchMic& each : mics) CHECK(each.verified.error().domain() == Domain::system);
+  for (std::size_t at = 0; at < 20; ++at) {
     REQUIRE_FALSE(tokens[at].message);
     for (const Bytes* left : {&messages.memory[at], &answers[at]}) {
       const auto piece = messages.plain[at].begin() + 500;
@@ -506,6 +467,27 @@ TEST_CASE("lanes: a thread sends while another receives, and others have lanes o
     std::async(std::launch::async, [&] { their_lanes.unwrap(tokens); }).get();
     for (std::size_t at = 0; at < 70; ++at) {
       REQUIRE(ByteView{must(std::move(received[at].message))} == ByteView{answers.plain[at]});
+      REQUIRE(ByteView{must(std::move(tokens[at].message))} == ByteView{messages.plain[at]});
+    }
+  }
+}
+
+TEST_CASE("lanes: on several threads, each with lanes of its own, octets, errors and order are the same") {
+  auto both = support::handshakes_in_realm();
+  auto ours = taken(std::move(both.initiator));
+  auto theirs = taken(std::move(both.acceptor));
+  auto threads = must(BatchThreads::start(GENERATE(2u, 4u)));
+  auto lanes = must(MessageLanes::from_protector(ours, &threads));
+  auto their_lanes = must(MessageLanes::from_protector(theirs, &threads));
+  for (int round = 0; round < 3; ++round) {
+    support::check_tokens_in_disorder(lanes, ours, theirs);
+    support::check_mics_in_disorder(lanes, ours, theirs);
+    must(theirs.unwrap_with_ordering(must(ours.wrap("after what was lost"))));
+    Messages messages{ours, std::vector<std::size_t>(200, 2000)};
+    messages.wrap(lanes, true);
+    auto tokens = tokens_of(messages.memory);
+    their_lanes.unwrap(tokens);
+    for (std::size_t at = 0; at < 200; ++at) {
       REQUIRE(ByteView{must(std::move(tokens[at].message))} == ByteView{messages.plain[at]});
     }
   }

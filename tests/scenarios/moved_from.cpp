@@ -430,7 +430,7 @@ TEST_CASE("openssl: Confounders, Hmac, Checksum, ChainedCipher, SealingKey, Open
   }
 }
 
-TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch, MessageLanes") {
+TEST_CASE("openssl: MessageToken, SealKey, BatchThreads, MessageProtector, MessageBatch, MessageLanes") {
   move_about(
       must(MessageToken::with_size(5)),
       [](MessageToken& token) {
@@ -447,6 +447,14 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch, Messa
         CHECK(is_usage(open_seal<Krb5>(key, "x")));
       },
       [](SealKey& key) { CHECK(open_seal<Krb5>(key, must(seal(key, "x", Krb5::oid, Seconds{60})))); });
+
+  move_about(
+      must(BatchThreads::start(2)),
+      [](BatchThreads& threads) {
+        CHECK_FALSE(threads);
+        CHECK(threads.count() == 0);
+      },
+      [](BatchThreads& threads) { CHECK(threads.count() == 2); });
 
   auto both = support::handshakes<Krb5>();
   auto peer = must(std::move(both.acceptor).establish());
@@ -473,7 +481,7 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch, Messa
         CHECK(is_usage(protector.get_mic("x")));
         CHECK(is_usage(protector.verify_mic("x", "y")));
         CHECK(is_usage(protector.room()));
-        CHECK(is_usage(MessageBatch::from_protector(protector, 2)));
+        CHECK(is_usage(MessageBatch::from_protector(protector)));
 #ifdef GSSKEY_TEST_LANES
         CHECK(is_usage(MessageLanes::from_protector(protector)));
 #endif
@@ -482,8 +490,22 @@ TEST_CASE("openssl: MessageToken, SealKey, MessageProtector, MessageBatch, Messa
         CHECK(must(peer.unwrap(must(protector.wrap("moved")))).text() == "moved");
         const BatchMessage messages[] = {{"x", memory}};
         move_about(
-            must(MessageBatch::from_protector(protector, 2)),
-            [&](MessageBatch& batch) { CHECK(is_usage(batch.wrap(messages))); },
+            must(MessageBatch::from_protector(protector)),
+            [&](MessageBatch& batch) {
+              CHECK_FALSE(batch);
+              CHECK(is_usage(batch.wrap("x")));
+              CHECK(is_usage(batch.unwrap("x")));
+              CHECK(is_usage(batch.wrap_size_limit(100)));
+              CHECK(is_usage(batch.room()));
+              CHECK(is_usage(batch.wrap(messages)));
+              CHECK(is_usage(batch.get_mic(messages)));
+              BatchToken tokens[1];
+              batch.unwrap(tokens);
+              CHECK(is_usage(tokens[0].message));
+              BatchMic mics[1];
+              batch.verify_mic(mics);
+              CHECK(is_usage(mics[0].verified));
+            },
             [&](MessageBatch& batch) {
               must(batch.wrap(messages));
               const auto room = must(protector.room());

@@ -1188,7 +1188,9 @@ TEST_CASE("openssl: contexts") {
         "unwrap_in_place and unwrap_into of MessageProtector, MessageBatch, MessageToken, "
         "MessageToken::to_secret",
         with_protectors([size](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
-          auto batch = MessageBatch::from_protector(ours, 2);
+          auto threads = BatchThreads::start(2);
+          if (!threads) return;
+          auto batch = MessageBatch::from_protector(ours, &*threads);
           if (!batch) return;
           const auto room = must(ours.room());
           support::Bytes tokens[3];

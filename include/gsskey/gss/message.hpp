@@ -1,5 +1,5 @@
 // gsskey/gss/message: the one vocabulary of what protects messages: SecurityContext<M>, ExpiringContext<M>,
-// MessageProtector, and of many at once, MessageLanes.
+// MessageProtector, and of many at once, MessageBatch and MessageLanes.
 // SPDX-License-Identifier: MIT
 #pragma once
 

@@ -64,6 +64,16 @@ class Sender {
     sequence_ = kept;
     return done;
   }
+  [[nodiscard]] bool get_mic_at(std::uint64_t sequence, ByteView message, unsigned char* to) noexcept {
+    const std::uint64_t kept = std::exchange(sequence_, sequence);
+    const bool done = get_mic(message, to);
+    sequence_ = kept;
+    return done;
+  }
+  /// Writes the header of the MIC of that number.
+  void begin_mic(std::uint64_t sequence, unsigned char* to) const noexcept {
+    Header{.flags = flags_, .sequence = sequence}.write(to);
+  }
   /// Writes what is around the message in the token of that number, not yet encrypted: header, confounder, and behind
   /// it the header again; and the message, if it is not there already.
   [[nodiscard]] bool enclose(std::uint64_t sequence, ByteView message, unsigned char* to) noexcept {
