@@ -70,6 +70,7 @@ UNREACHED = [(implementation, re.compile(place + "$"), reason) for implementatio
     ("heimdal", r"asio/kdc.hpp operator new", "for want of the same"),
     ("heimdal", r"handoff/credential_cache.hpp getrandom", "it has no credential caches of type KEYRING"),
     ("every", r"gss/platform/dlopen.hpp (dlopen|dlsym)", "not where the library is linked: scenarios/dlopen has no library"),
+    ("every", r"messages/detail/confounders.hpp getrandom", "of children alone: core/detail/openssl_failure has one"),
     ("every", r"http/negotiate.hpp operator new", "it has the strings that http/negotiate_header.hpp makes"),
     ("every", r"sasl/line.hpp operator new", "of one character, \"=\"; the other strings are those of core/base64.hpp"),
     ("every", r"sasl/session.hpp operator new", "members of what the program makes"),

@@ -58,7 +58,8 @@ struct TakeOverFailure {
 ///   memory; policy without flags, if it fails for another reason, as without random numbers. After these two no
 ///   sequence number was used.
 /// Threads: one may send (wrap, get_mic and their kin) while another receives (unwrap, verify_mic and theirs).
-/// Fork: as of the SecurityContext. wrap() may hang in a child, if another thread was in OpenSSL's RAND at the fork.
+/// Fork: as of the SecurityContext. wrap() in a child takes its random numbers from the kernel: another thread may have
+///   been in OpenSSL's at the fork.
 /// Owner: of the keys, this object, which wipes them at its end.
 /// See: RFC 4121, RFC 8009, RFC 6803.
 class MessageProtector {

@@ -4,9 +4,11 @@
 
 #include <openssl/rand.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include <gsskey/core/detail/openssl_failure.hpp>
@@ -18,7 +20,8 @@ GSSKEY_BEGIN_ABI
 namespace rfc3961 {
 
 /// A page of them. The kernel gives a forked child that page full of zeros (MADV_WIPEONFORK), which reads as "none
-/// left". One thread at a time.
+/// left", and that is how a child is known: it draws from the kernel, for in OpenSSL's generator another thread may
+/// have been at the fork, whose lock nobody opens in the child. One thread at a time.
 class Confounders {
  public:
   static constexpr std::size_t size = 16;
@@ -32,6 +35,7 @@ class Confounders {
     made.page_ = decltype(made.page_)::adopt(static_cast<Page*>(memory));
     if (::madvise(memory, sizeof(Page), MADV_WIPEONFORK) != 0) return unexpected(Error::system("madvise", errno));
     ERR_clear_error();
+    made.page_.get()->is_of_creator = true;
     if (!made.draw()) {
       return unexpected(
           gsskey::detail::openssl_failure(Error::policy("RAND_bytes", 0, "OpenSSL gives no random bytes")));
@@ -39,7 +43,7 @@ class Confounders {
     return made;
   }
 
-  /// Never gives the same twice. False if OpenSSL has no random numbers, and after a move.
+  /// Never gives the same twice. False if there are no random numbers, and after a move.
   [[nodiscard]] bool take(unsigned char* to) noexcept {
     if (!page_) return false;
     Page& page = *page_.get();
@@ -53,7 +57,8 @@ class Confounders {
  private:
   static constexpr std::size_t count = 255;
   struct Page {
-    std::size_t left;
+    std::uint32_t left;
+    bool is_of_creator;
     unsigned char blocks[count][size];
   };
   static_assert(sizeof(Page) <= 4096);
@@ -67,8 +72,18 @@ class Confounders {
 
   [[nodiscard]] bool draw() noexcept {
     Page& page = *page_.get();
-    if (RAND_bytes(page.blocks[0], sizeof page.blocks) != 1) return false;
+    if (!(page.is_of_creator ? RAND_bytes(page.blocks[0], sizeof page.blocks) == 1 : draw_from_kernel(page))) {
+      return false;
+    }
     page.left = count;
+    return true;
+  }
+  [[nodiscard]] static bool draw_from_kernel(Page& page) noexcept {
+    for (std::size_t got = 0; got < sizeof page.blocks;) {  // a signal may come between
+      const ::ssize_t more = ::getrandom(page.blocks[0] + got, sizeof page.blocks - got, 0);
+      if (more < 0 && errno != EINTR) return false;
+      if (more > 0) got += static_cast<std::size_t>(more);
+    }
     return true;
   }
 
