@@ -2,7 +2,8 @@
 """What Doxygen reads of a header or a page.
 
 A header: the tags of comments are paragraphs. What has no comment has that of its family's first, in a class if it has the same
-name; otherwise the contract is in the comment of the class, and that is said. A page: code and links as Doxygen takes them.
+name; what each class has is called what it is (TRIVIAL); otherwise the contract is in the comment of the class, and that is
+said. A page: code and links as Doxygen takes them.
 
 filter.py FILE
 """
@@ -21,6 +22,30 @@ FOREIGN = re.compile(r"^(?:///.*\n)*template <.*>\n(?:struct|inline constexpr bo
 ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\n": " "}
 TWO_NAMES = re.compile(r"^( *(?:static constexpr bool|std::string_view)) (\w+[^,;({]*), (\w+[^,;({]*);(.*)$", re.MULTILINE)
 MACRO = re.compile(r"^((?:///.*\n)+)?#define (?:.*\\\n)*.*$", re.MULTILINE)
+
+
+TRIVIAL = [(re.compile(pattern), words) for pattern, words in {
+    r"= delete;": "Not available.",
+    r"^\s*(constexpr )?~": "Ends what it owns.",
+    r"^\s*(constexpr )?(\w+)\(\2&&|operator=\(\w+(<.*>)?&&": "Moves; what was moved from is empty.",
+    r"^\s*(constexpr )?(\w+)\(\) noexcept = default;": "Makes an empty one.",
+    r"operator=\((const )?\w+&?|^\s*(constexpr )?(\w+)\(const \3&": "Copies.",
+    r"operator(==|<=>)": "Compares.",
+    r"explicit operator bool\(\)": "Returns whether it is not empty.",
+    r"\bget\(\) const": "Returns the handle, which is still owned here.",
+    r"\bdata\(\)": "Returns where the bytes begin.",
+    r"\bsize\(\) const": "Returns how many there are.",
+    r"\bempty\(\) const": "Returns whether there is nothing in it.",
+    r"\b(begin|end)\(\)": "Of a range.",
+    r"\btext\(\) const": "Returns the bytes as characters.",
+    r"using Mechanism = ": "The mechanism.",
+    r"using (Base|Command)::": "As of the base.",
+    r"\boperator[*](\(\))|operator->": "Returns what is in it.",
+    r"\b(wrap|unwrap|get_mic|verify_mic|room|inquire|peer|sasl_ssf|lifetime)\w*\(": "As MessageContext has it.",
+    r"\b(can_read|can_update|max_payload|description|Payload)\b": "As KeyType has it.",
+    r"\b(negotiates|acceptor_demand|accepts|oid|name)\b( =|\(|\{)": "As Mechanism has it.",
+    r"^\s*(constexpr |consteval |explicit )*[A-Z]\w*\(|^\s*: \w+_\{": "Makes one of these.",
+}.items()]
 
 
 def html(code):
@@ -71,8 +96,10 @@ def header(text):
         end = next((at for at, line in enumerate(lines[declared.line - 1:], declared.line) if re.search("[;{}]", line)), declared.line)
         if block or any("///<" in line for line in lines[declared.line - 1:end]):
             continue
-        said = family[name] or ([] if declared.scope in namespaces else ["See the detailed description."])
-        indent = re.match(" *", lines[declared.line - 1])[0]
+        line = lines[declared.line - 1]
+        words = next((words for pattern, words in TRIVIAL if pattern.search(line)), "See the detailed description.")
+        said = family[name] or ([] if declared.scope in namespaces else [words])
+        indent = re.match(" *", line)[0]
         added[declared.line] = [f"{indent}/// {line}".rstrip() for line in said]
     title = re.match(r"// (gsskey/\S+): (.*(?:\n// (?!SPDX).*)*)", text)
     about = title[2].replace("\n//", "") if title else ""
