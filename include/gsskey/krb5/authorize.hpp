@@ -45,7 +45,7 @@ struct Policy {
   std::vector<Sid> sids = {};                        ///< user or groups, of a verified PAC: Pac::is_member_of()
   std::string act_as = {};                           ///< the local user, by .k5login or auth_to_local
   std::vector<std::string> services = {};            ///< patterns of the acceptor's name that the peer asked for
-  std::optional<Enctype> least_enctype = {};         ///< by the size of the key, then of the hash
+  std::optional<Enctype> least_enctype = {};         ///< by the size of the key, then of the hash; no RC4
   std::vector<std::string> indicators = {};          ///< authentication indicators of the KDC
   std::optional<Seconds> authenticated_within = {};  ///< since the peer has proven to a KDC who it is
   bool channel_bound = false;                        ///< both ends have named the same channel
@@ -77,28 +77,7 @@ template <class... Parts>
   return false;
 }
 
-/// What is wrong with a policy, whoever comes.
-[[nodiscard]] inline Result<void> check(const Policy& policy) noexcept {
-  const bool names_somebody =
-      !policy.realms.empty() || !policy.principals.empty() || !policy.sids.empty() || !policy.act_as.empty();
-  if (policy.any_principal == names_somebody) {
-    return unexpected(Error::usage("authorize", names_somebody ? "the policy says who, and any_principal"
-                                                               : "the policy does not say who: any_principal, if all"));
-  }
-  if (contains(policy.act_as, '\0')) {
-    return unexpected(Error::usage("authorize", "the local user's name contains a NUL byte"));
-  }
-  for (const auto* patterns : {&policy.principals, &policy.services}) {
-    for (const std::string& pattern : *patterns) {
-      if (auto answer = is_pattern_of(pattern, Principal{}); answer.failed()) {
-        return unexpected(std::move(answer).error());
-      }
-    }
-  }
-  return {};
-}
-
-/// RC4 and what is older is 0.
+/// 0 for RC4 and what is older, and for what is not known.
 [[nodiscard]] constexpr int strength(Enctype type) noexcept {
   switch (static_cast<std::int32_t>(type)) {
     case 17:
@@ -114,6 +93,30 @@ template <class... Parts>
     default:
       return 0;
   }
+}
+
+/// What is wrong with a policy, whoever comes.
+[[nodiscard]] inline Result<void> check(const Policy& policy) noexcept {
+  const bool names_somebody =
+      !policy.realms.empty() || !policy.principals.empty() || !policy.sids.empty() || !policy.act_as.empty();
+  if (policy.any_principal == names_somebody) {
+    return unexpected(Error::usage("authorize", names_somebody ? "the policy says who, and any_principal"
+                                                               : "the policy does not say who: any_principal, if all"));
+  }
+  if (contains(policy.act_as, '\0')) {
+    return unexpected(Error::usage("authorize", "the local user's name contains a NUL byte"));
+  }
+  if (policy.least_enctype && strength(*policy.least_enctype) == 0) {
+    return unexpected(Error::usage("authorize", "least_enctype is RC4, older, or not known: it would refuse nobody"));
+  }
+  for (const auto* patterns : {&policy.principals, &policy.services}) {
+    for (const std::string& pattern : *patterns) {
+      if (auto answer = is_pattern_of(pattern, Principal{}); answer.failed()) {
+        return unexpected(std::move(answer).error());
+      }
+    }
+  }
+  return {};
 }
 
 /// The clauses that names decide.
@@ -197,9 +200,9 @@ template <Mechanism M>
 /// Calls: those of SecurityContext::peer(), and of what the clauses ask: gss_userok, gss_get_name_attribute,
 ///   gss_inquire_sec_context_by_oid, gsskrb5_extract_authtime_from_sec_context.
 /// Errors: policy, if it may not: the text names the clause first, and says what was found; the mechanism may also not
-///   be Kerberos. usage, for an empty context, an initiator's, and a policy that does not say who, or has a pattern
-///   that is none; unavailable, where the implementation cannot answer a clause; those of the calls. Whatever it is,
-///   the peer may not come in.
+///   be Kerberos. usage, for an empty context, an initiator's, and a policy that does not say who, has a pattern that
+///   is none, or a least_enctype that refuses nobody; unavailable, where the implementation cannot answer a clause;
+///   those of the calls. Whatever it is, the peer may not come in.
 /// Blocks: for `act_as`, on files and the user database.
 template <Mechanism M>
   requires(M::accepts(mech::Krb5::oid))
