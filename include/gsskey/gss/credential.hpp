@@ -57,7 +57,7 @@ template <Mechanism M>
 
 /// What inquire() says of a credential.
 struct CredentialInfo {
-  Name name;         ///< of an acceptor for every key of its keytab MIT krb5 names one; Heimdal: empty for acceptors
+  Name name;         ///< of an acceptor for all keys of a keytab one of them (MIT krb5); Heimdal: empty for acceptors
   Seconds lifetime;  ///< of the initiating part; 0: expired
   OidSet mechanisms;
 };

@@ -179,7 +179,7 @@ class HttpAcceptor {
   /// Judges the next request by its Authorization header; empty: it has none. Every header begins a handshake, unless
   /// one is under way; a request without a header ends that, and so does one more than
   /// HttpAcceptorOptions::max_rounds.
-  /// Errors: an HttpRefusal unless it is known who sent the request, for the challenges of a login too. Throws
+  /// Errors: an HttpRefusal unless it is known who sent the request, also for each challenge of a login. Throws
   ///   std::bad_alloc; a request without the header then begins anew.
   /// Blocks: on KDC, DNS or disk, as Acceptor::step() does. An offload takes a lambda that owns the HttpAcceptor and
   ///   the header and returns both: asio/handshake.hpp shows it.

@@ -33,7 +33,7 @@ namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
 /// Says who may come in, and how. Every clause that is set must hold; of a list, one entry. One of `any_principal`,
-/// `realms`, `principals`, `sids` and `act_as` must say who: a policy without is a misuse, and lets nobody in.
+/// `realms`, `principals`, `sids` and `act_as` must say who: a policy without any is refused, and lets nobody in.
 ///
 /// A pattern is the text of a principal, with realm: "alice@EXAMPLE.COM", in which '*' stands for any letters within a
 /// component or the realm, never for '/' or '@' between them: "*/admin@EXAMPLE.COM", "host/*.example.com@EXAMPLE.COM".
@@ -191,7 +191,7 @@ template <Mechanism M>
 
 }  // namespace gss_detail
 
-/// Checks that the peer may come in. Who is anonymous never may.
+/// Checks that the peer may come in. An anonymous peer never may.
 ///
 ///     if (auto allowed = authorize(*context, {.realms = {"EXAMPLE.COM"}, .act_as = "www"}); !allowed) {
 ///       return refuse(allowed.error());  // for the log: "act_as: bob@EXAMPLE.COM may not act as the local user www"

@@ -52,7 +52,7 @@ class Client {
     }
     return response;
   }
-  /// Says whether the last response was made: what comes next is the outcome. A success that comes before is none.
+  /// Says whether the last response was made: what comes next is the outcome. Before that, a success is not believed.
   [[nodiscard]] bool is_complete() const noexcept { return progress_.get() == Progress::Phase::complete; }
 
   /// Returns what the exchange has made. The program calls it when the server has said that the login has succeeded.
