@@ -286,6 +286,13 @@ TEST_CASE("where the user's quota is used up nobody gets a session, and everybod
   CHECK(answers == support::Answers{EDQUOT, EDQUOT, 1});
 }
 
+TEST_CASE("a principal with a slash in a component is not taken for one of two components") {
+  const Site site;
+  Accepted<Spnego> accepted = login();
+  accepted.peer = must(Name::principal("bob\\/admin@GSSKEY.TEST"));
+  CHECK(must(site.sessions.open(sent_back(must(site.sessions.issue(accepted))))).peer == "bob\\/admin@GSSKEY.TEST");
+}
+
 TEST_CASE("what gets no session") {
   const Site site;
   Accepted<Spnego> nobody = login();

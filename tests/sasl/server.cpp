@@ -71,6 +71,14 @@ TEST_CASE("server: it offers the layers that will do, of those that the context 
   CHECK(offer_to(cyrus, {.max_ssf = 512, .external_ssf = 256}) == "\x07\x01\x00\x00"s);
 }
 
+TEST_CASE("server: a principal with a slash in a component is not taken for one of two components") {
+  const auto bob = must(Name::principal("bob\\/admin@GSSKEY.TEST"));
+  const auto taken_for = [&](std::string_view authzid) { return sasl_detail::authorize("", {}, bob, authzid); };
+  CHECK(must(taken_for("")) == "bob\\/admin@GSSKEY.TEST");
+  CHECK(must(taken_for("bob\\/admin@GSSKEY.TEST")) == "bob\\/admin@GSSKEY.TEST");
+  CHECK(taken_for("bob/admin@GSSKEY.TEST").error().domain() == Domain::policy);
+}
+
 TEST_CASE("server: a choice is one of what was offered") {
   CHECK(verdict_on("\x04\x00\x10\x00"s, any) == "ok 4");
   CHECK(verdict_on("\x02\x00\x10\x00"s, any) == "ok 2");

@@ -22,10 +22,12 @@
 #include <gsskey/gss/context_flags.hpp>
 #include <gsskey/gss/handshake.hpp>
 #include <gsskey/gss/mechanism.hpp>
+#include <gsskey/gss/name.hpp>
 #include <gsskey/gss/oid.hpp>
 #include <gsskey/handoff/envelope.hpp>
 #include <gsskey/keyring/ring.hpp>
 #include <gsskey/keyring/ring_owner.hpp>
+#include <gsskey/krb5/principal.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
@@ -44,7 +46,7 @@ struct HttpSessionOptions {
 
 /// Who has logged in, as open() finds it in a cookie.
 struct HttpSession {
-  std::string peer;                    ///< the initiator, as Name::display() shows it: "alice@EXAMPLE.COM"
+  std::string peer;                    ///< the initiator, as Principal::text(): "alice@EXAMPLE.COM"; else displayed
   Oid mechanism;                       ///< that was negotiated
   ContextFlags flags;                  ///< of the context that was established
   std::uint64_t authenticated_at = 0;  ///< seconds since 1970
@@ -87,6 +89,19 @@ inline constexpr std::size_t max_bindings = 255;
   session.flags = ContextFlags::from_bits(flags);
   session.peer = in.rest().text();
   return true;
+}
+
+/// Names the peer, and nobody else: as displayed, on Heimdal, "bob\/admin@REALM" looks like another principal, of two
+/// components.
+[[nodiscard]] inline Result<std::string> text_of(const Name& peer, const Oid& mechanism) {
+  if (mech::Iakerb::accepts(mechanism)) {
+    const auto principal = Principal::from_name(peer);
+    if (!principal) return unexpected(principal.error());
+    return std::string{principal->text()};
+  }
+  const auto shown = peer.display();
+  if (!shown) return unexpected(shown.error());
+  return std::string{shown->text()};
 }
 
 }  // namespace http_detail
@@ -132,8 +147,8 @@ class HttpSessions {
 
   /// Makes the value of a Set-Cookie header for who has logged in. With bindings of the TLS connection, as the login's
   /// own, the session opens over connections with the same only.
-  /// Calls: gss_context_time, gss_inquire_context, gss_display_name; add_key, keyctl_set_timeout, keyctl_setperm and
-  ///   keyctl_move for a new key, keyctl_search, keyctl_read; those of seal().
+  /// Calls: gss_inquire_context, gss_display_name, gss_canonicalize_name, gss_export_name; add_key, keyctl_set_timeout,
+  ///   keyctl_setperm and keyctl_move for a new key, keyctl_search, keyctl_read; those of seal().
   /// Errors: those of the class; gss, RoutineError::context_expired too; usage, for bindings that are not valid,
   ///   or have more than 255 bytes; policy, for an anonymous peer, and for a name that is too long for a cookie.
   template <Mechanism M>
@@ -148,8 +163,8 @@ class HttpSessions {
     if (info->flags.contains(ContextFlag::anonymous) || !login.peer || !login.peer.is_anonymous().no()) {
       return unexpected(Error::policy(operation, 0, "an anonymous peer gets no session"));
     }
-    const auto peer = login.peer.display();
-    if (!peer) return unexpected(peer.error());
+    const auto name = http_detail::text_of(login.peer, info->mechanism);
+    if (!name) return unexpected(name.error());
     Seconds left = gss_detail::without_skew(
         info->lifetime, gss_detail::added_skew(info->is_initiator, info->mechanism, options_.acceptor_skew));
     if (left == Seconds{}) return unexpected(gss_detail::context_expired<M>(operation));
@@ -159,15 +174,14 @@ class HttpSessions {
     const std::uint64_t period = now / options_.max_age.count();
     const auto key = key_of(period, now);
     if (!key) return unexpected(key.error());
-    const std::string_view name = peer->text();
-    auto session = SecretBytes::with_size(13 + bound.size() + name.size());
+    auto session = SecretBytes::with_size(13 + bound.size() + name->size());
     if (!session) return unexpected(session.error());
     unsigned char* out = session->data();
     out = put(out, now, 8);
     out = put(out, info->flags.bits(), 4);
     out = put(out, bound.size(), 1);
     if (!bound.empty()) std::memcpy(out, bound.data(), bound.size());
-    std::memcpy(out + bound.size(), name.data(), name.size());
+    std::memcpy(out + bound.size(), name->data(), name->size());
     const auto sealed = seal(*key, *session, info->mechanism, left);
     if (!sealed) return unexpected(sealed.error());
 

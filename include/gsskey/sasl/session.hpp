@@ -49,7 +49,7 @@ struct ServerOptions {
   /// Takes a client that chooses no layer and has a buffer for it all the same: GNU SASL's, where layers are offered.
   bool ignore_unused_buffer = false;
   /// Decides whether `peer` may act as the authzid that it asks for, which is UTF-8, without NUL, and not empty.
-  /// Without it nobody may act as another: only the name of the peer itself, as display() has it, is taken.
+  /// Without it nobody may act as another: only the peer itself, as Principal::text() has it, is taken.
   std::function<Result<void>(const Name& peer, std::string_view authzid)> authorize{};
   ChannelBindings bindings{};
   /// What is taken for the buffer of a client that chooses a layer and says that it takes tokens of 0 bytes; 0: such
@@ -63,8 +63,10 @@ struct ServerOptions {
 template <Mechanism M>
 struct Session {
   SecurityContext<M> context;
-  Name peer;              ///< of a client, the server; else who has logged in
-  std::string authzid;    ///< whom a server is to take the peer for: never empty there; of a client, what it asked for
+  Name peer;  ///< of a client, the server; else who has logged in
+  /// Whom a server is to take the peer for: never empty there, without a wish of the peer's its Principal::text(). Of a
+  /// client, what it asked for.
+  std::string authzid;
   std::uint32_t ssf = 0;  ///< of the layer alone
   RecordOptions layer;    ///< for the RecordLayer; with Protection::none, messages go as they are
 };

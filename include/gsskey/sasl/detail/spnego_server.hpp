@@ -15,6 +15,7 @@
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/security_context.hpp>
 #include <gsskey/gss/usage.hpp>
+#include <gsskey/sasl/detail/authorize.hpp>
 #include <gsskey/sasl/detail/granted_layer.hpp>
 #include <gsskey/sasl/detail/security_layers.hpp>
 #include <gsskey/sasl/line.hpp>
@@ -73,9 +74,9 @@ class SpnegoServer {
     if (auto room = check_room(accepted->context, layer->protection, options_.max_buffer); !room) {
       return unexpected(room.error());
     }
-    const auto name = accepted->peer.display();
+    auto name = authorize(operation, options_, accepted->peer, {});
     if (!name) return unexpected(name.error());
-    authzid_ = name->text();
+    authzid_ = *std::move(name);
     context_ = std::move(accepted->context);
     peer_ = std::move(accepted->peer);
     layer_ = *layer;
