@@ -176,6 +176,14 @@ def streams():
     for kind, name, *columns in lines:
         if kind == "rate":
             figure(name, *map(float, columns))
+    title("MessageLanes beside its floor (reference: stream in the clear, and wrap and unwrap of the same packets in memory)")
+    for kind, name, *columns in lines:
+        if kind == "floor":
+            figure(name, *map(float, columns))
+    title("each end on a core of its own: MB per CPU second of the busier end (reference: TLS 1.3, AES-256-GCM)")
+    for kind, name, *columns in lines:
+        if kind == "cores":
+            figure(name, *map(float, columns))
     print(f"\n{'1,000 streams, 4 KiB written again and again':40}{'MB/CPU s':>13}{'least:most':>13}{'heap, busy':>13}"
           f"{'heap, idle':>13}")
     for kind, name, *columns in lines:

@@ -1,6 +1,7 @@
 // benchmarks/streams: bytes from one end of a stream to the other, in the clear, by SecureStream and by TLS 1.3: both
-// ends on one loop, so that the CPU time of the process is that of both. And 1,000 such streams at once. Medians of
-// rounds in which all take turns. SPDX-License-Identifier: MIT
+// ends on one loop, so that the CPU time of the process is that of both; each on a loop and a core of its own, the CPU
+// time of the busier one; and 1,000 such streams at once. Medians of rounds in which all take turns.
+// SPDX-License-Identifier: MIT
 #include <malloc.h>
 #include <openssl/evp.h>
 #include <openssl/x509.h>
@@ -12,6 +13,7 @@
 #include <asio/ip/tcp.hpp>
 #include <asio/local/connect_pair.hpp>
 #include <asio/local/stream_protocol.hpp>
+#include <asio/read.hpp>
 #include <asio/redirect_error.hpp>
 #include <asio/ssl.hpp>
 #include <asio/use_awaitable.hpp>
@@ -23,10 +25,13 @@
 #include <exception>
 #include <gsskey/asio/secure_stream.hpp>
 #include <gsskey/gss.hpp>
+#include <gsskey/io/detail/packets.hpp>
 #include <gsskey/messages/lanes.hpp>
 #include <gsskey/messages/take_over.hpp>
 #include <memory>
+#include <span>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -57,8 +62,8 @@ struct Wire {
   typename Protocol::socket from, to;
 };
 template <class Protocol>
-Wire<Protocol> connect(asio::io_context& io) {
-  Wire<Protocol> wire{typename Protocol::socket{io}, typename Protocol::socket{io}};
+Wire<Protocol> connect(asio::io_context& io, asio::io_context& other) {
+  Wire<Protocol> wire{typename Protocol::socket{io}, typename Protocol::socket{other}};
   if constexpr (std::same_as<Protocol, Local>) {
     asio::local::connect_pair(wire.from, wire.to);
   } else {
@@ -103,7 +108,7 @@ class Tls {
     EVP_PKEY_free(key);
   }
   template <class Stream>
-  void handshake(asio::io_context& io, Stream& from, Stream& to) {
+  static void handshake(asio::io_context& io, asio::io_context& other, Stream& from, Stream& to) {
     int done = 0;
     const auto count = [&done](std::error_code code) {
       if (code) fail("TLS", code.message());
@@ -111,8 +116,12 @@ class Tls {
     };
     from.async_handshake(asio::ssl::stream_base::client, count);
     to.async_handshake(asio::ssl::stream_base::server, count);
-    while (done < 2) io.run_one();
-    io.restart();
+    while (done < 2) {
+      io.restart();
+      io.poll();
+      other.restart();
+      other.poll();
+    }
   }
   asio::ssl::context& client() { return client_; }
   asio::ssl::context& server() { return server_; }
@@ -141,16 +150,35 @@ struct Ends {
   asio::awaitable<void> receive(std::string& memory, std::size_t total) {
     while (total > 0) total -= co_await to.async_read_some(asio::buffer(memory), asio::use_awaitable);
   }
+  /// There and back, one after the other.
+  asio::awaitable<void> ask(const std::string& block, std::size_t count) {
+    std::string answer(block.size(), '\0');
+    for (std::size_t turn = 0; turn < count; ++turn) {
+      static_cast<void>(co_await asio::async_write(from, asio::buffer(block), asio::use_awaitable));
+      static_cast<void>(co_await asio::async_read(from, asio::buffer(answer), asio::use_awaitable));
+    }
+  }
+  asio::awaitable<void> echo(std::string& memory, std::size_t total) {
+    while (total > 0) {
+      const std::size_t size = co_await to.async_read_some(asio::buffer(memory), asio::use_awaitable);
+      total -= co_await asio::async_write(to, asio::buffer(memory, size), asio::use_awaitable);
+    }
+  }
 };
 
-/// Makes streams of each kind out of sockets that are connected.
+[[nodiscard]] MessageLanes laned(auto end) {
+  return must(MessageLanes::from_protector(must(take_over(std::move(end)))));
+}
+
+/// Makes streams of each kind, from one loop to the other.
 template <class Protocol>
 class Factory {
  public:
   using Socket = typename Protocol::socket;
 
-  explicit Factory(asio::io_context& io) : io_{io} {}
+  Factory(asio::io_context& io, asio::io_context& other) : io_{io}, other_{other} {}
 
+  Wire<Protocol> wire() { return connect<Protocol>(io_, other_); }
   auto context(Wire<Protocol> wire) {
     Handshake both{alice_, host_};
     using Stream = SecureStream<Socket, SecurityContext<Krb5>>;
@@ -168,7 +196,6 @@ class Factory {
   auto lanes(Wire<Protocol> wire) {
     Handshake both{alice_, host_};
     using Stream = SecureStream<Socket, MessageLanes>;
-    const auto laned = [](auto end) { return must(MessageLanes::from_protector(must(take_over(std::move(end))))); };
     return std::unique_ptr<Ends<Stream>>{
         new Ends<Stream>{Stream{std::move(wire.from), laned(std::move(both.initiator))},
                          Stream{std::move(wire.to), laned(std::move(both.acceptor))}}};
@@ -177,59 +204,141 @@ class Factory {
     using Stream = asio::ssl::stream<Socket>;
     std::unique_ptr<Ends<Stream>> ends{
         new Ends<Stream>{Stream{std::move(wire.from), tls.client()}, Stream{std::move(wire.to), tls.server()}}};
-    tls.handshake(io_, ends->from, ends->to);
+    tls.handshake(io_, other_, ends->from, ends->to);
     return ends;
   }
   auto plain(Wire<Protocol> wire) {
     return std::unique_ptr<Ends<Socket>>{new Ends<Socket>{std::move(wire.from), std::move(wire.to)}};
   }
+  /// Both ends' messages, without a stream.
+  std::pair<MessageLanes, MessageLanes> messages() {
+    Handshake both{alice_, host_};
+    return {laned(std::move(both.initiator)), laned(std::move(both.acceptor))};
+  }
 
  private:
   asio::io_context& io_;
+  asio::io_context& other_;
   Credential<Krb5, Initiate> alice_ = must(Credential<Krb5, Initiate>::acquire_default());
   Credential<Krb5, Accept> host_ = must(Credential<Krb5, Accept>::acquire_default());
 };
 
-double cpu_seconds() {
+double seconds_by(clockid_t clock) {
   ::timespec now{};
-  ::clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  ::clock_gettime(clock, &now);
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
+double cpu_seconds() { return seconds_by(CLOCK_PROCESS_CPUTIME_ID); }
 
-/// CPU seconds for `count` writes of `block`, both ends.
+/// The loops of both ends: one, or two, each with a thread of its own.
+struct Loops {
+  asio::io_context first{1}, second{1};
+  bool are_two = false;
+
+  asio::io_context& from() { return first; }
+  asio::io_context& to() { return are_two ? second : first; }
+};
+
+struct Load {
+  std::string block;
+  bool comes_back = false;
+};
+
+/// CPU seconds for a load that is sent `count` times: of both ends, or, where each has a core, of the busier one.
 template <class Stream>
-double seconds_of(asio::io_context& io, Ends<Stream>& ends, const std::string& block, std::size_t count) {
+double seconds_of(Loops& loops, Ends<Stream>& ends, const Load& load, std::size_t count) {
   static std::string memory(std::size_t{64} << 10, '\0');
-  const double start = cpu_seconds();
-  asio::co_spawn(io, ends.send(block, count), end);
-  asio::co_spawn(io, ends.receive(memory, block.size() * count), end);
-  io.run();
-  io.restart();
-  return cpu_seconds() - start;
+  const std::string& block = load.block;
+  asio::co_spawn(loops.from(), load.comes_back ? ends.ask(block, count) : ends.send(block, count), end);
+  asio::co_spawn(loops.to(),
+                 load.comes_back ? ends.echo(memory, block.size() * count) : ends.receive(memory, block.size() * count),
+                 end);
+  const auto run = [](asio::io_context& io) {
+    const double start = seconds_by(CLOCK_THREAD_CPUTIME_ID);
+    io.restart();
+    io.run();
+    return seconds_by(CLOCK_THREAD_CPUTIME_ID) - start;
+  };
+  if (!loops.are_two) return run(loops.first);
+  double other = 0;
+  std::thread second{[&] { other = run(loops.second); }};
+  const double seconds = run(loops.first);
+  second.join();
+  return std::max(seconds, other);
 }
+
+/// The same messages in memory, cut as by a SecureStream under asio::async_write: what a stream in the clear and this
+/// take together is what one of them takes at least.
+class Messages {
+ public:
+  explicit Messages(std::pair<MessageLanes, MessageLanes> ends) : ends_{std::move(ends)} {}
+
+  double seconds(const std::string& block, std::size_t count) {
+    constexpr std::size_t at_once = 65536;  // of asio::async_write
+    const MessageRoom room = must(ends_.first.room());
+    const std::size_t limit = must(ends_.first.wrap_size_limit(RecordOptions{}.max_sent - 4));
+    const double start = cpu_seconds();
+    for (std::size_t turn = 0; turn < count; ++turn) {
+      for (std::size_t done = 0; done < block.size();) {
+        const auto rest = ByteView{block}.subview(done, at_once);
+        const auto cut = detail::CutMessage::of(rest, limit, room);
+        BatchMessage parts[detail::packets_at_once];
+        BatchToken tokens[detail::packets_at_once];
+        unsigned char* to = memory_.data();
+        for (std::size_t at = 0; at < cut.count(); ++at) {
+          const ByteView part = cut.message.subview(at * cut.share, cut.share);
+          parts[at] = {part, {to, cut.around() + part.size()}};
+          tokens[at].token = parts[at].memory;
+          to += parts[at].memory.size();
+        }
+        if (!ends_.first.wrap(std::span<const BatchMessage>{parts, cut.count()})) fail("wrap", "refused");
+        ends_.second.unwrap(std::span<BatchToken>{tokens, cut.count()});
+        if (!tokens[cut.count() - 1].message) fail("unwrap", "refused");
+        done += cut.message.size();
+      }
+    }
+    return cpu_seconds() - start;
+  }
+
+ private:
+  std::pair<MessageLanes, MessageLanes> ends_;
+  std::vector<unsigned char> memory_ = std::vector<unsigned char>(std::size_t{256} << 10);
+};
 
 std::string text_of(std::size_t size) {
   return size < std::size_t{1} << 20 ? std::to_string(size >> 10) + " KiB" : std::to_string(size >> 20) + " MiB";
 }
 
-/// MB per CPU second of each, beside TLS with AES-256-GCM.
+void print_middle(const char* kind, const std::string& name, std::vector<std::pair<double, double>>& rates) {
+  const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
+  std::nth_element(rates.begin(), middle, rates.end(),
+                   [](auto a, auto b) { return a.first * b.second < b.first * a.second; });
+  std::printf("%s\t%s\t%.9g\t%.9g\n", kind, name.c_str(), middle->first, middle->second);
+}
+
+/// MB per CPU second of each, beside TLS with AES-256-GCM; and of MessageLanes, on one loop, beside its floor.
 template <class Protocol>
-void measure_one(const char* wire, Tls& tls256, Tls& tls128) {
-  asio::io_context io{1};
-  Factory<Protocol> make{io};
-  const auto all = std::make_tuple(make.tls(connect<Protocol>(io), tls256), make.tls(connect<Protocol>(io), tls128),
-                                   make.plain(connect<Protocol>(io)), make.context(connect<Protocol>(io)),
-                                   make.protector(connect<Protocol>(io)), make.lanes(connect<Protocol>(io)));
-  constexpr std::size_t ways = 6;
-  const char* const names[ways] = {
+void measure_one(const char* wire, Tls& tls256, Tls& tls128, Loops& loops) {
+  Factory<Protocol> make{loops.from(), loops.to()};
+  const auto all =
+      std::make_tuple(make.tls(make.wire(), tls256), make.tls(make.wire(), tls128), make.plain(make.wire()),
+                      make.context(make.wire()), make.protector(make.wire()), make.lanes(make.wire()));
+  Messages messages{make.messages()};
+  constexpr std::size_t streams = 6, ways = 7, plain = 2, lanes = 5;
+  const char* const names[streams] = {
       "", "TLS, AES-128-GCM", "in the clear", "SecurityContext", "MessageProtector", "MessageLanes"};
-  for (const std::size_t size :
-       {std::size_t{1} << 10, std::size_t{16} << 10, std::size_t{64} << 10, std::size_t{1} << 20}) {
-    const std::string block(size, 'm');
+  std::vector<Load> loads;
+  for (const int bits : {10, 14, 16, 20}) loads.push_back({std::string(std::size_t{1} << bits, 'm')});
+  if (!loops.are_two) loads.push_back({std::string(16'000, 'm'), true});
+  for (const Load& load : loads) {
+    const std::string& block = load.block;
+    const std::size_t size = block.size();
     const auto run = [&](std::size_t way, std::size_t count) {
+      if (way == streams) return messages.seconds(block, count);
       std::size_t at = 0;
       double seconds = 0;
-      std::apply([&](auto&... ends) { ((at++ == way ? seconds = seconds_of(io, *ends, block, count) : 0), ...); }, all);
+      std::apply([&](auto&... ends) { ((at++ == way ? seconds = seconds_of(loops, *ends, load, count) : 0), ...); },
+                 all);
       return seconds;
     };
     std::size_t counts[ways];
@@ -237,22 +346,20 @@ void measure_one(const char* wire, Tls& tls256, Tls& tls128) {
       for (counts[way] = 2; run(way, counts[way]) < 0.008;) counts[way] *= 2;
     }
     constexpr std::size_t rounds = 15;
-    std::vector<std::pair<double, double>> rates[ways];
+    std::vector<std::pair<double, double>> rates[streams], beside_floor;
     for (std::size_t round = 0; round < rounds; ++round) {
       double rate[ways];
       for (std::size_t at = 0; at < ways; ++at) {
         const std::size_t way = (at + round) % ways;
         rate[way] = 1e-6 * static_cast<double>(size * counts[way]) / run(way, counts[way]);
       }
-      for (std::size_t way = 1; way < ways; ++way) rates[way].emplace_back(rate[way], rate[0]);
+      for (std::size_t way = 1; way < streams; ++way) rates[way].emplace_back(rate[way], rate[0]);
+      beside_floor.emplace_back(rate[lanes], 1 / (1 / rate[plain] + 1 / rate[streams]));
     }
-    for (std::size_t way = 1; way < ways; ++way) {
-      const auto middle = rates[way].begin() + rounds / 2;
-      std::nth_element(rates[way].begin(), middle, rates[way].end(),
-                       [](auto a, auto b) { return a.first * b.second < b.first * a.second; });
-      std::printf("rate\t%s, %s: %s\t%.9g\t%.9g\n", wire, text_of(size).c_str(), names[way], middle->first,
-                  middle->second);
-    }
+    const std::string name = wire + (load.comes_back ? ", echo of 16,000 B" : ", " + text_of(size));
+    const char* const kind = loops.are_two ? "cores" : "rate";
+    for (std::size_t way = 1; way < streams; ++way) print_middle(kind, name + ": " + names[way], rates[way]);
+    if (!loops.are_two && !load.comes_back) print_middle("floor", name, beside_floor);
     std::fflush(stdout);
   }
 }
@@ -269,9 +376,9 @@ void measure_crowd(const char* name, Make make) {
   constexpr std::size_t size = 4096;
   constexpr std::size_t limit = count * size * 16;
   asio::io_context io{1};
-  Factory<Local> factory{io};
+  Factory<Local> factory{io, io};
   std::vector<Wire<Local>> wires;
-  for (std::size_t i = 0; i < count; ++i) wires.push_back(connect<Local>(io));
+  for (std::size_t i = 0; i < count; ++i) wires.push_back(factory.wire());
   std::vector<decltype(make(factory, std::move(wires[0])))> all;
   all.reserve(count);
   const std::string block(size, 'm');
@@ -327,8 +434,12 @@ int main() {
 
   Tls tls256{"TLS_AES_256_GCM_SHA384"};
   Tls tls128{"TLS_AES_128_GCM_SHA256"};
-  measure_one<tcp>("TCP", tls256, tls128);
-  measure_one<Local>("socketpair", tls256, tls128);
+  Loops one;
+  measure_one<tcp>("TCP", tls256, tls128, one);
+  measure_one<Local>("socketpair", tls256, tls128, one);
+  Loops two;
+  two.are_two = true;
+  measure_one<tcp>("TCP", tls256, tls128, two);
   measure_crowd("in the clear", [](auto& make, auto wire) { return make.plain(std::move(wire)); });
   measure_crowd("TLS, AES-256-GCM", [&](auto& make, auto wire) { return make.tls(std::move(wire), tls256); });
   measure_crowd("SecurityContext", [](auto& make, auto wire) { return make.context(std::move(wire)); });

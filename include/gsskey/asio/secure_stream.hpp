@@ -46,10 +46,6 @@ template <class Buffers>
   return {};
 }
 
-[[nodiscard]] inline std::array<asio::const_buffer, 2> buffers_of(const std::array<ByteView, 2>& parts) noexcept {
-  return {asio::const_buffer{parts[0].data(), parts[0].size()}, asio::const_buffer{parts[1].data(), parts[1].size()}};
-}
-
 }  // namespace asio_detail
 
 /// Turns a stream of Asio into one of protected messages, with an established context: a RecordLayer over `NextLayer`
@@ -139,8 +135,11 @@ class SecureStream {
     if (asio::buffer_size(buffers) == 0) return 0;
     const std::size_t sealed = seal(buffers, code);
     if (code) return 0;
-    const std::size_t count = asio::write(next_, asio_detail::buffers_of(layer_.unsent()), code);
-    return sent(buffers, sealed, count);
+    const std::size_t count = asio::write(next_, unsent(), code);
+    layer_.sent(count);
+    if (!layer_.has_unsent()) return sealed;
+    layer_.abandon(asio_detail::first_nonempty(buffers));
+    return 0;
   }
   /// Reads at least one byte, or throws AsioSystemError.
   template <class Buffers>
@@ -213,19 +212,26 @@ class SecureStream {
           asio::post(stream.get_executor(), std::move(self));
           return;
         }
-        const ByteView message =
-            asio_detail::first_nonempty(buffers);  // `self` takes `buffers` along, into what throws, too
-        try {
-          asio::async_write(stream.next_, asio_detail::buffers_of(layer.unsent()), std::move(self));
-        } catch (...) {
-          layer.abandon(message);
-          throw;
+      } else {
+        if (sealed == 0) return self.complete(refused, 0);
+        layer.sent(count);
+        if (!layer.has_unsent()) return self.complete({}, sealed);
+        if (!code && self.get_cancellation_state().cancelled() != asio::cancellation_type::none) {
+          code = asio::error::operation_aborted;
         }
-        return;
+        if (code || count == 0) {
+          layer.abandon(asio_detail::first_nonempty(buffers));
+          return self.complete(code, 0);
+        }
       }
-      if (sealed == 0) return self.complete(refused, 0);
-      const std::size_t written = stream.sent(buffers, sealed, count);
-      self.complete(code, written);
+      // `self` takes `buffers` along, into what throws, too.
+      const ByteView message = asio_detail::first_nonempty(buffers);
+      try {
+        stream.next_.async_write_some(stream.unsent(), std::move(self));
+      } catch (...) {
+        layer.abandon(message);
+        throw;
+      }
     }
 
     SecureStream& stream;
@@ -284,14 +290,15 @@ class SecureStream {
     if (!sealed) code = fail(sealed.error());
     return sealed ? *sealed : 0;
   }
-  /// After a write of `count` bytes of the packet that `sealed` bytes of `buffers` are in: how many of them were sent,
-  /// 0 unless all of the packet was.
-  template <class Buffers>
-  [[nodiscard]] std::size_t sent(const Buffers& buffers, std::size_t sealed, std::size_t count) noexcept {
-    layer_.sent(count);
-    if (!layer_.has_unsent()) return sealed;
-    layer_.abandon(asio_detail::first_nonempty(buffers));
-    return 0;
+  /// What is to be sent next. Several packets lie together: one buffer goes with a cheaper system call than two.
+  [[nodiscard]] auto unsent() const noexcept {
+    const auto [header, rest] = layer_.unsent();
+    const asio::const_buffer last{rest.data(), rest.size()};
+    if constexpr (WrapsManyMessages<C>) {
+      return last;
+    } else {
+      return std::array{asio::const_buffer{header.data(), header.size()}, last};
+    }
   }
 
   NextLayer next_;
