@@ -1,6 +1,7 @@
-// benchmarks/lanes: 64 messages at once on one core by MessageLanes, beside MessageProtector one by one, gss_wrap and
-// gss_unwrap, OpenSSL's bare cipher and checksum, and bare lanes over the same bytes. In the thread's own time, in
-// rounds in which all take turns. Prints lines of: name, microseconds for a message of each, in that order.
+// benchmarks/lanes: 64 messages at once on one core by MessageLanes, beside MessageProtector one by one, gss_wrap,
+// gss_unwrap and gss_get_mic, OpenSSL's bare cipher and checksum, and bare lanes over the same bytes. In the thread's
+// own time, in rounds in which all take turns. Prints lines of: name, microseconds for a message of each, in that
+// order. Then 256 messages on two cores, and on one, in real time: name, microseconds for a message on two, and on one.
 // SPDX-License-Identifier: MIT
 #include <openssl/evp.h>
 
@@ -34,9 +35,9 @@ struct Protectors {
   MessageProtector receiver;
 };
 
-double now() {
+double now(::clockid_t clock = CLOCK_THREAD_CPUTIME_ID) {
   ::timespec time{};
-  ::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  ::clock_gettime(clock, &time);
   return 1e6 * static_cast<double>(time.tv_sec) + 1e-3 * static_cast<double>(time.tv_nsec);
 }
 
@@ -85,8 +86,11 @@ class BareOpenssl {
   }
   void run(unsigned char* bytes, std::size_t size, bool encrypts) {
     int written = 0;
-    unsigned char mac[EVP_MAX_MD_SIZE];
     EVP_CipherUpdate(cipher_[encrypts], bytes, &written, bytes, static_cast<int>(size));
+    checksum(bytes, size);
+  }
+  void checksum(const unsigned char* bytes, std::size_t size) {
+    unsigned char mac[EVP_MAX_MD_SIZE];
     if (!hmac_.start() || !hmac_.update({bytes, size}) || !hmac_.finish(mac)) std::abort();
   }
 
@@ -111,6 +115,15 @@ class BareLanes {
     }
   }
   void run(const std::vector<unsigned char*>& all, std::size_t size, bool encrypts) {
+    checksum(all, size);
+    const auto count = static_cast<std::uint32_t>(all.size());
+    const auto bits = type_.key_size == 16 ? IMB_KEY_128_BYTES : IMB_KEY_256_BYTES;
+    if (IMB_SUBMIT_CIPHER_BURST(manager_, jobs_, count, IMB_CIPHER_CBC, encrypts ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT,
+                                bits) != count) {
+      std::abort();
+    }
+  }
+  void checksum(const std::vector<unsigned char*>& all, std::size_t size) {
     const auto count = static_cast<std::uint32_t>(all.size());
     for (std::size_t at = 0; at < all.size(); ++at) {
       IMB_JOB& job = jobs_[at];
@@ -131,12 +144,7 @@ class BareLanes {
     const auto hash = type_.mac_size == 12   ? IMB_AUTH_HMAC_SHA_1
                       : type_.mac_size == 16 ? IMB_AUTH_HMAC_SHA_256
                                              : IMB_AUTH_HMAC_SHA_384;
-    const auto bits = type_.key_size == 16 ? IMB_KEY_128_BYTES : IMB_KEY_256_BYTES;
-    if (IMB_SUBMIT_HASH_BURST(manager_, jobs_, count, hash) != count ||
-        IMB_SUBMIT_CIPHER_BURST(manager_, jobs_, count, IMB_CIPHER_CBC, encrypts ? IMB_DIR_ENCRYPT : IMB_DIR_DECRYPT,
-                                bits) != count) {
-      std::abort();
-    }
+    if (IMB_SUBMIT_HASH_BURST(manager_, jobs_, count, hash) != count) std::abort();
   }
 
  private:
@@ -156,8 +164,10 @@ struct Measured {
   MessageLanes receiving = value(MessageLanes::from_protector(laned.receiver));
 };
 
+enum class Operation { wrap, unwrap, get_mic };
+
 /// Contexts of their own for each: what was not unwrapped is a gap.
-void measure(const rfc3961::EncryptionType& type, std::size_t size, bool wraps) {
+void measure(const rfc3961::EncryptionType& type, std::size_t size, Operation operation) {
   constexpr std::size_t count = 64;
   Measured ends;
   Handshakes library;
@@ -174,9 +184,11 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size, bool wraps) 
   std::vector<Bytes> bare_lanes = ours;
   std::vector<unsigned char*> places;
   std::vector<BatchMessage> messages;
+  std::vector<BatchMessage> mics;
   for (std::size_t at = 0; at < count; ++at) {
     places.push_back(bare_lanes[at].data() + rfc4121::header_size);
     messages.push_back({{ours[at].data() + room.header, size}, ours[at]});
+    mics.push_back({{ours[at].data() + room.header, size}, std::span{ours[at]}.subspan(room.header + size)});
   }
   const Bytes message(size, 'm');
   OM_uint32 minor = 0;
@@ -202,13 +214,34 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size, bool wraps) 
   const auto run_lanes = [&](bool encrypts) { lanes.run(places, inside, encrypts); };
   const std::string suffix =
       (size < 1024 ? std::to_string(size) + " B " : std::to_string(size / 1024) + " KiB ") + type.name;
-  if (wraps) {
-    // Four times, after which confounders have been drawn once.
-    const auto fourfold = [](auto work) {
-      return Contender{work, [work] {
-                         for (int turn = 0; turn < 4; ++turn) work();
-                       }};
+  // Four times, after which confounders have been drawn once.
+  const auto fourfold = [](auto work) {
+    return Contender{work, [work] {
+                       for (int turn = 0; turn < 4; ++turn) work();
+                     }};
+  };
+  if (operation == Operation::get_mic) {
+    const auto sign_ours = [&] { value(ends.sending.get_mic(mics)); };
+    const auto sign_singly = [&] {
+      for (std::size_t at = 0; at < count; ++at) static_cast<void>(value(ends.both.sender.get_mic(message)));
     };
+    const auto sign_theirs = [&] {
+      gss_buffer_desc in{size, const_cast<unsigned char*>(message.data())};
+      for (std::size_t at = 0; at < count; ++at) {
+        gss_buffer_desc out{0, nullptr};
+        if (gss_get_mic(&minor, their_sender.get(), GSS_C_QOP_DEFAULT, &in, &out) != GSS_S_COMPLETE) std::abort();
+        gss_release_buffer(&minor, &out);
+      }
+    };
+    const auto openssl_alone = [&] {
+      for (const Bytes& each : bare) openssl.checksum(each.data(), size + 16);
+    };
+    print("get_mic " + suffix,
+          compare(4 * count, {fourfold(sign_ours), fourfold(sign_singly), fourfold(sign_theirs),
+                              fourfold(openssl_alone), fourfold([&] { lanes.checksum(places, size + 16); })}));
+    return;
+  }
+  if (operation == Operation::wrap) {
     print("wrap " + suffix,
           compare(4 * count, {fourfold(wrap_ours), fourfold(wrap_singly), fourfold(wrap_theirs),
                               fourfold([&] { run_openssl(true); }), fourfold([&] { run_lanes(true); })}));
@@ -238,6 +271,53 @@ void measure(const rfc3961::EncryptionType& type, std::size_t size, bool wraps) 
                                             {[&] { run_lanes(false); }, [&] { run_lanes(false); }}}));
 }
 
+/// In rounds in which they take turns; the least of each, for what else the machine does only adds to it.
+void measure_two_cores(const rfc3961::EncryptionType& type, std::size_t size) {
+  constexpr std::size_t count = 256;
+  auto threads = value(BatchThreads::start(2));
+  double best[2][3] = {};
+  std::vector<Bytes> memory(count, Bytes(size + 128, 'm'));
+  for (const bool two : {true, false}) {
+    Protectors both{Handshakes{}};
+    auto sending = value(MessageLanes::from_protector(both.sender, two ? &threads : nullptr));
+    auto receiving = value(MessageLanes::from_protector(both.receiver, two ? &threads : nullptr));
+    const MessageRoom room = value(both.sender.room());
+    std::vector<BatchMessage> messages;
+    std::vector<BatchMessage> mics;
+    std::vector<BatchToken> tokens(count);
+    for (std::size_t at = 0; at < count; ++at) {
+      memory[at].resize(room.header + size + room.trailer);
+      messages.push_back({{memory[at].data() + room.header, size}, memory[at]});
+      mics.push_back({messages[at].message, std::span{memory[at]}.subspan(room.header + size)});
+      tokens[at].token = memory[at];
+    }
+    for (int round = 0; round < 41; ++round) {
+      double* to = best[two];
+      const auto time = [&](auto work) {
+        const double start = now(CLOCK_MONOTONIC);
+        work();
+        const double taken = (now(CLOCK_MONOTONIC) - start) / count;
+        *to = round == 0 || taken < *to ? taken : *to;
+        ++to;
+      };
+      time([&] { value(sending.wrap(messages)); });
+      time([&] { receiving.unwrap(tokens); });
+      for (const BatchToken& each : tokens) static_cast<void>(value(each.message));
+      time([&] { value(sending.get_mic(mics)); });
+      std::vector<BatchMic> checked(count);  // else there is a gap before the next token
+      for (std::size_t at = 0; at < count; ++at)
+        checked[at] = {mics[at].message, {mics[at].memory.data(), room.trailer}};
+      receiving.verify_mic(checked);
+      for (BatchMic& each : checked) value(std::move(each.verified));
+    }
+  }
+  const char* const names[] = {"wrap", "unwrap", "get_mic"};
+  for (int at = 0; at < 3; ++at) {
+    print(std::string{"two cores: "} + names[at] + " " + std::to_string(size / 1024) + " KiB " + type.name,
+          {best[true][at], best[false][at]});
+  }
+}
+
 }  // namespace
 
 int main() {
@@ -250,8 +330,9 @@ int main() {
     // Heimdal reads krb5.conf once in a thread.
     std::async(std::launch::async, [&] {
       for (const std::size_t size : {64u, 1024u, 16384u}) {
-        for (const bool wraps : {true, false}) measure(type, size, wraps);
+        for (const auto each : {Operation::wrap, Operation::unwrap, Operation::get_mic}) measure(type, size, each);
       }
+      for (const std::size_t size : {1024u, 16384u}) measure_two_cores(type, size);
     }).get();
   }
 }

@@ -1159,7 +1159,7 @@ TEST_CASE("openssl: contexts") {
                      receiving->unwrap(tokens);
                    }),
                    false);
-    leaves_nothing("MessageLanes::unwrap, RecordLayer",
+    leaves_nothing("MessageLanes, RecordLayer",
                    with_protectors([](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
                      auto sending = MessageLanes::from_protector(std::move(ours));
                      auto receiving = MessageLanes::from_protector(std::move(theirs));
@@ -1185,13 +1185,14 @@ TEST_CASE("openssl: contexts") {
                    false);
 #endif
     leaves_nothing(
-        "unwrap_in_place and unwrap_into of MessageProtector, MessageBatch, MessageToken, "
+        "unwrap_in_place and unwrap_into of MessageProtector, MessageBatch, MessageBatch::unwrap, MessageToken, "
         "MessageToken::to_secret",
         with_protectors([size](MessageProtector& ours, MessageProtector& theirs, ByteView message) {
           auto threads = BatchThreads::start(2);
           if (!threads) return;
           auto batch = MessageBatch::from_protector(ours, &*threads);
-          if (!batch) return;
+          auto receiving = MessageBatch::from_protector(theirs);
+          if (!batch || !receiving) return;
           const auto room = must(ours.room());
           support::Bytes tokens[3];
           std::vector<BatchMessage> all;
@@ -1208,7 +1209,16 @@ TEST_CASE("openssl: contexts") {
               std::memcpy(memory.data(), bytes.data(), bytes.size());
               static_cast<void>(unwrap_in_place(theirs, place));
               static_cast<void>(unwrap_into(theirs, bytes, place));
+              std::memcpy(memory.data(), bytes.data(), bytes.size());
+              BatchToken altered_one[1];
+              altered_one[0].token = place;
+              receiving->unwrap(altered_one);
+              static_cast<void>(receiving->unwrap(bytes));
             }
+            std::memcpy(memory.data(), token.data(), token.size());
+            BatchToken whole[1];
+            whole[0].token = place;
+            receiving->unwrap(whole);
             static_cast<void>(unwrap_into(theirs, token, place));
             std::memcpy(memory.data(), token.data(), token.size());
             static_cast<void>(unwrap_in_place(theirs, place));
