@@ -453,6 +453,18 @@ TEST_CASE("many at once: what is sealed comes out, in whatever pieces, whoever i
   CHECK(other.context().most == 16);
 }
 
+TEST_CASE("many packets: without lanes nothing is cut") {
+  ManyMarked context;
+  context.laned = false;
+  ManyLayer many{std::move(context)};
+  Layer one{MarkedContext{}};
+  for (const std::size_t size : {1u, 5000u, 65'536u, 300'000u}) {
+    const auto text = some_text(size);
+    CHECK(must(many.seal(text)) == must(one.seal(text)));
+    CHECK(sent(many).size() == sent(one).size());
+  }
+}
+
 TEST_CASE("many at once: how a write is cut") {
   ManyLayer layer{ManyMarked{}};
   const auto lengths = [&](std::size_t size, std::size_t expected) {

@@ -82,6 +82,8 @@ void check_every_length() {
   auto ours = taken(std::move(both.initiator));
   auto theirs = must(std::move(both.acceptor).establish());
   auto lanes = must(MessageLanes::from_protector(ours));
+  CHECK(lanes.has_lanes() == (std::string_view{ours.encryption_type()}.substr(0, 3) == "aes"));
+  CHECK_FALSE(must(MessageBatch::from_protector(ours)).has_lanes());
   Messages messages{ours, sizes_to_test()};
   for (const bool in_place : {false, true}) {
     messages.wrap(lanes, in_place);

@@ -493,6 +493,7 @@ TEST_CASE("openssl: MessageToken, SealKey, BatchThreads, MessageProtector, Messa
             must(MessageBatch::from_protector(protector)),
             [&](MessageBatch& batch) {
               CHECK_FALSE(batch);
+              CHECK_FALSE(batch.has_lanes());
               CHECK(is_usage(batch.wrap("x")));
               CHECK(is_usage(batch.unwrap("x")));
               CHECK(is_usage(batch.wrap_size_limit(100)));

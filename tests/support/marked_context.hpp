@@ -102,7 +102,9 @@ class ManyMarked : public MarkedContext {
     }
   }
   [[nodiscard]] gsskey::Result<gsskey::MessageRoom> room() const { return gsskey::MessageRoom{overhead, 0}; }
+  [[nodiscard]] bool has_lanes() const { return laned; }
 
+  bool laned = true;
   std::size_t most = 0;  // of which it had to do at once
   bool fails = false;
 };

@@ -59,7 +59,8 @@ struct BatchToken {
 };
 
 /// Encrypts and decrypts several messages at once, in memory of the caller, as they would be one after the other. A
-/// token takes exactly what room() says more than its message.
+/// token takes exactly what room() says more than its message. has_lanes() says whether several take less time than one
+/// that is as long as all of them.
 template <class C>
 concept WrapsManyMessages =
     WrapsMessages<C> &&
@@ -67,6 +68,7 @@ concept WrapsManyMessages =
       { context.wrap(messages) } -> std::same_as<Result<void>>;
       { context.unwrap(tokens) } -> std::same_as<void>;
       { asked.room() } -> std::same_as<Result<MessageRoom>>;
+      { asked.has_lanes() } -> std::same_as<bool>;
     };
 
 /// Protects messages: SecurityContext<M>, ExpiringContext<M> and MessageProtector. SecurityContext says what the calls

@@ -50,8 +50,8 @@ struct RecordOptions {
 ///   sending    seal(), then send unsent() and say sent(), until has_unsent() is false; then the next
 ///   receiving  read into room() and say received(), or put(); then take opened() and say consume(), until it is empty
 ///
-/// With a context that WrapsManyMessages (MessageLanes) 16 packets at most are sealed, and opened, at once: a write of
-/// 4 KiB or more is cut into as many as make that worth while. Such a context has no Protection::integrity.
+/// With a context that WrapsManyMessages (MessageLanes) 16 packets at most are sealed, and opened, at once. For its
+/// lanes a write of 4 KiB or more is cut into as many as make that worth while. It has no Protection::integrity.
 ///
 /// Both directions are independent of one another. GSS-API has no closing message: ended() says whether the stream has
 /// ended between packets; whether the peer meant it is for the protocol above to know. A hostile peer costs no more
@@ -357,7 +357,7 @@ class RecordLayer {
     if (protection_ != Protection::encrypted) return unexpected(Error::usage(sealing, lacks_integrity_only));
     const auto room = context_.room();
     if (!room) return unexpected(room.error());
-    const auto cut = detail::CutMessage::of(message, limit_, *room);
+    const auto cut = detail::CutMessage::of(message, limit_, *room, context_.has_lanes());
     auto packets = MessageToken::with_size(cut.size());
     if (!packets) return unexpected(std::move(packets).error());
     Outgoing& out = out_.value;

@@ -63,6 +63,9 @@ class MessageBatch {
     return made;
   }
 
+  /// Returns whether messages go side by side on each core: of a MessageLanes, where the processor and libipsec-mb can.
+  [[nodiscard]] bool has_lanes() const noexcept { return state_ && state_->has_lanes(); }
+
   /// Wraps one message as MessageProtector::wrap() does.
   [[nodiscard]] Result<MessageToken> wrap(ByteView message) noexcept {
     if (!state_) return unexpected(empty("MessageBatch::wrap"));
@@ -178,6 +181,7 @@ class MessageBatch {
       return {};
     }
 
+    [[nodiscard]] virtual bool has_lanes() const noexcept { return false; }
     /// False if OpenSSL fails, with its cause in this thread's queue.
     [[nodiscard]] virtual bool seal(rfc4121::Sender& sender, std::uint64_t sequence,
                                     std::span<const BatchMessage> group) noexcept {
@@ -235,7 +239,7 @@ class MessageBatch {
     /// all threads.
     template <class F>
     void in_groups(std::size_t count, std::size_t octets, F work) noexcept {
-      const std::size_t share = threads_ == nullptr ? most : count / (2 * (std::size_t{threads_->count} + 1));
+      const std::size_t share = threads_ == nullptr ? most : count / (4 * (std::size_t{threads_->count} + 1));
       struct Shared {
         F& work;
         std::size_t count;

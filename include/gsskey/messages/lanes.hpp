@@ -87,6 +87,7 @@ class MessageLanes : public MessageBatch {
       return {};
     }
 
+    [[nodiscard]] bool has_lanes() const noexcept override { return sealing_.has_value(); }
     /// If it fails, the plaintext is wiped that lies in the memory of tokens.
     [[nodiscard]] bool seal(rfc4121::Sender& sender, std::uint64_t sequence,
                             std::span<const BatchMessage> group) noexcept override {

@@ -42,8 +42,10 @@ struct CutMessage {
   std::size_t share;
   MessageRoom room;
 
-  /// As much of a message as packets_at_once hold.
-  [[nodiscard]] static CutMessage of(ByteView message, std::size_t limit, MessageRoom room) noexcept {
+  /// As much of a message as packets_at_once hold; without lanes, for which it is cut, as one does.
+  [[nodiscard]] static CutMessage of(ByteView message, std::size_t limit, MessageRoom room,
+                                     bool has_lanes = true) noexcept {
+    if (!has_lanes) return {message.subview(0, limit), limit, room};
     const std::size_t share = share_of_packet(message.size(), limit);
     return {message.subview(0, packets_at_once * share), share, room};
   }
