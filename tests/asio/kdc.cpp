@@ -21,6 +21,7 @@
 #include <utility>
 #include <vector>
 
+#include "support/acquiring.hpp"
 #include "support/asio.hpp"
 #include "support/catch.hpp"
 #include "support/environment.hpp"
@@ -38,96 +39,22 @@ using support::must;
 
 namespace {
 
-TestRealm& realm() { return support::realm_of_two_requests(); }
+using support::acquire;
+using support::Acquiring;
+using support::at;
+using support::configuration;
+using support::contains;
+using support::endless;
+using support::honest;
+using support::login;
+using support::open_files;
+using support::Port;
 
-/// krb5.conf with these KDCs of the realm.
-std::string configuration(const std::vector<std::string>& kdcs) {
-  std::string text = test_detail::read_file(realm().krb5_conf());
-  const std::string there = "kdc = 127.0.0.1:" + std::to_string(realm().port());
-  const auto found = text.find(there);
-  REQUIRE(found != std::string::npos);
-  std::string lines;
-  for (const auto& kdc : kdcs) lines += "kdc = " + kdc + "\n  ";
-  text.replace(found, there.size(), lines);
-  const std::string path = realm().folder() + "/loop.conf";
-  must(test_detail::write_file(path, text));
-  return path;
-}
-std::string at(std::uint16_t port) { return "127.0.0.1:" + std::to_string(port); }
+TestRealm& realm() { return support::realm_of_two_requests(); }
 
 constexpr KdcPatience short_patience{100ms, 10s};
 /// Where nothing comes over UDP.
 constexpr KdcPatience shorter_patience{10ms, 10s};
-constexpr KdcPatience endless{24h, 24h};
-
-InitialTicket login(const TicketCache& into, std::string_view password = "hunter2") {
-  return must(InitialTicket::with_password(into, must(Name::user("bob")), password));
-}
-
-/// An operation, and what it ended with.
-struct Acquiring {
-  asio::io_context& io;
-  asio::cancellation_signal signal{};
-  std::optional<Result<void>> result{};
-  int calls = 0;
-
-  template <class Exchange>
-  void begin(Exchange exchange, KdcPatience patience = {}) {
-    auto handler = [this](Result<void> ended) {
-      ++calls;
-      result.emplace(std::move(ended));
-    };
-    async_acquire(io.get_executor(), std::move(exchange),
-                  asio::bind_cancellation_slot(signal.slot(), std::move(handler)), patience);
-  }
-  /// What is not there by the end of run() never comes.
-  [[nodiscard]] Result<void> end() {
-    io.run();
-    REQUIRE(calls == 1);
-    return *std::exchange(result, std::nullopt);
-  }
-};
-template <class Exchange>
-Result<void> acquire(Exchange exchange, KdcPatience patience = {}) {
-  asio::io_context io;
-  Acquiring acquiring{io};
-  acquiring.begin(std::move(exchange), patience);
-  return acquiring.end();
-}
-
-/// A port for datagrams in the test's loop. `on` is told of each.
-class Port {
- public:
-  using On = std::function<void(Port&, const std::string&, const udp::endpoint&)>;
-
-  Port(asio::io_context& io, On on) : socket_{io, {asio::ip::address_v4::loopback(), 0}}, on_{std::move(on)} {
-    receive();
-  }
-  [[nodiscard]] std::uint16_t number() const { return socket_.local_endpoint().port(); }
-  void send(const std::string& bytes, const udp::endpoint& to) { socket_.send_to(asio::buffer(bytes), to); }
-  void close() { socket_.close(); }
-
- private:
-  void receive() {
-    socket_.async_receive_from(asio::buffer(room_), from_, [this](AsioErrorCode code, std::size_t size) {
-      if (code) return;
-      on_(*this, room_.substr(0, size), from_);
-      if (socket_.is_open()) receive();
-    });
-  }
-
-  udp::socket socket_;
-  On on_;
-  std::string room_ = std::string(65536, '\0');
-  udp::endpoint from_;
-};
-std::string honest(const std::string& request) { return support::ask_kdc(realm().port(), true, request); }
-
-std::size_t open_files() {
-  using Iterator = std::filesystem::directory_iterator;
-  return static_cast<std::size_t>(std::distance(Iterator{"/proc/self/fd"}, Iterator{}));
-}
-bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
 
 /// Whom the acceptor sees.
 Result<std::string> reach(const TicketCache& cache) {

@@ -89,6 +89,8 @@ def pkg_config(folder, meson, compiler):
         modules = [f"gsskey-{component}"]
         if component not in ("mit", "heimdal", "gnu", "keyring"):
             modules.append("gsskey-mit")
+        if component == "cares":
+            modules.append("gsskey-asio")
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", *modules], check=True, capture_output=True, text=True,
                                env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
         source = {"mit": "gss", "heimdal": "gss", "gnu": "gss", "boost-asio": "asio"}.get(component, component)

@@ -71,6 +71,7 @@ void of_exchanges() {
     return next;
   };
   check(again([] { return KdcList::of_realm("GSSKEY.TEST"); })[0].port == realm.port(), "the realm's KDC");
+  static_cast<void>(again([] { return KdcDnsPolicy::of_profile(); }));
   const auto cache = again([] { return TicketCache::in_memory(); });
   const auto alice = again([] { return Name::user("alice"); });
   static const std::string keytab = [&] {

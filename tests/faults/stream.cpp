@@ -2,6 +2,9 @@
 // SPDX-License-Identifier: MIT
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/asio/kdc.hpp>
+#ifdef GSSKEY_FAULTS_CARES
+#include <gsskey/asio/kdc_dns.hpp>
+#endif
 #include <gsskey/asio/prefetch.hpp>
 #include <gsskey/asio/renewing.hpp>
 #include <gsskey/asio/secure_stream.hpp>
@@ -24,6 +27,8 @@
 #include <utility>
 
 #include "faults/faults.hpp"
+#include "support/environment.hpp"
+#include "support/realm.hpp"
 
 using namespace gsskey;
 using faults::again;
@@ -161,23 +166,38 @@ void offloaded() {
 #ifdef GSSKEY_GSS_KDC_EXCHANGE
 /// A login and a ticket for a service, whose exchanges are over when they fail.
 void tickets() {
-  const auto acquire = [](auto exchange) {
+  const auto acquire = [](auto exchange, auto kdcs) {
     asio::io_context io;
     int told = 0;
     std::optional<Result<void>> result;
-    async_acquire(io.get_executor(), std::move(exchange), [&](Result<void> ended) {
+    const auto handler = [&](Result<void> ended) {
       ++told;
       result.emplace(std::move(ended));
-    });
+    };
+    async_acquire(io.get_executor(), std::move(exchange), handler, KdcPatience{}, std::move(kdcs));
     run(io);
     check(told == 1, ("who waits is told once, and not " + std::to_string(told)).c_str());
     faults::need(*std::move(result));
   };
   const auto cache = again([] { return TicketCache::in_memory(); });
   const auto alice = again([] { return Name::user("alice"); });
-  acquire(again([&] { return InitialTicket::with_password(cache, alice, "secret"); }));
+  acquire(again([&] { return InitialTicket::with_password(cache, alice, "secret"); }), ConfiguredKdcs{});
   const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
-  acquire(again([&] { return ServiceTicket::for_target(cache, target); }));
+  acquire(again([&] { return ServiceTicket::for_target(cache, target); }), ConfiguredKdcs{});
+#ifdef GSSKEY_FAULTS_CARES
+  static const std::string by_name = [] {  // a host, which c-ares finds in a file
+    const faults::Pause pause;
+    const auto& realm = support::realm().realm;
+    std::string text = test_detail::read_file(realm.krb5_conf());
+    const std::string address = "kdc = 127.0.0.1";
+    text.replace(text.find(address), address.size(), "kdc = localhost");
+    const std::string path = realm.folder() + "/by-name.conf";
+    support::must(test_detail::write_file(path, text));
+    return path;
+  }();
+  const support::Environment environment{"KRB5_CONFIG", by_name};
+  acquire(again([&] { return InitialTicket::with_password(cache, alice, "secret"); }), DnsKdcs{});
+#endif
 }
 const faults::Register registered_tickets{"tickets", &tickets};
 

@@ -19,6 +19,7 @@ LIBRARIES = {
     "openssl": ["openssl/*"],
     "ipsec-mb": ["intel-ipsec-mb.h"],
     "asio": ["asio*", "boost/*"],
+    "cares": ["ares.h"],
     "fmt": ["fmt/*"],
 }
 # A room is a folder of include/gsskey with the folders in it: which rooms it may include besides itself, and which
@@ -30,7 +31,7 @@ ROOMS = {
     "messages": ("core gss krb5", "openssl ipsec-mb"),
     "tls": ("core gss", "openssl"),
     "io": ("core gss messages", ""),
-    "asio": ("core gss krb5 messages io text", "asio"),
+    "asio": ("core gss krb5 messages io text", "asio cares"),
     "http": ("core gss krb5 tls keyring handoff", ""),
     "sasl": ("core gss krb5 tls io", ""),
     "keyring": ("core", "keyutils"),

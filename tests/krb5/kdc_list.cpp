@@ -48,3 +48,47 @@ TEST_CASE("an entry is a host, and a port from 1 to 65535") {
     CHECK((kdc.host == "host" && kdc.port == 65535));
   }
 }
+
+TEST_CASE("a URI record is of Kerberos, and says over what its KDC is asked") {
+  const auto parsed = [](std::string_view text, KdcTransport transport, std::string_view host, std::uint16_t port) {
+    KdcAddress kdc;
+    CAPTURE(text);
+    REQUIRE(gss_detail::parse_kdc_uri(text, kdc));
+    CHECK((kdc.transport == transport && kdc.host == host && kdc.port == port));
+  };
+  parsed("krb5srv:m:udp:kdc.test:1088", KdcTransport::udp, "kdc.test", 1088);
+  parsed("krb5srv::tcp:kdc.test", KdcTransport::tcp, "kdc.test", 88);
+  parsed("KRB5SRV:x:TCP:[::1]:2088", KdcTransport::tcp, "::1", 2088);
+  for (const char* const text :
+       {"", "krb5srv", "krb5srv:", "krb5srv::", "krb5srv::udp", "krb5srv::udp:", "krb5srv::udp::88", "krb5srv:udp:kdc",
+        "krb5srv::kkdcp:https://proxy.test/KdcProxy", "krb5srv::sctp:kdc", "krb5srv::ud:kdc", "krb5srv::udpx:kdc",
+        "krb5sr::udp:kdc", "http://kdc", "krb5srv::udp:kdc:0", "krb5srv::udp:kdc:65536", "krb5srv::udp:kdc/x"}) {
+    CAPTURE(text);
+    KdcAddress kdc{"host", 1};
+    CHECK_FALSE(gss_detail::parse_kdc_uri(text, kdc));
+    CHECK((kdc.host == "host" && kdc.port == 1 && kdc.transport == KdcTransport::any));
+  }
+}
+
+TEST_CASE("whether DNS is asked is as krb5.conf says") {
+  const std::string path = support::realm().realm.folder() + "/dns.conf";
+  const support::Environment environment{"KRB5_CONFIG", path};
+  const auto policy = [&](const std::string& lines) {
+    must(test_detail::write_file(path, "[libdefaults]\n " + lines + "\n"));
+    return KdcDnsPolicy::of_profile();
+  };
+  const auto says = [&](const std::string& lines, bool is_asked, bool has_uris) {
+    CAPTURE(lines);
+    const auto found = must(policy(lines));
+    CHECK((found.is_asked == is_asked && found.has_uris == has_uris));
+  };
+  says("", true, true);
+  says("dns_fallback = no", false, true);
+  says("dns_fallback = no\n dns_lookup_kdc = yes", true, true);
+  says("dns_lookup_kdc = false\n dns_uri_lookup = off", false, false);
+  for (const char* const name : {"dns_fallback", "dns_lookup_kdc", "dns_uri_lookup"}) {
+    const auto refused = policy(std::string{name} + " = perhaps");
+    REQUIRE_FALSE(refused);
+    CHECK(std::string{refused.error().operation()} == "profile_get_boolean");
+  }
+}

@@ -18,18 +18,19 @@ GSSKEY_BEGIN_ASIO_ABI
 namespace asio_detail {
 
 /// An exchange that an operation carries out.
-template <class Exchange>
+template <class Exchange, class Kdcs = ConfiguredKdcs>
 struct ExchangeWork {
   using Outcome = Result<void>;
   static constexpr const char* operation = "async_acquire";
 
   Exchange exchange;
   KdcPatience patience;
+  Kdcs kdcs{};
 
   template <class Host>
   [[nodiscard]] Task<Outcome> run(Host& host) {
     Exchange running = std::move(exchange);  // ends with this task
-    KdcCarrier<Host> carrier{host, patience};
+    KdcCarrier<Host, Kdcs> carrier{host, patience, std::move(kdcs)};
     auto next = running.step();
     while (next && !next->is_done()) {
       auto reply = co_await carrier.carry(*next);
@@ -50,7 +51,8 @@ struct ExchangeWork {
 ///
 ///     auto logged_in = co_await async_acquire(executor, std::move(login), asio::use_awaitable);
 ///
-/// The KDCs are those that krb5.conf names (KdcList), in its order: each over UDP, with a datagram that is sent twice,
+/// The KDCs are those that krb5.conf names (KdcList), in its order; with DnsKdcs of asio/kdc_dns as `kdcs` also those
+/// that are found in DNS. Each is asked over UDP, with a datagram that is sent twice,
 /// then, if none has answered, each over TCP, and all that once more; over TCP only what is too large for UDP, by the
 /// KDC's word or with more than 1,465 bytes. Who has answered is asked first from then on. Where a host has several
 /// addresses, each is asked. Who says KDC_ERR_SVC_UNAVAILABLE is passed over. What comes from elsewhere than the
@@ -69,10 +71,12 @@ struct ExchangeWork {
 /// Threads: `executor` is of one thread, or a strand; a cancellation is emitted there.
 /// Owner: of `exchange`, the operation.
 /// See: RFC 4120 section 7.2.
-template <class Executor, class Exchange, class Token>
-inline auto async_acquire(const Executor& executor, Exchange exchange, Token&& token, KdcPatience patience = {}) {
-  return asio::async_initiate<Token, void(Result<void>)>(
-      asio_detail::StartWork{executor}, token, asio_detail::ExchangeWork<Exchange>{std::move(exchange), patience});
+template <class Executor, class Exchange, class Token, class Kdcs = ConfiguredKdcs>
+inline auto async_acquire(const Executor& executor, Exchange exchange, Token&& token, KdcPatience patience = {},
+                          Kdcs kdcs = {}) {
+  using Work = asio_detail::ExchangeWork<Exchange, Kdcs>;
+  return asio::async_initiate<Token, void(Result<void>)>(asio_detail::StartWork{executor}, token,
+                                                         Work{std::move(exchange), patience, std::move(kdcs)});
 }
 
 GSSKEY_END_ASIO_ABI

@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -25,10 +26,14 @@
 namespace gsskey {
 GSSKEY_BEGIN_GSS_ABI
 
-/// Says where a KDC is, over UDP and TCP.
+/// Says over what a KDC is asked.
+enum class KdcTransport : unsigned char { any, udp, tcp };
+
+/// Says where a KDC is.
 struct KdcAddress {
   std::string_view host{};  ///< a name, or an address, that of IPv6 without brackets
   std::uint16_t port = 88;
+  KdcTransport transport = KdcTransport::any;
 };
 
 namespace gss_detail {
@@ -48,6 +53,28 @@ namespace gss_detail {
   return true;
 }
 
+/// Whether `text` is `word`, which has small letters only.
+[[nodiscard]] inline bool is_word(std::string_view text, std::string_view word) noexcept {
+  return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char letter, char wanted) {
+    return (letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter) == wanted;
+  });
+}
+/// What a URI record says: "krb5srv:flags:udp:host:port", or tcp. False for all else: a proxy (kkdcp).
+[[nodiscard]] inline bool parse_kdc_uri(std::string_view text, KdcAddress& found) noexcept {
+  detail::TextReader in{text};
+  std::string_view scheme;
+  std::string_view flags;
+  std::string_view transport;
+  if (!in.take_field(':', scheme) || !in.take_field(':', flags) || !in.take_field(':', transport)) return false;
+  const bool is_tcp = is_word(transport, "tcp");
+  KdcAddress kdc;
+  if (!is_word(scheme, "krb5srv") || (!is_tcp && !is_word(transport, "udp")) || !parse_kdc(in.rest(), kdc))
+    return false;
+  kdc.transport = is_tcp ? KdcTransport::tcp : KdcTransport::udp;
+  found = kdc;
+  return true;
+}
+
 struct ProfileTraits {
   using Handle = profile_t;
   static constexpr Handle none = nullptr;
@@ -58,11 +85,36 @@ struct ProfileListTraits {
   static constexpr Handle none = nullptr;
   static void close(Handle list) noexcept { ::profile_free_list(list); }
 };
+
+/// krb5.conf, and a context for what is said of its faults.
+struct OpenProfile {
+  Krb5Context context;
+  UniqueHandle<ProfileTraits> profile;
+
+  [[nodiscard]] static Result<OpenProfile> open() noexcept {
+    auto context = new_krb5_context();
+    if (!context) return unexpected(std::move(context).error());
+    OpenProfile made{*std::move(context), {}};
+    const krb5_error_code code = krb5_get_profile(made.context.get(), made.profile.put());
+    if (code != 0) return unexpected(failed_krb5(made.context.get(), "krb5_get_profile", code));
+    return made;
+  }
+  /// Takes over what [libdefaults] says: "yes", "no" and the like.
+  [[nodiscard]] Result<void> read(const char* name, bool& value) const noexcept {
+    int read = 0;
+    const auto code = ::profile_get_boolean(profile.get(), "libdefaults", name, nullptr, value ? 1 : 0, &read);
+    if (code != 0) {
+      return unexpected(failed_krb5(context.get(), "profile_get_boolean", static_cast<krb5_error_code>(code)));
+    }
+    value = read != 0;
+    return {};
+  }
+};
 }  // namespace gss_detail
 
 /// Holds the KDCs that krb5.conf names for a realm, in its order: `kdc = kdc.example.com:88` in [realms]. Names of
-/// hosts stay names; what is only in DNS (SRV and URI records), and proxies of HTTPS, are left out. Move-only; empty by
-/// default and after a move.
+/// hosts stay names; what is only in DNS (asio/kdc_dns looks there), and proxies of HTTPS, are left out. Move-only;
+/// empty by default and after a move.
 /// Calls: profile_free_list, when it goes.
 /// Threads: one at a time; any number may read.
 class KdcList {
@@ -80,17 +132,17 @@ class KdcList {
     if (!limits.name.admits(realm.size())) return unexpected(gss_detail::too_long(operation, limits.name));
     const auto terminated = detail::SharedText::joined({realm, detail::view_of("", 1)});
     if (!terminated) return unexpected(Error::system("malloc", ENOMEM));
-    auto context = gss_detail::new_krb5_context();
-    if (!context) return unexpected(std::move(context).error());
-    UniqueHandle<gss_detail::ProfileTraits> profile;
-    krb5_error_code code = krb5_get_profile(context->get(), profile.put());
-    if (code != 0) return unexpected(gss_detail::failed_krb5(context->get(), "krb5_get_profile", code));
+    auto conf = gss_detail::OpenProfile::open();
+    if (!conf) return unexpected(std::move(conf).error());
+    const krb5_context context = conf->context.get();
     const char* const place[] = {"realms", terminated.view().data(), "kdc", nullptr};
     KdcList made;
-    code = static_cast<krb5_error_code>(::profile_get_values(profile.get(), place, made.entries_.put()));
+    const long code = ::profile_get_values(conf->profile.get(), place, made.entries_.put());
     const bool names_none = code == PROF_NO_RELATION || code == PROF_NO_SECTION;
-    if (code != 0 && !names_none) return unexpected(gss_detail::failed_krb5(context->get(), operation, code));
-    if (made.size() == 0) return unexpected(gss_detail::failed_krb5(context->get(), operation, KRB5_REALM_UNKNOWN));
+    if (code != 0 && !names_none) {
+      return unexpected(gss_detail::failed_krb5(context, operation, static_cast<krb5_error_code>(code)));
+    }
+    if (made.size() == 0) return unexpected(gss_detail::failed_krb5(context, operation, KRB5_REALM_UNKNOWN));
     return made;
   }
 
@@ -112,6 +164,28 @@ class KdcList {
 
  private:
   UniqueHandle<gss_detail::ProfileListTraits> entries_;
+};
+
+/// Says whether the KDCs of a realm that has none in krb5.conf are looked for in DNS.
+struct KdcDnsPolicy {
+  bool is_asked = true;  ///< dns_lookup_kdc, else dns_fallback
+  bool has_uris = true;  ///< dns_uri_lookup: URI records first, then SRV
+
+  /// Reads krb5.conf.
+  /// Calls: krb5_init_context, krb5_get_profile, profile_get_boolean.
+  /// Errors: gss, where krb5.conf has something else than yes or no; system (ENOMEM).
+  /// Blocks: on the disk that krb5.conf is on.
+  [[nodiscard]] static Result<KdcDnsPolicy> of_profile() noexcept {
+    auto conf = gss_detail::OpenProfile::open();
+    if (!conf) return unexpected(std::move(conf).error());
+    KdcDnsPolicy made;
+    for (const auto& [name, value] :
+         {std::pair{"dns_fallback", &made.is_asked}, std::pair{"dns_lookup_kdc", &made.is_asked},
+          std::pair{"dns_uri_lookup", &made.has_uris}}) {
+      if (auto read = conf->read(name, *value); !read) return unexpected(std::move(read).error());
+    }
+    return made;
+  }
 };
 
 GSSKEY_END_GSS_ABI

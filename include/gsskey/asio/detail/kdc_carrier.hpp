@@ -5,10 +5,13 @@
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/asio/detail/kdc_wire.hpp>
@@ -32,18 +35,69 @@ struct KdcPatience {
   std::chrono::milliseconds tcp{10000};
 };
 
+/// Has async_acquire() ask the KDCs that krb5.conf names, and no others.
+struct ConfiguredKdcs {};
+
 namespace asio_detail {
+
+/// A KDC, or several: all addresses of the host.
+struct KdcPlace {
+  std::string host{};
+  std::uint16_t port = 88;
+  KdcTransport transport = KdcTransport::any;
+
+  [[nodiscard]] static KdcPlace of(const KdcAddress& kdc) { return {std::string{kdc.host}, kdc.port, kdc.transport}; }
+  [[nodiscard]] bool is_over(bool tcp) const noexcept {
+    return transport == KdcTransport::any || (transport == KdcTransport::tcp) == tcp;
+  }
+};
+using KdcPlaces = std::vector<KdcPlace>;
+
+[[nodiscard]] inline Result<KdcPlaces> configured_kdcs(const std::string& realm) {
+  auto list = KdcList::of_realm(realm);
+  if (!list) return unexpected(std::move(list).error());
+  KdcPlaces places;
+  for (std::size_t index = 0; index < list->size(); ++index) places.push_back(KdcPlace::of((*list)[index]));
+  return places;
+}
+template <class Host>
+[[nodiscard]] inline Task<Result<KdcPlaces>> kdcs_of(Host&, const ConfiguredKdcs&, const std::string& realm,
+                                                     KdcPatience) {
+  co_return configured_kdcs(realm);
+}
 
 /// What libkrb5 sends in a datagram at most, unless krb5.conf says otherwise: more is often lost on the way.
 inline constexpr std::size_t max_kdc_datagram = 1465;
 /// KDC_ERR_SVC_UNAVAILABLE: this KDC cannot, another may.
 inline constexpr unsigned char svc_unavailable = 29;
 
-/// Carries requests to the KDCs of krb5.conf.
+using Addresses = std::vector<asio::ip::address>;
+
 template <class Host>
+[[nodiscard]] inline Task<Result<Addresses>> addresses_of(Host& host, const ConfiguredKdcs&, const std::string& name,
+                                                          KdcPatience patience) {
+  using Executor = decltype(host.executor);
+  using Resolver = asio::ip::basic_resolver<asio::ip::udp, Executor>;
+  Timed<Resolver, Executor> timed{host.executor};
+  auto found = std::make_shared<typename Resolver::results_type>();
+  timed.limit(patience.tcp);
+  timed.object.async_resolve(name, "", [arrival = timed.arrival(), found](AsioErrorCode failed, auto results) mutable {
+    *found = std::move(results);
+    arrival(failed);
+  });
+  const AsioErrorCode code = co_await outcome_of(host, *timed.wait);
+  if (code) co_return Result<Addresses>{unexpected(error_of("async_resolve", code))};
+  Addresses addresses;
+  for (const auto& entry : *found) addresses.push_back(entry.endpoint().address());
+  co_return Result<Addresses>{std::move(addresses)};
+}
+
+/// Carries requests to KDCs. `Kdcs` says which: kdcs_of() finds them, addresses_of() the addresses of their hosts.
+template <class Host, class Kdcs>
 class KdcCarrier {
  public:
-  KdcCarrier(Host& host, KdcPatience patience) noexcept : host_{&host}, patience_{patience} {}
+  KdcCarrier(Host& host, KdcPatience patience, Kdcs kdcs) noexcept
+      : host_{&host}, patience_{patience}, kdcs_{std::move(kdcs)} {}
 
   /// The reply to the request, whoever gives it.
   [[nodiscard]] Task<Result<SecretBytes>> carry(KdcStep step) {
@@ -52,9 +106,9 @@ class KdcCarrier {
       realm_ = step.realm;
       whom_ = "who is a KDC of " + realm_;
       last_.reset();
-      auto kdcs = KdcList::of_realm(realm_);
-      if (!kdcs) co_return Reply{unexpected(about(std::move(kdcs).error()))};
-      kdcs_ = *std::move(kdcs);
+      auto places = co_await kdcs_of(*host_, kdcs_, realm_, patience_);
+      if (!places) co_return Reply{unexpected(about(std::move(places).error()))};
+      places_ = *std::move(places);
     }
     const bool over_tcp = step.over_tcp || step.request.size() > max_kdc_datagram;
     Error failure = Error::transport("async_resolve", EADDRNOTAVAIL);
@@ -69,10 +123,13 @@ class KdcCarrier {
       const bool tcp = round % 2 == 1;
       if (over_tcp && !tcp) continue;
       bool may_answer_yet = false;
-      for (std::size_t index = 0; index < kdcs_.size(); ++index) {
-        const KdcAddress kdc = kdcs_[index];
-        whom_ = std::string{kdc.host} + ", a KDC of " + realm_;
-        auto addresses = co_await addresses_of(*host_, kdc.host, patience_.tcp);
+      for (const auto& kdc : places_) {
+        if (!kdc.is_over(tcp)) {
+          may_answer_yet = true;
+          continue;
+        }
+        whom_ = kdc.host + ", a KDC of " + realm_;
+        auto addresses = co_await addresses_at(kdc.host);
         if (!addresses) {
           may_answer_yet = true;
           failure = about(std::move(addresses).error());
@@ -112,6 +169,13 @@ class KdcCarrier {
     if (!reply) return reply.error().domain() == Domain::system;
     return !gsskey::detail::is_krb_error(*reply, svc_unavailable);
   }
+  [[nodiscard]] Task<Result<Addresses>> addresses_at(const std::string& name) {
+    AsioErrorCode code;
+    const auto address = asio::ip::make_address(name, code);
+    if (!code) co_return Result<Addresses>{Addresses{address}};
+    auto found = co_await addresses_of(*host_, kdcs_, name, patience_);
+    co_return found;
+  }
   [[nodiscard]] Task<Result<SecretBytes>> ask(KdcEndpoint kdc, ByteView request) {
     const std::string host = kdc.address.to_string();
     whom_ = (kdc.address.is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(kdc.port) + " over " +
@@ -125,8 +189,9 @@ class KdcCarrier {
 
   Host* host_;
   KdcPatience patience_;
+  Kdcs kdcs_;
   std::string realm_;
-  KdcList kdcs_;
+  KdcPlaces places_;
   std::string whom_;                 ///< was asked last, in words
   std::optional<KdcEndpoint> last_;  ///< has answered, and is asked first
 };

@@ -9,10 +9,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/asio/detail/operation.hpp>
@@ -80,9 +77,8 @@ struct Timed {
 };
 
 /// How the operation ended that has begun, timed_out if it has not. Throws after a cancellation.
-template <class Host, class Object, class Executor>
-[[nodiscard]] inline Task<AsioErrorCode> outcome_of(Host& host, Timed<Object, Executor>& timed) {
-  auto& wait = *timed.wait;
+template <class Host, class Executor>
+[[nodiscard]] inline Task<AsioErrorCode> outcome_of(Host& host, Wait<Executor>& wait) {
   if (!wait.outcome) {
     auto start = [&wait](auto resume) { wait.timer.async_wait(std::move(resume)); };
     auto ended = co_await awaiting<Transferred>(host, start);
@@ -119,7 +115,7 @@ struct TimedIo {
     std::size_t count = move(timed->object, code);
     while (code == asio::error::would_block) {
       timed->object.async_wait(what, timed->arrival());
-      code = co_await outcome_of(*host, *timed);
+      code = co_await outcome_of(*host, *timed->wait);
       if (!code) count = move(timed->object, code);
     }
     co_return Transferred::of(code, count);
@@ -158,7 +154,7 @@ template <class Host>
     if (code && code != asio::error::would_block) co_return Reply{unexpected(error_of("send", code))};
     timed.limit(patience);
     while (true) {
-      code = co_await outcome_of(host, timed);
+      code = co_await outcome_of(host, *timed.wait);
       if (code == asio::error::timed_out) break;
       std::size_t size = 0;
       if (!code) size = socket.available(code);
@@ -185,7 +181,7 @@ template <class Host>
   Timed<Socket, Executor> timed{host.executor};
   timed.limit(patience);
   timed.object.async_connect(kdc.of<asio::ip::tcp>(), timed.arrival());
-  AsioErrorCode code = co_await outcome_of(host, timed);
+  AsioErrorCode code = co_await outcome_of(host, *timed.wait);
   if (!code) timed.object.non_blocking(true, code);
   if (code) co_return Reply{unexpected(error_of("async_connect", code))};
   const TimedIo<Host, Socket, Executor> io{&host, &timed};
@@ -193,31 +189,6 @@ template <class Host>
   if (!sent) co_return Reply{unexpected(std::move(sent).error())};
   auto reply = co_await receive_frame<Task>(io, gss_detail::max_kdc_reply);
   co_return reply;
-}
-
-/// The addresses of a host, of which nobody is asked that is one itself.
-template <class Host>
-[[nodiscard]] inline Task<Result<std::vector<asio::ip::address>>> addresses_of(Host& host, std::string_view name,
-                                                                               std::chrono::milliseconds patience) {
-  using Addresses = std::vector<asio::ip::address>;
-  using Executor = decltype(host.executor);
-  using Resolver = asio::ip::basic_resolver<asio::ip::udp, Executor>;
-  AsioErrorCode code;
-  const std::string text{name};
-  const auto address = asio::ip::make_address(text, code);
-  if (!code) co_return Result<Addresses>{Addresses{address}};
-  Timed<Resolver, Executor> timed{host.executor};
-  auto found = std::make_shared<typename Resolver::results_type>();
-  timed.limit(patience);
-  timed.object.async_resolve(text, "", [arrival = timed.arrival(), found](AsioErrorCode failed, auto results) mutable {
-    *found = std::move(results);
-    arrival(failed);
-  });
-  code = co_await outcome_of(host, timed);
-  if (code) co_return Result<Addresses>{unexpected(error_of("async_resolve", code))};
-  Addresses addresses;
-  for (const auto& entry : *found) addresses.push_back(entry.endpoint().address());
-  co_return Result<Addresses>{std::move(addresses)};
 }
 
 }  // namespace asio_detail
