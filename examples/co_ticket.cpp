@@ -1,7 +1,8 @@
-// examples/co_ticket: a login and a ticket for a service on Asio's loop, where nobody waits for a KDC: the handshake
-// then asks nobody. MIT krb5. co_ticket USER SERVICE HOST < PASSWORD
-// SPDX-License-Identifier: MIT
-#include <gsskey/asio/kdc.hpp>
+// examples/co_ticket: a login, which would be renewed, and a ticket for a service on Asio's loop, where nobody waits
+// for a KDC: the handshake then asks nobody. MIT krb5. co_ticket USER SERVICE HOST < PASSWORD SPDX-License-Identifier:
+// MIT
+#include <gsskey/asio/prefetch.hpp>
+#include <gsskey/asio/renewing.hpp>
 #include <gsskey/core/try.hpp>
 #include <gsskey/gss.hpp>
 
@@ -21,31 +22,30 @@ using namespace std::chrono_literals;
 
 namespace {
 
-asio::awaitable<Result<void>> get_tickets(const TicketCache& cache, InitialTicket login, const Name& target) {
-  const auto executor = co_await asio::this_coro::executor;
-  const KdcPatience patience{.udp = 1s, .tcp = 5s};
-  auto logged_in = co_await async_acquire(executor, std::move(login), asio::use_awaitable, patience);
-  if (!logged_in) co_return logged_in;
-  GSSKEY_CO_TRY(auto ticket, ServiceTicket::for_target(cache, target));
-  auto done = co_await async_acquire(executor, std::move(ticket), asio::use_awaitable, patience);
-  co_return done;
+template <class Login>
+asio::awaitable<Result<void>> initiate(AsyncRenewingCredential<asio::io_context::executor_type, Login>& alice,
+                                       Name target, KdcPatience patience) {
+  auto lease = co_await alice.async_lease(asio::use_awaitable);  // the login; later it is there
+  if (!lease) co_return unexpected(lease.error());
+  Initiator<mech::Krb5> initiator{std::move(target), **lease};
+  auto fetched = co_await prefetch(lease->cache(), patience).prepare(initiator);  // as drive() does
+  if (!fetched) co_return fetched;
+  const auto step = initiator.step();  // finds its ticket
+  if (!step) co_return unexpected(step.error().error);
+  std::cout << "a token of " << step->token.size() << " bytes\n";
+  co_return Result<void>{};
 }
 
 Result<void> log_in(const char* user, const char* service, const char* host, ByteView password) {
   GSSKEY_TRY(const auto client, Name::user(user));
   GSSKEY_TRY(auto target, Name::host_service(service, host));
-  GSSKEY_TRY(const auto cache, TicketCache::in_memory());
-  GSSKEY_TRY(auto login, InitialTicket::with_password(cache, client, password));
   asio::io_context io;
-  auto tickets = asio::co_spawn(io, get_tickets(cache, std::move(login), target), asio::use_future);
+  const KdcPatience patience{.udp = 1s, .tcp = 5s};
+  const auto login = [&](const TicketCache& into) { return InitialTicket::with_password(into, client, password); };
+  AsyncRenewingCredential alice{io.get_executor(), login, {.patience = patience}};
+  auto done = asio::co_spawn(io, initiate(alice, std::move(target), patience), asio::use_future);
   io.run();  // and whatever else there is to do
-  GSSKEY_TRY_VOID(tickets.get());
-  GSSKEY_TRY(const auto credential, cache.credential());
-  Initiator<mech::Krb5> initiator{std::move(target), credential};
-  const auto step = initiator.step();  // finds its ticket
-  if (!step) return unexpected(step.error().error);
-  std::cout << "a token of " << step->token.size() << " bytes\n";
-  return {};
+  return done.get();
 }
 
 }  // namespace
