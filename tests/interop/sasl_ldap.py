@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Our ends of SASL exchanges, of each implementation and in each role, in LDAP: with OpenLDAP's slapd and ldapwhoami, and
-with Samba's server of Active Directory; with layers, and over TLS without one, bound to the server's certificate or not.
+with Samba's server of Active Directory and its client; with layers, and over TLS without one, bound to the server's certificate or not.
 The question of who one is goes through the layer (RFC 4532; of Active Directory, the rootDSE's tokenGroups). Prints the
 table that the guide has, and compares it. Then examples/ldap_whoami, with slapd and with servers that break
 each rule.
@@ -34,7 +34,7 @@ MANNERS = {"0": (None, 0), "1": (None, 1), "256": (None, 256), "TLS": ("unbound"
 # Elements of LDAP (RFC 4511) that are used here.
 INTEGER, OCTETS, ENUMERATED, SEQUENCE = 0x02, 0x04, 0x0a, 0x30
 SET, BOOLEAN, PRESENT = 0x31, 0x01, 0x87
-BIND, BOUND, UNBIND, ASK, ANSWER, SEARCH = 0x60, 0x61, 0x42, 0x77, 0x78, 0x63
+BIND, BOUND, UNBIND, ASK, ANSWER, SEARCH, ENTRY, SEARCHED = 0x60, 0x61, 0x42, 0x77, 0x78, 0x63, 0x64, 0x65
 SASL, SASL_ANSWER, ASKED, ANSWERED = 0xa3, 0x87, 0x80, 0x8b
 SUCCESS, STRONGER, IN_PROGRESS, INVALID_CREDENTIALS = 0, 8, 14, 49
 REFUSALS = {STRONGER: "strongerAuthRequired", INVALID_CREDENTIALS: "invalidCredentials"}
@@ -146,11 +146,25 @@ def log_in(peer, wire, mechanism, ask):
     return strength, ask(wire, number + 1)
 
 
+def tell_of_root(wire, number, fields, attributes):
+    """Of the rootDSE, to who asks for it, those attributes that are asked for."""
+    asked = [name for _, name in elements(fields[7][1])]
+    found = [element(SEQUENCE, element(OCTETS, name), element(SET, element(OCTETS, value)))
+             for name, value in attributes.items() if name in asked]
+    wire.send(message(number, ENTRY, element(OCTETS), element(SEQUENCE, *found)))
+    wire.send(message(number, SEARCHED, element(ENUMERATED, bytes([SUCCESS])), element(OCTETS), element(OCTETS)))
+
+
 def serve(peer, wire, mechanism):
     """One client's bind, with `peer` as the server's end, and its question who it is."""
     strength, name, has_begun = "0", "", False
     while True:
-        number, (tag, content) = wire.receive()
+        try:
+            number, (tag, content) = wire.receive()
+        except Failed:
+            if name:  # Samba's client does not say goodbye
+                return strength
+            raise
         fields = elements(content)
         if tag == UNBIND:
             return strength
@@ -172,6 +186,9 @@ def serve(peer, wire, mechanism):
             if is_over:
                 strength, name = peer.session()
                 wire.layer = peer if strength != "0" else None
+        if tag == SEARCH:
+            tell_of_root(wire, number, fields, {b"supportedSASLMechanisms": mechanism.encode(),
+                                                b"description": b"u:" + name.encode()})
         if tag == ASK:
             wire.send(message(number, ANSWER, element(ENUMERATED, bytes([SUCCESS])), element(OCTETS), element(OCTETS),
                               element(ANSWERED, b"u:" + name.encode())))
@@ -204,6 +221,15 @@ class Server:
         if not re.match(self.alice, name):
             raise Failed(f"the server takes alice for {name}")
         return strength
+
+    def accept(self, listener, channel):
+        connection, _ = listener.accept()
+        connection.settimeout(SECONDS)
+        if not channel:
+            return connection
+        settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        settings.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))
+        return settings.wrap_socket(connection, server_side=True)
 
     def end(self):
         self.program.stop()
@@ -250,15 +276,6 @@ class OpenLdap(Server):
             raise Failed(f"ldapwhoami: {code}: {program.output}")
         return found
 
-    def accept(self, listener, channel):
-        connection, _ = listener.accept()
-        connection.settimeout(SECONDS)
-        if not channel:
-            return connection
-        settings = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        settings.load_cert_chain(self.certificate, self.certificate.with_suffix(".key"))
-        return settings.wrap_socket(connection, server_side=True)
-
 
 class Samba(Server):
     """A domain of its own, on an address of its own: Samba's ports of LDAP are fixed."""
@@ -292,6 +309,59 @@ class Samba(Server):
             select.select([self.program.process.stdout], [], [], 0.02)
             self.program.drain()
         sys.exit(f"samba does not start: {self.program.output}")
+
+
+class SambaClient(Server):
+    """Samba's library of LDAP, which asks the server whom it takes it for. It does not believe that "localhost" is a
+    server's name."""
+
+    name, as_server = "Samba, client", None
+    host = HOST.upper()
+    program = """
+import ldb, sys
+from samba import Ldb
+from samba.credentials import Credentials, MUST_USE_KERBEROS
+from samba.param import LoadParm
+settings, who = LoadParm(), Credentials()
+settings.load_default()
+settings.set("client ldap sasl wrapping", sys.argv[2])
+who.guess(settings)
+who.set_username("alice")
+who.set_password("secret")
+who.set_realm("GSSKEY.TEST")
+who.set_kerberos_state(MUST_USE_KERBEROS)
+server = Ldb(sys.argv[1], lp=settings, credentials=who, options=["modules:"])
+print("taken for", server.search(base="", scope=ldb.SCOPE_BASE, attrs=["description"])[0]["description"])
+"""
+
+    def __init__(self, folder, programs):
+        self.ours = {option: Peer("gsskey", [program]) for option, program in programs.items()}
+        self.certificate = pathlib.Path(make_certificate(folder, "samba")[0])
+
+    def as_client(self, peer, mechanism, manner, _=None):
+        channel, strength = MANNERS[manner]
+        if channel:
+            raise Failed("not tried over TLS")
+        begin(peer, "server", mechanism, manner, self.certificate)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(SECONDS)
+            url = f"ldap://{self.host}:{listener.getsockname()[1]}"
+            program = Program(["/usr/bin/python3", "-c", self.program, url, {0: "plain", 1: "sign", 256: "seal"}[strength]])
+            try:
+                with self.accept(listener, channel) as connection:
+                    found = serve(peer, Wire(connection), mechanism)
+            except Failed as failure:
+                program.finish()
+                said = re.search("Did not manage to negotiate .*", program.output)
+                raise Failed(said[0] if said else str(failure)) from failure
+            finally:
+                code = program.finish()
+        if code != 0 or "taken for u:alice@GSSKEY.TEST" not in program.output:
+            raise Failed(f"{code}: {program.output}")
+        return found
+
+    def end(self):
+        pass
 
 
 def cell(ours, peer, role, mechanism, notes):
@@ -381,13 +451,14 @@ def main():
     root = pathlib.Path(options.slapd_root).resolve()
     if not (root / "usr/sbin/slapd").exists():
         skip("slapd is not there: tests/run unpacks it")
-    enter_realm(options.realm, "--service", f"ldap/{HOST}")
+    enter_realm(options.realm, "--service", f"ldap/{HOST}", "--service", f"ldap/{SambaClient.host}")
     os.environ.update(without_leak_check())  # Heimdal leaks something in every process
     programs = {option: getattr(options, option) for option in OURS}
     cases = Cases()
     with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryDirectory() as domain, contextlib.ExitStack() as ends:
         peers = []
-        for make in [lambda: OpenLdap(root, folder, programs), lambda: Samba(domain, programs)]:
+        for make in [lambda: OpenLdap(root, folder, programs), lambda: Samba(domain, programs),
+                     lambda: SambaClient(folder, programs)]:
             peers.append(make())
             for end in [peers[-1], *peers[-1].ours.values()]:
                 ends.callback(end.end)
