@@ -92,6 +92,19 @@ void check_every_length() {
       REQUIRE(bytes_of(must(theirs.unwrap(messages.memory[at]))) == messages.plain[at]);
     }
     must(theirs.unwrap(must(ours.wrap("between"))));
+    const std::size_t mic_size = must(ours.room()).trailer;
+    std::vector<BatchMessage> all;
+    for (std::size_t at = 0; at < messages.plain.size(); ++at) {
+      const std::span<unsigned char> memory{messages.memory[at]};
+      const std::size_t size = messages.plain[at].size();
+      std::copy(messages.plain[at].begin(), messages.plain[at].end(), memory.begin());
+      all.push_back({in_place ? ByteView{memory.data(), size} : ByteView{messages.plain[at]}, memory.subspan(size)});
+    }
+    must(lanes.get_mic(all));
+    for (const BatchMessage& each : all) {
+      CAPTURE(in_place, each.message.size());
+      must(theirs.verify_mic(each.message, ByteView{each.memory.data(), mic_size}));
+    }
   }
 
   std::vector<Bytes> sent;
@@ -103,6 +116,16 @@ void check_every_length() {
     REQUIRE(ByteView{must(std::move(tokens[at].message))} == ByteView{messages.plain[at]});
   }
   must(ours.unwrap(must(theirs.wrap("after"))));
+
+  std::vector<Bytes> made;
+  for (const Bytes& plain : messages.plain) made.push_back(bytes_of(must(theirs.get_mic(plain))));
+  std::vector<BatchMic> mics(made.size());
+  for (std::size_t at = 0; at < made.size(); ++at) mics[at] = {messages.plain[at], made[at]};
+  lanes.verify_mic(mics);
+  for (std::size_t at = 0; at < made.size(); ++at) {
+    CAPTURE(messages.plain[at].size());
+    must(std::move(mics[at].verified));
+  }
 }
 
 /// What is not whole or not in order.
