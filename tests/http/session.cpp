@@ -1,6 +1,8 @@
 // Sessions: a cookie opens for whom it was made, where it was made and as long, and otherwise there is an error.
 #include <gsskey/http/session.hpp>
 
+#include <gsskey/keyring/proc_keys.hpp>
+
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -225,6 +227,15 @@ TEST_CASE("keys change without a lost session") {
   was_set = begin + 9 * hour + 60;
   CHECK(seal_fault(refused(site.sessions, first)) == SealFault::expired);
   for (const auto& cookie : {second, third}) CHECK(must(site.sessions.open(cookie)).peer == alice());
+}
+
+TEST_CASE("a key stays until the last session that it may have sealed has ended") {
+  const Site site;
+  was_set = 8 * hour - stands_at % (8 * hour) + hour / 2;  // in a period of 8 hours, half an hour after its beginning
+  static_cast<void>(must(site.sessions.issue(login())));
+  const auto keys = must(must(site->search<key_type::Keyring>("gsskey:http:www.example.com")).members());
+  REQUIRE(keys.size() == 1);
+  CHECK(must(must(ProcKeys::acquire()).find(keys[0])).timeout == "15h");
 }
 
 TEST_CASE("where the clock was set back a session begins in the future") {
