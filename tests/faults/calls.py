@@ -19,7 +19,7 @@ WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     (r"mem(cpp|cpy|move|set|cmp|chr|mem)|str\w+|(v?s|f)n?printf|free|abort|_?exit|time|(secure_)?getenv|unsetenv", NEVER),
     (r"init_mb_mgr_auto|imb_get_errno", NEVER),  # not with a processor that it knows: played in messages/lanes
     (r"gss_userok|inet_pton|dlerror", NEVER),  # "no" is an answer
-    (r"from_chars|is\w+|to(upper|lower)", NEVER),
+    (r"from_chars|is\w+|to(upper|lower)|gmtime_r|timegm", NEVER),
     (r"get(pid|ppid|tid|uid|euid|gid|egid|resuid|resgid)|clock_gettime|syslog|dl_iterate_phdr|closefrom", NEVER),
     (r"sig(emptyset|fillset|addset|action|procmask|nal)|pthread_(sigmask|self|equal|join)|kill|raise", NEVER),
     (r"pthread_(mutex|cond)_\w+|posix_spawn\w*_destroy|posix_spawnattr_set\w+", NEVER),

@@ -7,6 +7,7 @@
 #include <gsskey/krb5/kdc_list.hpp>
 #include <gsskey/krb5/pac.hpp>
 #include <gsskey/krb5/principal.hpp>
+#include <gsskey/krb5/renewed_ticket.hpp>
 
 #include <krb5.h>
 
@@ -16,6 +17,7 @@
 
 #include "faults/faults.hpp"
 #include "faults/pair.hpp"
+#include "support/environment.hpp"
 #include "support/kdc_client.hpp"
 #include "support/pac_of_alice.hpp"
 #include "support/realm.hpp"
@@ -88,6 +90,18 @@ void of_exchanges() {
   static_cast<void>(again([&] {
     return InitialTicket::with_certificate(other, alice, "FILE:/nonexistent", {.anchors = "FILE:/nonexistent"});
   }));
+  {
+    static const std::string renewing = [&] {
+      const faults::Pause pause;
+      support::must(realm.kadmin("modprinc -maxrenewlife 1d alice\nmodprinc -maxrenewlife 1d krbtgt/GSSKEY.TEST"));
+      const std::string path = realm.folder() + "/renewing.conf";
+      support::must(test_detail::write_file(path, "[libdefaults]\n renew_lifetime = 1d\n"));
+      return realm.krb5_conf() + ":" + path;
+    }();
+    const support::Environment configuration{"KRB5_CONFIG", renewing};
+    faults::need(carry_out(again([&] { return InitialTicket::with_password(cache, alice, "secret"); })));
+    faults::need(carry_out(again([&] { return RenewedTicket::in(cache); })));
+  }
   const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
   faults::need(carry_out(again([&] { return ServiceTicket::for_target(cache, target); })));
 }

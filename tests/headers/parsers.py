@@ -31,6 +31,8 @@ TESTED_BY = {
     "krb5/enctype": None,  # two bytes of it
     "krb5/detail/ndr": "krb5/pac_info",
     "krb5/detail/pac_reader": "krb5/pac_info",
+    "krb5/detail/tgs_message": "fuzz/tgs_message",
+    "krb5/renewed_ticket": "fuzz/tgs_message",  # but for names, of which it compares the parts
     "messages/detail/rfc4121": "fuzz/rfc4121",
     "sasl/mechanism_list": "fuzz/sasl_text",
 }

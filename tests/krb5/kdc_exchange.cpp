@@ -322,6 +322,21 @@ TEST_CASE("with the ticket in the cache a handshake reaches no network, and with
   }
 }
 
+TEST_CASE("a handshake that delegates asks the KDC itself, whatever is in the cache") {
+  const auto delegates = [](const TicketCache& cache) {
+    const auto credential = must(cache.credential());
+    auto ends = must(
+        support::establish(Initiator<mech::Krb5>{support::target(), credential, {.request = {ContextFlag::delegate}}},
+                           support::acceptor<mech::Krb5>()));
+    return must(ends.initiator.inquire()).flags.contains(ContextFlag::delegate);
+  };
+  const auto cache = logged_in();
+  auto exchange = must(ServiceTicket::for_target(cache, support::target()));
+  must(carry_out(exchange, by(true)));
+  CHECK_FALSE(support::without_network([&] { return delegates(cache); }));
+  CHECK(delegates(cache));
+}
+
 TEST_CASE("a cache that takes no ticket any more is an error of the exchange") {
   const std::string folder = realm().folder() + "/gone";
   std::filesystem::create_directory(folder);

@@ -26,6 +26,7 @@
 #include <gsskey/krb5/kdc_list.hpp>
 #include <gsskey/krb5/pac.hpp>
 #include <gsskey/krb5/principal.hpp>
+#include <gsskey/krb5/renewed_ticket.hpp>
 #include <gsskey/krb5/sid.hpp>
 #include <gsskey/messages/batch.hpp>
 #include <gsskey/messages/take_over.hpp>
@@ -717,7 +718,7 @@ TEST_CASE("handoff: ParkedContext, CredentialCache") {
 #endif
 }
 
-TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, KdcList") {
+TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, RenewedTicket, KdcList") {
   auto cache = must(TicketCache::resolve(support::realm().alice.c_str()));
 #if defined(GSSKEY_GSS_MIT)
   const auto is_over = [](auto& exchange) {
@@ -727,6 +728,7 @@ TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, KdcList") {
   const auto is_there = [](auto& exchange) { CHECK(exchange); };
   move_about(must(InitialTicket::with_password(cache, must(Name::user("alice")), "secret")), is_over, is_there);
   move_about(must(ServiceTicket::for_target(cache, target())), is_over, is_there);
+  move_about(must(RenewedTicket::in(cache)), is_over, is_there);
   move_about(
       must(KdcList::of_realm("GSSKEY.TEST")), [](KdcList& list) { CHECK(list.size() == 0); },
       [](KdcList& list) { CHECK(list.size() == 1); });

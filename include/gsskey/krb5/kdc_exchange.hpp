@@ -42,6 +42,8 @@ struct KdcStep {
 ///     while (next && !next->is_done()) next = login->step(exchange_with_kdc(next->realm, next->request));
 ///     auto credential = cache.credential();
 ///
+/// Heimdal 7.8 declares krb5_init_creds_step, and does not export it.
+///
 /// Calls: krb5_init_creds_free, when it goes.
 /// Errors: usage, if it, the cache or the name is empty; those of Principal::from_name(); gss, with the code of libkrb5
 ///   as minor status; system (ENOMEM); unavailable, without Capabilities::kdc_exchange.
@@ -190,6 +192,11 @@ class InitialTicket {
 /// the ticket is in the cache, beside the ticket-granting ticket that it is asked for with. A handshake with a
 /// credential() of that cache then asks nobody. The way may go through several realms. Move-only; empty by default and
 /// after a move.
+///
+/// Two kinds of tickets cannot be had in steps, for libkrb5 asks the KDC for them itself: those that a handshake
+/// delegates (krb5_fwd_tgt_creds), and those in another's name, S4U2Self and S4U2Proxy
+/// (krb5_get_credentials_for_proxy). Such a handshake is for a pool: offload_to(). A ticket-granting ticket is renewed
+/// by RenewedTicket.
 ///
 /// Calls: krb5_tkt_creds_free, when it goes.
 /// Errors: usage, if it, the cache or the name is empty; those of Principal::from_name(); gss, with the code of libkrb5

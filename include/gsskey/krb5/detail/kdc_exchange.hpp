@@ -31,6 +31,18 @@ inline constexpr unsigned max_kdc_requests = 32;
 /// As long a reply as libkrb5 itself reads from a KDC.
 inline constexpr std::size_t max_kdc_reply = std::size_t{1} << 20;
 
+/// Opens the cache in another context.
+[[nodiscard]] inline Result<void> open_again(krb5_context context, const TicketCache& cache,
+                                             krb5_ccache* opened) noexcept {
+  const auto place = gsskey::detail::SharedText::joined(
+      {gsskey::detail::view_of(krb5_cc_get_type(cache.context(), cache.get())), ":",
+       gsskey::detail::view_of(krb5_cc_get_name(cache.context(), cache.get())), gsskey::detail::view_of("", 1)});
+  if (!place) return unexpected(Error::system("malloc", ENOMEM));
+  const krb5_error_code code = krb5_cc_resolve(context, place.view().data(), opened);
+  if (code != 0) return unexpected(failed_krb5(context, "krb5_cc_resolve", code));
+  return {};
+}
+
 /// What both kinds of exchange are made of, in a context of its own: exchanges of several threads have nothing in
 /// common but the cache.
 struct ExchangeParts {
@@ -58,17 +70,11 @@ struct ExchangeParts {
     auto made = new_krb5_context();
     if (!made) return unexpected(std::move(made).error());
     context = *std::move(made);
-    const auto end = gsskey::detail::view_of("", 1);
-    const auto text = gsskey::detail::SharedText::joined({name.text(), end});
-    const auto place = gsskey::detail::SharedText::joined(
-        {gsskey::detail::view_of(krb5_cc_get_type(into.context(), into.get())), ":",
-         gsskey::detail::view_of(krb5_cc_get_name(into.context(), into.get())), end});
-    if (!text || !place) return unexpected(Error::system("malloc", ENOMEM));
-    krb5_error_code code = krb5_parse_name(context.get(), text.view().data(), &principal);
+    const auto text = gsskey::detail::SharedText::joined({name.text(), gsskey::detail::view_of("", 1)});
+    if (!text) return unexpected(Error::system("malloc", ENOMEM));
+    const krb5_error_code code = krb5_parse_name(context.get(), text.view().data(), &principal);
     if (code != 0) return unexpected(failed_krb5(context.get(), "krb5_parse_name", code));
-    code = krb5_cc_resolve(context.get(), place.view().data(), &cache);
-    if (code != 0) return unexpected(failed_krb5(context.get(), "krb5_cc_resolve", code));
-    return {};
+    return open_again(context.get(), into, &cache);
   }
 };
 
