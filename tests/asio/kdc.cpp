@@ -13,6 +13,7 @@
 #include <cstring>
 #include <filesystem>
 #include <functional>
+#include <future>
 #include <iterator>
 #include <new>
 #include <optional>
@@ -26,10 +27,12 @@
 #include "support/catch.hpp"
 #include "support/environment.hpp"
 #include "support/heap.hpp"
+#include "support/heimdal_root.hpp"
 #include "support/hostile_kdc.hpp"
 #include "support/kdc_client.hpp"
 #include "support/no_network.hpp"
 #include "support/realm.hpp"
+#include "support/skip.hpp"
 
 using namespace gsskey;
 using namespace std::chrono_literals;
@@ -98,6 +101,27 @@ TEST_CASE("a login and a ticket for a service with any completion token, and the
     io.run();
   }
   CHECK(must(support::without_network([&] { return reach(cache); })) == "bob@GSSKEY.TEST");
+}
+
+TEST_CASE("Heimdal's KDC, of which all replies are too large for UDP") {
+  if (!support::has_heimdal_kdc()) return support::skip("no KDC of Heimdal");
+  const auto heimdal = must(TestRealm::start({.users = {{"bob", "hunter2"}},
+                                              .services = {"host/localhost"},
+                                              .kdc = Kdc::heimdal,
+                                              .kdc_settings = {"max-kdc-datagram-reply-length = 200"}}));
+  const auto environment = must(heimdal.enter());
+  const auto log_in = [] {
+    const auto cache = must(TicketCache::in_memory());
+    must(acquire(login(cache)));
+    must(acquire(must(ServiceTicket::for_target(cache, support::target()))));
+    const auto credential = must(cache.credential());
+    const auto ends = must(support::without_network([&] {
+      return support::establish(Initiator<mech::Krb5>{support::target(), credential}, Acceptor<mech::Krb5>{});
+    }));
+    return support::shown(must(ends.acceptor.inquire()).initiator);
+  };
+  // In a thread of its own, which reads the configuration anew.
+  CHECK(std::async(std::launch::async, log_in).get() == "bob@GSSKEY.TEST");
 }
 
 TEST_CASE("what the KDC refuses is told with its name and the realm's") {

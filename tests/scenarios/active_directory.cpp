@@ -10,6 +10,9 @@
 #include <utility>
 #include <vector>
 
+#ifdef GSSKEY_TEST_ASIO
+#include "support/acquiring.hpp"
+#endif
 #include "support/active_directory.hpp"
 #include "support/catch.hpp"
 #include "support/kdc_client.hpp"
@@ -157,4 +160,20 @@ TEST_CASE("tickets without I/O of the library, over UDP and then, with a PAC, ov
     CHECK(must(Pac::from(ends.acceptor)).logon()->user == directory->sid(user));
   }
 }
+
+#ifdef GSSKEY_TEST_ASIO
+TEST_CASE("tickets on Asio's loop") {
+  const auto* const directory = domain();
+  if (directory == nullptr) return;
+  const auto cache = must(TicketCache::in_memory());
+  must(support::acquire(
+      must(InitialTicket::with_password(cache, must(Name::user("many")), support::ActiveDirectory::password))));
+  must(support::acquire(must(ServiceTicket::for_target(cache, support::target()))));
+  const auto credential = must(cache.credential());
+  const auto ends = must(support::without_network([&] {
+    return support::establish(Initiator<mech::Krb5>{support::target(), credential}, Acceptor<mech::Krb5>{});
+  }));
+  CHECK(must(Pac::from(ends.acceptor)).logon()->user == directory->sid("many"));
+}
+#endif
 #endif

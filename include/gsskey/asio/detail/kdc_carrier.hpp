@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -29,9 +30,10 @@ GSSKEY_BEGIN_ASIO_ABI
 
 /// Limits how long async_acquire() waits for one address of a KDC.
 struct KdcPatience {
-  /// For the answer to a datagram. It is sent twice, so that one may be lost: each address is waited for twice as long.
+  /// For the answer to a datagram: that, or down to a half by chance, so that many who wait do not ask again at once.
+  /// It is sent twice, so that one may be lost. And twice as long for a connection, when UDP is to be tried once more.
   std::chrono::milliseconds udp{1000};
-  /// For an answer over TCP, from the connection to the last byte; and for the addresses of a host.
+  /// For another connection, and then for the answer over it; and for the addresses of a host.
   std::chrono::milliseconds tcp{10000};
 };
 
@@ -115,7 +117,7 @@ class KdcCarrier {
     std::optional<SecretBytes> refusal;  // "unavailable", for when nobody says more
     if (last_) {
       last_->tcp = last_->tcp || over_tcp;
-      auto reply = co_await ask(*last_, step.request);
+      auto reply = co_await ask(*last_, step.request, true);
       if (is_final(reply)) co_return reply;
       last_.reset();
     }
@@ -137,7 +139,7 @@ class KdcCarrier {
         }
         for (const auto& address : *addresses) {
           const KdcEndpoint endpoint{address, kdc.port, tcp};
-          auto reply = co_await ask(endpoint, step.request);
+          auto reply = co_await ask(endpoint, step.request, over_tcp || round == 3);
           if (is_final(reply)) {
             if (reply) last_ = endpoint;
             co_return reply;
@@ -176,12 +178,15 @@ class KdcCarrier {
     auto found = co_await addresses_of(*host_, kdcs_, name, patience_);
     co_return found;
   }
-  [[nodiscard]] Task<Result<SecretBytes>> ask(KdcEndpoint kdc, ByteView request) {
+  /// `is_last`: UDP is not tried again. Else there is little time to connect: a KDC that has just awoken refuses more
+  /// than a few connections, by losing them, and has room for as many datagrams as are staggered.
+  [[nodiscard]] Task<Result<SecretBytes>> ask(KdcEndpoint kdc, ByteView request, bool is_last) {
     const std::string host = kdc.address.to_string();
     whom_ = (kdc.address.is_v6() ? "[" + host + "]" : host) + ":" + std::to_string(kdc.port) + " over " +
             (kdc.tcp ? "TCP" : "UDP") + ", a KDC of " + realm_;
-    auto asking =
-        kdc.tcp ? ask_over_tcp(*host_, kdc, request, patience_.tcp) : ask_over_udp(*host_, kdc, request, patience_.udp);
+    const auto to_connect = is_last ? patience_.tcp : std::min(patience_.tcp, 2 * patience_.udp);
+    auto asking = kdc.tcp ? ask_over_tcp(*host_, kdc, request, to_connect, to_connect)
+                          : ask_over_udp(*host_, kdc, request, patience_.udp);
     auto reply = co_await std::move(asking);
     if (!reply) co_return Result<SecretBytes>{unexpected(about(std::move(reply).error()))};
     co_return reply;

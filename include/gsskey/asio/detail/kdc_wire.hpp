@@ -72,7 +72,7 @@ struct Timed {
 
   explicit Timed(const Executor& executor) : object{executor}, wait{std::make_shared<Wait<Executor>>(executor)} {}
 
-  void limit(std::chrono::milliseconds patience) { wait->timer.expires_after(patience); }
+  void limit(std::chrono::nanoseconds patience) { wait->timer.expires_after(patience); }
   [[nodiscard]] Arrival<Executor> arrival() const noexcept { return Arrival<Executor>{wait}; }
 };
 
@@ -134,6 +134,14 @@ struct KdcEndpoint {
   }
 };
 
+/// Between a half and all of it, by the clock's last digits: who began together does not come back together, more than
+/// a KDC that was asleep has room for.
+[[nodiscard]] inline std::chrono::nanoseconds staggered(std::chrono::nanoseconds patience) noexcept {
+  const auto now = static_cast<std::uint64_t>(std::chrono::steady_clock::now().time_since_epoch().count());
+  const auto part = static_cast<std::int64_t>(now * 0x9e3779b97f4a7c15u >> 54);  // below 1024
+  return patience - patience / 2048 * part;
+}
+
 /// The socket is connected: what other addresses send does not come to it.
 template <class Host>
 [[nodiscard]] inline Task<Result<SecretBytes>> ask_over_udp(Host& host, KdcEndpoint kdc, ByteView request,
@@ -152,7 +160,7 @@ template <class Host>
   for (int sent = 0; sent < 2; ++sent) {
     socket.send(asio::buffer(request.data(), request.size()), 0, code);
     if (code && code != asio::error::would_block) co_return Reply{unexpected(error_of("send", code))};
-    timed.limit(patience);
+    timed.limit(staggered(patience));
     while (true) {
       code = co_await outcome_of(host, *timed.wait);
       if (code == asio::error::timed_out) break;
@@ -174,16 +182,18 @@ template <class Host>
 
 template <class Host>
 [[nodiscard]] inline Task<Result<SecretBytes>> ask_over_tcp(Host& host, KdcEndpoint kdc, ByteView request,
+                                                            std::chrono::milliseconds to_connect,
                                                             std::chrono::milliseconds patience) {
   using Reply = Result<SecretBytes>;
   using Executor = decltype(host.executor);
   using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
   Timed<Socket, Executor> timed{host.executor};
-  timed.limit(patience);
+  timed.limit(to_connect);
   timed.object.async_connect(kdc.of<asio::ip::tcp>(), timed.arrival());
   AsioErrorCode code = co_await outcome_of(host, *timed.wait);
   if (!code) timed.object.non_blocking(true, code);
   if (code) co_return Reply{unexpected(error_of("async_connect", code))};
+  timed.limit(patience);
   const TimedIo<Host, Socket, Executor> io{&host, &timed};
   auto sent = co_await send_frame<Task>(io, request);
   if (!sent) co_return Reply{unexpected(std::move(sent).error())};
