@@ -90,6 +90,9 @@ void of_exchanges() {
   static_cast<void>(again([&] {
     return InitialTicket::with_certificate(other, alice, "FILE:/nonexistent", {.anchors = "FILE:/nonexistent"});
   }));
+  const auto bob = again([] { return Name::user("bob"); });  // whose tickets the KDC never makes renewable
+  faults::need(carry_out(again([&] { return InitialTicket::with_password(other, bob, "hunter2"); })));
+  faults::refused(carry_out(again([&] { return RenewedTicket::in(other); })));
   {
     static const std::string renewing = [&] {
       const faults::Pause pause;

@@ -166,16 +166,8 @@ class InitialOptions {
                                  const char* identity) noexcept {
     context_ = parts.context.get();
     if (auto done = call("krb5_get_init_creds_opt_alloc", krb5_get_init_creds_opt_alloc, &options_); !done) return done;
-    if (identity != nullptr) {
-      auto done = call("krb5_get_init_creds_opt_set_pa", krb5_get_init_creds_opt_set_pa, options_, "X509_user_identity",
-                       identity);
-      if (!done) return done;
-    }
-    if (wanted.anchors != nullptr) {
-      auto done = call("krb5_get_init_creds_opt_set_pa", krb5_get_init_creds_opt_set_pa, options_, "X509_anchors",
-                       wanted.anchors);
-      if (!done) return done;
-    }
+    if (auto done = set_pkinit("X509_user_identity", identity); !done) return done;
+    if (auto done = set_pkinit("X509_anchors", wanted.anchors); !done) return done;
     if (wanted.answers) {
       answerer.answers = std::move(wanted.answers);
       auto done = call("krb5_get_init_creds_opt_set_responder", krb5_get_init_creds_opt_set_responder, options_,
@@ -195,6 +187,10 @@ class InitialOptions {
     const krb5_error_code code = function(context_, arguments...);
     if (code != 0) return unexpected(failed_krb5(context_, operation, code));
     return {};
+  }
+  [[nodiscard]] Result<void> set_pkinit(const char* attribute, const char* value) noexcept {
+    if (value == nullptr) return {};
+    return call("krb5_get_init_creds_opt_set_pa", krb5_get_init_creds_opt_set_pa, options_, attribute, value);
   }
   /// An armor of which there is no ticket for the realm is an error here: libkrb5 would ask KDCs for one itself.
   [[nodiscard]] Result<void> set_armor(const ExchangeParts& parts, const TicketCache& armor, bool or_without) noexcept {
