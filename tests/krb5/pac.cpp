@@ -88,9 +88,17 @@ namespace {
 
 using Octets = std::vector<krb5_octet>;
 
-/// A PAC with the logon of Samba's alice, of `user`, and checksums under `key`.
-Octets signed_pac(krb5_context context, const krb5_keyblock& key, krb5_const_principal user, krb5_timestamp authtime) {
+/// The logon of Samba's alice, who is in the group "engineers", with these attributes.
+std::string logon_of_alice(char attributes = 7) {
   std::string logon = support::pac_of_alice().substr(0x78, 0x1f8);
+  const auto engineers = logon.find(std::string{"\x52\4\0\0\7", 5});
+  REQUIRE(engineers != std::string::npos);
+  logon[engineers + 4] = attributes;
+  return logon;
+}
+/// A PAC with that logon, of `user`, and checksums under `key`.
+Octets signed_pac(krb5_context context, const krb5_keyblock& key, krb5_const_principal user, krb5_timestamp authtime,
+                  std::string logon) {
   krb5_data part{0, static_cast<unsigned>(logon.size()), logon.data()};
   krb5_pac pac = nullptr;
   krb5_data made{};
@@ -101,6 +109,10 @@ Octets signed_pac(krb5_context context, const krb5_keyblock& key, krb5_const_pri
   krb5_free_data_contents(context, &made);
   krb5_pac_free(context, pac);
   return bytes;
+}
+
+Octets signed_pac(krb5_context context, const krb5_keyblock& key, krb5_const_principal user, krb5_timestamp authtime) {
+  return signed_pac(context, key, user, authtime, logon_of_alice());
 }
 
 /// What an acceptor finds in a ticket of alice's with the PAC that `make` makes.
@@ -116,9 +128,20 @@ Result<Pac> found_in_ticket(Make make) {
 
 }  // namespace
 
+TEST_CASE("who is in a group that is not enabled, or for denying only, is no member of it") {
+  for (const auto& [attributes, is_member] :
+       {std::pair{'\x07', true}, {'\x04', true}, {'\x03', false}, {'\x17', false}}) {
+    CAPTURE(attributes);
+    const char each = attributes;
+    const auto pac =
+        must(found_in_ticket([each](auto&&... ticket) { return signed_pac(ticket..., logon_of_alice(each)); }));
+    CHECK(pac.is_member_of(Sid{"S-1-5-21-684182061-3079177308-3259334775-1106"}).yes() == is_member);
+  }
+}
+
 TEST_CASE(
     "a PAC is taken with its checksum, and refused changed, under another key, of another, or of another ticket") {
-  const Pac pac = must(found_in_ticket(&signed_pac));
+  const Pac pac = must(found_in_ticket([](auto&&... ticket) { return signed_pac(ticket...); }));
   REQUIRE(pac.logon() != nullptr);
   CHECK(pac.logon()->name == "alice");
   CHECK(pac.is_member_of(Sid{"S-1-5-21-684182061-3079177308-3259334775-1106"}).yes());
