@@ -15,6 +15,7 @@
 #include <array>
 #include <concepts>
 #include <cstdint>
+#include <new>
 #include <optional>
 #include <string>
 #include <thread>
@@ -303,6 +304,7 @@ struct Valve {
   }
   template <class Buffers, class Token>
   auto async_write_some(const Buffers& buffers, Token&& token) {
+    if (throws && open == 0) throw std::bad_alloc{};
     return asio::async_compose<Token, void(std::error_code, std::size_t)>(
         [this, buffers, state = 0, count = std::size_t{0}](auto& self, std::error_code code = {}) mutable {
           if (state++ != 0) return self.complete(code, count);
@@ -316,6 +318,7 @@ struct Valve {
   Socket next;
   asio::steady_timer closed;
   std::size_t open = 0;
+  bool throws = false;  // in place of a write that waits
 };
 
 /// A write; where it waits, it is cancelled.
@@ -411,6 +414,34 @@ TEMPLATE_TEST_CASE("a write that is given up at any point: the same bytes go on,
     check_received();
   }
   check_received();
+}
+
+TEMPLATE_TEST_CASE("a write whose rest cannot be initiated goes on with the same bytes, and with no others", "",
+                   CONTEXTS) {
+  asio::io_context io;
+  auto contexts = Contexts<TestType>::make();
+  Sockets sockets{io};
+  SecureStream<Valve, TestType> stream{Valve{std::move(sockets.client)}, std::move(contexts.ours)};
+  Stream peer{std::move(sockets.server), std::move(contexts.theirs)};
+  const std::string text = "pay alice 1 EUR";
+  stream.next_layer().open = 20;
+  stream.next_layer().throws = true;
+  bool is_called = false;
+  stream.async_write_some(asio::buffer(text), [&](std::error_code, std::size_t) { is_called = true; });
+  CHECK_THROWS_AS(io.run(), std::bad_alloc);
+  CHECK_FALSE(is_called);
+  stream.next_layer().throws = false;
+  stream.next_layer().open = 100'000;
+
+  std::error_code code;
+  CHECK(write_or_cancel(io, stream, asio::buffer("pay bob 99 EUR."), true, code) == 0);
+  CHECK(code == std::errc::invalid_argument);
+  CHECK(write_or_cancel(io, stream, asio::buffer(text), true, code) == text.size());
+  CHECK_FALSE(code);
+  std::string received(text.size(), '\0');
+  asio::read(peer, asio::buffer(received));
+  CHECK(received == text);
+  CHECK(peer.next_layer().available() == 0);
 }
 
 TEST_CASE("empty packets: some are passed over, and then it is enough") {
