@@ -40,8 +40,11 @@
 #include <gsskey/text/gss.hpp>
 #ifdef ASIO_STANDALONE
 #include <gsskey/asio/handshake.hpp>
+#include <gsskey/asio/prefetch.hpp>
+#include <gsskey/asio/renewing.hpp>
 #include <gsskey/asio/secure_stream.hpp>
 
+#include <asio/any_io_executor.hpp>
 #include <asio/io_context.hpp>
 #include <asio/ip/tcp.hpp>
 #endif
@@ -805,6 +808,11 @@ TEST_CASE("io: IncomingFrame, RecordLayer, SecureFdStream") {
 TEST_CASE("io with Asio: AsioTransport, OffloadTo, SecureStream") {
   using Socket = asio::ip::tcp::socket;
   static_assert(are_values<AsioTransport<Socket>>);
+#ifdef GSSKEY_GSS_KDC_EXCHANGE
+  using Begin = Result<InitialTicket> (*)(const TicketCache&);
+  static_assert(are_values<Prefetch, TicketLease>);
+  static_assert(stay<AsyncRenewingCredential<asio::any_io_executor, Begin>>);
+#endif
   asio::io_context io;
   auto ends = support::pair<Krb5>();
   using Stream = SecureStream<Socket, SecurityContext<Krb5>>;
