@@ -122,6 +122,8 @@ class Tls {
       other.restart();
       other.poll();
     }
+    io.restart();  // each poll() that leaves no work has stopped them
+    other.restart();
   }
   asio::ssl::context& client() { return client_; }
   asio::ssl::context& server() { return server_; }
