@@ -245,7 +245,7 @@ class MessageBatch {
         std::size_t count;
         std::size_t group;
         std::atomic<std::size_t> next{0};
-      } shared{work, count, std::clamp(share, least, most)};
+      } shared{work, count, share < least ? least : share > most ? most : share};
       const auto run = [](void* of, unsigned index) noexcept {
         auto& all = *static_cast<Shared*>(of);
         for (std::size_t at = 0; (at = all.next.fetch_add(all.group)) < all.count;) {
