@@ -55,7 +55,7 @@ namespace gss_detail {
 
 /// Whether `text` is `word`, which has small letters only.
 [[nodiscard]] inline bool is_word(std::string_view text, std::string_view word) noexcept {
-  return std::equal(text.begin(), text.end(), word.begin(), word.end(), [](char letter, char wanted) {
+  return std::ranges::equal(text, word, [](char letter, char wanted) {
     return (letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter) == wanted;
   });
 }

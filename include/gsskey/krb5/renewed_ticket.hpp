@@ -53,14 +53,15 @@ class Renewal {
     const std::string_view realm = text_of(wanted.client->realm);
     const auto server =
         gsskey::detail::SharedText::joined({"krbtgt/", realm, "@", realm, gsskey::detail::view_of("", 1)});
-    Result<void> found;
-    if (!server) found = unexpected(Error::system("malloc", ENOMEM));
-    if (found && (code = krb5_parse_name(context_.get(), server.view().data(), &wanted.server)) != 0) {
-      found = failed("krb5_parse_name", code);
-    }
-    if (found && (code = krb5_get_credentials(context_.get(), KRB5_GC_CACHED, cache_, &wanted, &old_)) != 0) {
-      found = failed("krb5_get_credentials", code);
-    }
+    const auto find = [&]() -> Result<void> {
+      if (!server) return unexpected(Error::system("malloc", ENOMEM));
+      code = krb5_parse_name(context_.get(), server.view().data(), &wanted.server);
+      if (code != 0) return failed("krb5_parse_name", code);
+      code = krb5_get_credentials(context_.get(), KRB5_GC_CACHED, cache_, &wanted, &old_);
+      if (code != 0) return failed("krb5_get_credentials", code);
+      return {};
+    };
+    auto found = find();
     krb5_free_principal(context_.get(), wanted.server);
     krb5_free_principal(context_.get(), wanted.client);
     return found;
