@@ -50,7 +50,7 @@ class MessageBatch {
   ///   refuses.
   [[nodiscard]] static Result<MessageBatch> from_protector(MessageProtector& protector,
                                                            BatchThreads* threads = nullptr) noexcept {
-    std::unique_ptr<State> state{new (std::nothrow) State};
+    Owner state{new (std::nothrow) State{State::ways_of<State>()}};
     if (!state) return unexpected(Error::system("MessageBatch::from_protector", ENOMEM));
     if (auto started = state->start(protector, threads); !started) return unexpected(std::move(started).error());
     return MessageBatch{std::move(state)};
@@ -64,7 +64,7 @@ class MessageBatch {
   }
 
   /// Returns whether messages go side by side on each core: of a MessageLanes, where the processor and libipsec-mb can.
-  [[nodiscard]] bool has_lanes() const noexcept { return state_ && state_->has_lanes(); }
+  [[nodiscard]] bool has_lanes() const noexcept { return state_ && state_->has_lanes; }
 
   /// Wraps one message as MessageProtector::wrap() does.
   [[nodiscard]] Result<MessageToken> wrap(ByteView message) noexcept {
@@ -98,7 +98,7 @@ class MessageBatch {
       }
     }
     return send(operation, messages, [](State& state, rfc4121::Sender& sender, std::uint64_t sequence, auto group) {
-      return state.seal(sender, sequence, group);
+      return state.ways.seal(state, sender, sequence, group);
     });
   }
   /// Writes what MessageProtector::get_mic() returns of each message to its memory, room().trailer octets, with
@@ -114,7 +114,7 @@ class MessageBatch {
       }
     }
     return send(operation, messages, [](State& state, rfc4121::Sender& sender, std::uint64_t sequence, auto group) {
-      return state.sign(sender, sequence, group);
+      return state.ways.sign(state, sender, sequence, group);
     });
   }
   /// Unwraps each token as MessageProtector's unwrap_in_place() does, one after the other, and writes to its `message`
@@ -127,7 +127,7 @@ class MessageBatch {
     std::size_t octets = 0;
     for (const BatchToken& each : tokens) octets += each.token.size();
     state_->in_groups(tokens.size(), octets, [&](unsigned index, std::size_t first, std::size_t count) {
-      state_->open(state_->receiver(index), tokens.subspan(first, count));
+      state_->ways.open(*state_, state_->receiver(index), tokens.subspan(first, count));
     });
     for (BatchToken& each : tokens) state_->settle(each);
   }
@@ -141,7 +141,7 @@ class MessageBatch {
     std::size_t octets = 0;
     for (const BatchMic& each : mics) octets += each.message.size();
     state_->in_groups(mics.size(), octets, [&](unsigned index, std::size_t first, std::size_t count) {
-      state_->check(state_->receiver(index), mics.subspan(first, count));
+      state_->ways.check(*state_, state_->receiver(index), mics.subspan(first, count));
     });
     for (BatchMic& each : mics) state_->settle(each);
   }
@@ -153,10 +153,36 @@ class MessageBatch {
     static constexpr const char* unwraps = "MessageBatch::unwrap";
     static constexpr const char* verifies = "MessageBatch::verify_mic";
 
-    State() noexcept = default;
+    /// The functions of one kind of state. Not virtual ones: a library that uses this would export their tables.
+    struct Ways {
+      bool (*seal)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;
+      bool (*sign)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;
+      void (*open)(State&, rfc4121::Receiver&, std::span<BatchToken>) noexcept;
+      void (*check)(State&, rfc4121::Receiver&, std::span<BatchMic>) noexcept;
+      void (*destroy)(State*) noexcept;
+    };
+    template <class S>
+    [[nodiscard]] static Ways ways_of() noexcept {
+      using Messages = std::span<const BatchMessage>;
+      return {[](State& state, rfc4121::Sender& sender, std::uint64_t sequence, Messages group) noexcept {
+                return static_cast<S&>(state).seal(sender, sequence, group);
+              },
+              [](State& state, rfc4121::Sender& sender, std::uint64_t sequence, Messages group) noexcept {
+                return static_cast<S&>(state).sign(sender, sequence, group);
+              },
+              [](State& state, rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept {
+                static_cast<S&>(state).open(receiver, group);
+              },
+              [](State& state, rfc4121::Receiver& receiver, std::span<BatchMic> group) noexcept {
+                static_cast<S&>(state).check(receiver, group);
+              },
+              [](State* state) noexcept { delete static_cast<S*>(state); }};
+    }
+
+    explicit State(Ways its_ways) noexcept : ways{its_ways} {}
     State(const State&) = delete;
     State& operator=(const State&) = delete;
-    virtual ~State() = default;
+    ~State() = default;
 
     /// Before all else.
     [[nodiscard]] Result<void> start(MessageProtector& of, BatchThreads* with) noexcept {
@@ -181,30 +207,29 @@ class MessageBatch {
       return {};
     }
 
-    [[nodiscard]] virtual bool has_lanes() const noexcept { return false; }
     /// False if OpenSSL fails, with its cause in this thread's queue.
-    [[nodiscard]] virtual bool seal(rfc4121::Sender& sender, std::uint64_t sequence,
-                                    std::span<const BatchMessage> group) noexcept {
+    [[nodiscard]] bool seal(rfc4121::Sender& sender, std::uint64_t sequence,
+                            std::span<const BatchMessage> group) noexcept {
       for (const BatchMessage& each : group) {
         if (!sender.wrap_at(sequence++, each.message, each.memory.data())) return false;
       }
       return true;
     }
-    [[nodiscard]] virtual bool sign(rfc4121::Sender& sender, std::uint64_t sequence,
-                                    std::span<const BatchMessage> group) noexcept {
+    [[nodiscard]] bool sign(rfc4121::Sender& sender, std::uint64_t sequence,
+                            std::span<const BatchMessage> group) noexcept {
       for (const BatchMessage& each : group) {
         if (!sender.get_mic_at(sequence++, each.message, each.memory.data())) return false;
       }
       return true;
     }
     /// Decrypts those that are read(), and says whether they are whole; settle() does the rest.
-    virtual void open(rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept {
+    void open(rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept {
       for (BatchToken& each : group) {
         rfc4121::WrapToken wrap;
         if (read(each.token, wrap)) open_one(receiver, each, wrap);
       }
     }
-    virtual void check(rfc4121::Receiver& receiver, std::span<BatchMic> group) noexcept {
+    void check(rfc4121::Receiver& receiver, std::span<BatchMic> group) noexcept {
       for (BatchMic& each : group) {
         rfc4121::Header header;
         if (read(each.mic, header)) {
@@ -262,6 +287,8 @@ class MessageBatch {
       return index == 0 ? protector->state_->receiver : *helpers_[index - 1].receiver;
     }
 
+    const Ways ways;
+    bool has_lanes = false;
     MessageProtector* protector = nullptr;
     std::optional<MessageProtector> owned;
 
@@ -320,7 +347,12 @@ class MessageBatch {
     std::unique_ptr<Helper[]> helpers_;
   };
 
-  explicit MessageBatch(std::unique_ptr<State> state) noexcept : state_{std::move(state)} {}
+  struct Destroy {
+    void operator()(State* state) const noexcept { state->ways.destroy(state); }
+  };
+  using Owner = std::unique_ptr<State, Destroy>;
+
+  explicit MessageBatch(Owner state) noexcept : state_{std::move(state)} {}
 
   void own(MessageProtector&& protector) noexcept { state_->protector = &state_->owned.emplace(std::move(protector)); }
 
@@ -347,7 +379,7 @@ class MessageBatch {
     return {};
   }
 
-  std::unique_ptr<State> state_;
+  Owner state_;
 };
 
 GSSKEY_END_GSS_ABI

@@ -37,10 +37,11 @@ class MessageLanes : public MessageBatch {
   ///   refuses.
   [[nodiscard]] static Result<MessageLanes> from_protector(MessageProtector& protector,
                                                            BatchThreads* threads = nullptr) noexcept {
-    std::unique_ptr<LanedState> state{new (std::nothrow) LanedState};
+    auto* const laned = new (std::nothrow) LanedState;
+    Owner state{laned};
     if (!state) return unexpected(Error::system("MessageLanes::from_protector", ENOMEM));
     if (auto started = state->start(protector, threads); !started) return unexpected(std::move(started).error());
-    if (auto derived = state->derive(); !derived) return unexpected(std::move(derived).error());
+    if (auto derived = laned->derive(); !derived) return unexpected(std::move(derived).error());
     return MessageLanes{std::move(state)};
   }
   /// Takes the protector over, too, unless that fails: so a RecordLayer, or a stream, owns all that it needs.
@@ -57,6 +58,8 @@ class MessageLanes : public MessageBatch {
 
   class LanedState final : public State {
    public:
+    LanedState() noexcept : State{ways_of<LanedState>()} {}
+
     /// Without keys where there are no lanes.
     [[nodiscard]] Result<void> derive() noexcept {
       const gss_detail::ProtectorState& state = *protector->state_;
@@ -84,13 +87,13 @@ class MessageLanes : public MessageBatch {
         if (!signs) return unexpected(std::move(signs).error());
         (sends ? signing_ : checking_).emplace(*std::move(signs));
       }
+      has_lanes = true;
       return {};
     }
 
-    [[nodiscard]] bool has_lanes() const noexcept override { return sealing_.has_value(); }
     /// If it fails, the plaintext is wiped that lies in the memory of tokens.
     [[nodiscard]] bool seal(rfc4121::Sender& sender, std::uint64_t sequence,
-                            std::span<const BatchMessage> group) noexcept override {
+                            std::span<const BatchMessage> group) noexcept {
       const bool laned = in_lanes(sealing_, group.size());
       rfc3961::LaneText texts[most];
       std::size_t count = 0;
@@ -110,7 +113,7 @@ class MessageLanes : public MessageBatch {
       for (std::size_t at = 0; !done && at < count; ++at) OPENSSL_cleanse(texts[at].bytes, texts[at].size);
       return done;
     }
-    void open(rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept override {
+    void open(rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept {
       if (!in_lanes(opening_, group.size())) return State::open(receiver, group);
       rfc3961::LaneText texts[most];
       rfc4121::WrapToken wraps[most];
@@ -140,7 +143,7 @@ class MessageLanes : public MessageBatch {
       }
     }
     [[nodiscard]] bool sign(rfc4121::Sender& sender, std::uint64_t sequence,
-                            std::span<const BatchMessage> group) noexcept override {
+                            std::span<const BatchMessage> group) noexcept {
       const bool laned = in_lanes(signing_, group.size());
       rfc3961::LaneMic mics[most];
       std::size_t count = 0;
@@ -157,7 +160,7 @@ class MessageLanes : public MessageBatch {
       }
       return count == 0 || Lanes::of_thread().sign(*signing_, {mics, count});
     }
-    void check(rfc4121::Receiver& receiver, std::span<BatchMic> group) noexcept override {
+    void check(rfc4121::Receiver& receiver, std::span<BatchMic> group) noexcept {
       if (!in_lanes(checking_, group.size())) return State::check(receiver, group);
       unsigned char checksums[most][rfc3961::max_mac_size];
       rfc3961::LaneMic mics[most];
@@ -203,7 +206,7 @@ class MessageLanes : public MessageBatch {
     Keys checking_;
   };
 
-  explicit MessageLanes(std::unique_ptr<State> state) noexcept : MessageBatch{std::move(state)} {}
+  explicit MessageLanes(Owner state) noexcept : MessageBatch{std::move(state)} {}
 };
 
 GSSKEY_END_GSS_ABI
