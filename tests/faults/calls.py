@@ -74,9 +74,9 @@ UNREACHED = [(implementation, re.compile(place + "$"), reason) for implementatio
     ("every", r"http/negotiate.hpp operator new", "it has the strings that http/negotiate_header.hpp makes"),
     ("every", r"sasl/line.hpp operator new", "of one character, \"=\"; the other strings are those of core/base64.hpp"),
     ("every", r"sasl/session.hpp operator new", "members of what the program makes"),
-    ("every", r"sasl/detail/(gs2|gssapi)_server.hpp operator new", "it has the strings that sasl/detail/authorize.hpp makes"),
+    ("every", r"sasl/detail/(gs2|gssapi|spnego)_server.hpp operator new", "it has the strings that sasl/detail/authorize.hpp makes"),
     ("every", r"text/string.hpp operator new", "it has the string that text/line.hpp appends to"),
-    ("every", r"krb5/authorize.hpp operator new", "members of what the program makes"),
+    ("every", r"krb5/(authorize|login_options).hpp operator new", "members of what the program makes"),
     ("every", r"testing/realm_options.hpp operator new", "members of what the program makes"),
 ]]
 # What the standard library or Asio allocates when a header calls this, is for who comes next: a completion handler.

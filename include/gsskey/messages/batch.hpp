@@ -155,11 +155,11 @@ class MessageBatch {
 
     /// The functions of one kind of state. Not virtual ones: a library that uses this would export their tables.
     struct Ways {
-      bool (*seal)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;
-      bool (*sign)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;
-      void (*open)(State&, rfc4121::Receiver&, std::span<BatchToken>) noexcept;
-      void (*check)(State&, rfc4121::Receiver&, std::span<BatchMic>) noexcept;
-      void (*destroy)(State*) noexcept;
+      bool (*seal)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;  ///< wraps
+      bool (*sign)(State&, rfc4121::Sender&, std::uint64_t, std::span<const BatchMessage>) noexcept;  ///< makes MICs
+      void (*open)(State&, rfc4121::Receiver&, std::span<BatchToken>) noexcept;                       ///< unwraps
+      void (*check)(State&, rfc4121::Receiver&, std::span<BatchMic>) noexcept;                        ///< verifies MICs
+      void (*destroy)(State*) noexcept;                                                               ///< deletes it
     };
     template <class S>
     [[nodiscard]] static Ways ways_of() noexcept {

@@ -217,23 +217,24 @@ class ChainedCipher {
     return made;
   }
 
-  /// The next message begins. After a failure within the last one this is where the context starts afresh.
+  /// The next message begins. Where the last one has no end, because something failed, this one starts afresh.
   [[nodiscard]] bool start() noexcept {
-    if (!broken_) return true;
+    if (!std::exchange(is_within_, true)) return true;
     std::memset(chained_, 0, sizeof chained_);
-    broken_ = EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, chained_, -1, nullptr) != 1;
-    return !broken_;
+    return context_ && EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, chained_, -1, nullptr) == 1;
   }
   /// To be xored to the first plaintext block, before encryption or after decryption.
   [[nodiscard]] const unsigned char* chained() const noexcept { return chained_; }
   /// The message ended; its last ciphertext block.
-  void end(const unsigned char* last) noexcept { std::memcpy(chained_, last, sizeof chained_); }
+  void end(const unsigned char* last) noexcept {
+    std::memcpy(chained_, last, sizeof chained_);
+    is_within_ = false;
+  }
 
   /// Whole blocks, in place or apart; `size` is a chunk of a message, because OpenSSL counts in int.
   [[nodiscard]] bool update(const unsigned char* in, std::size_t size, unsigned char* out) noexcept {
     int written = 0;
-    broken_ = !context_ || EVP_CipherUpdate(context_.get(), out, &written, in, static_cast<int>(size)) != 1;
-    return !broken_;
+    return context_ && EVP_CipherUpdate(context_.get(), out, &written, in, static_cast<int>(size)) == 1;
   }
 
  private:
@@ -241,7 +242,7 @@ class ChainedCipher {
 
   detail::CipherContext context_;
   unsigned char chained_[block_size] = {};
-  bool broken_ = false;
+  bool is_within_ = false;  ///< a message
 };
 
 }  // namespace rfc3961
