@@ -160,9 +160,10 @@ class HttpSessions {
     }
     const auto info = login.context.inquire();
     if (!info) return unexpected(info.error());
-    if (info->flags.contains(ContextFlag::anonymous) || !login.peer || !login.peer.is_anonymous().no()) {
-      return unexpected(Error::policy(operation, 0, "an anonymous peer gets no session"));
-    }
+    auto is_anonymous =
+        info->flags.contains(ContextFlag::anonymous) || !login.peer ? Answer::of(true) : login.peer.is_anonymous();
+    if (is_anonymous.failed()) return unexpected(std::move(is_anonymous).error());
+    if (!is_anonymous.no()) return unexpected(Error::policy(operation, 0, "an anonymous peer gets no session"));
     const auto name = http_detail::text_of(login.peer, info->mechanism);
     if (!name) return unexpected(name.error());
     Seconds left = gss_detail::without_skew(

@@ -122,9 +122,9 @@ template <class... Parts>
 /// The clauses that names decide.
 [[nodiscard]] inline Result<void> admit_name(const Policy& policy, const Peer& peer,
                                              const Principal& principal) noexcept {
-  if (principal.is_anonymous() || !peer.is_anonymous().no()) {
-    return unexpected(refused("the peer is anonymous: ", principal.text()));
-  }
+  auto is_anonymous = principal.is_anonymous() ? Answer::of(true) : peer.is_anonymous();
+  if (is_anonymous.failed()) return unexpected(std::move(is_anonymous).error());
+  if (!is_anonymous.no()) return unexpected(refused("the peer is anonymous: ", principal.text()));
   bool is_listed = policy.realms.empty();
   for (const std::string& realm : policy.realms) is_listed = is_listed || realm == principal.realm();
   if (!is_listed) return unexpected(refused("realms: none of them is that of ", principal.text()));
