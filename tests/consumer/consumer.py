@@ -28,6 +28,9 @@ SOURCE = Path(__file__).resolve().parents[2]
 PROGRAM = Path(__file__).resolve().parent / "program"
 README = (SOURCE / "README.md").read_text()
 STRICT = ["-std=c++20", "-Wall", "-Wextra", "-Werror"]
+# The programs of the components that have none of their own, and what is not to be built with MIT krb5.
+SOURCES = {"mit": "gss", "heimdal": "gss", "gnu": "gss", "mit-krb5": "krb5", "heimdal-krb5": "krb5", "boost-asio": "asio"}
+WITHOUT_MIT = ("mit", "heimdal", "gnu", "mit-krb5", "heimdal-krb5", "keyring")
 COMPONENTS = [line.split()[0] for line in (SOURCE / "include/components.txt").read_text().splitlines() if line[0] != "#"]
 
 
@@ -63,7 +66,7 @@ def files_in(folder):
 
 
 def pkg_config(folder, meson, compiler):
-    line = re.search(r"^    (meson setup build && meson install .*)$", README, re.MULTILINE)[1]
+    line = re.search(r"`(meson setup build && meson install [^`]*)`", README)[1]
     copy = shutil.copytree(SOURCE, folder / "copy", ignore=shutil.ignore_patterns("build", ".git"), symlinks=True)
     start = time.monotonic()
     run("sh", "-c", line.replace("meson", shlex.quote(meson)), cwd=copy, env=os.environ | {"DESTDIR": str(folder)})
@@ -87,13 +90,13 @@ def pkg_config(folder, meson, compiler):
     path = f"{prefix}/share/pkgconfig:{os.environ.get('PKG_CONFIG_PATH', '')}"
     for component in COMPONENTS:
         modules = [f"gsskey-{component}"]
-        if component not in ("mit", "heimdal", "gnu", "keyring"):
+        if component not in WITHOUT_MIT:
             modules.append("gsskey-mit")
         if component == "cares":
-            modules.append("gsskey-asio")
+            modules += ["gsskey-asio", "gsskey-mit-krb5"]
         flags = subprocess.run(["pkg-config", "--cflags", "--libs", *modules], check=True, capture_output=True, text=True,
                                env=os.environ | {"PKG_CONFIG_PATH": path}).stdout
-        source = {"mit": "gss", "heimdal": "gss", "gnu": "gss", "boost-asio": "asio"}.get(component, component)
+        source = SOURCES.get(component, component)
         run(*compiler, *STRICT, PROGRAM / f"{source}.cpp", "-o", folder / component, *shlex.split(flags))
     run_all(folder)
 
