@@ -24,8 +24,7 @@ import tempfile
 import calls
 
 
-WAITS = "watcher"  # for a program that does not end when told to, most of the time: beside the others, with --every
-SLOW = {"realm", "heimdal_realm", "watcher", "stream"}  # programs are started each time, or it is much
+SLOW = ["watcher", "realm", "heimdal_realm", "stream"]  # programs are started and waited for each time, or it is much
 WHOLLY = "GSSKEY_EXHAUSTIVE" in os.environ
 MOST = 20
 ALLOCATION = "operator new"
@@ -117,9 +116,9 @@ def complaints_of(lines, ended):
 
 
 class Sweep:
-    def __init__(self, program, in_text, arguments):
-        self.program, self.in_text, self.arguments = program, in_text, arguments
-        self.covered, self.injected, self.pairs, self.wrong, self.not_reached = set(), 0, 0, [], 0
+    def __init__(self, program, in_text, arguments, covered):
+        self.program, self.in_text, self.arguments, self.covered = program, in_text, arguments, covered
+        self.injected, self.pairs, self.wrong, self.not_reached = 0, 0, [], 0
         self.later = []
 
     def place(self, site):
@@ -161,13 +160,6 @@ class Sweep:
                 if of_place[place] == 1:
                     first = "silent" if is_silent else "told"
                     self.later += [(scenario, site, place, first, after) for after in later]
-
-    def add(self, other):
-        self.covered |= other.covered
-        self.injected += other.injected
-        self.not_reached += other.not_reached
-        self.wrong += other.wrong
-        self.later += other.later
 
     def run_pairs(self):
         """Each fault again, followed by another: of those, or all, that did not come by themselves."""
@@ -214,22 +206,21 @@ def main():
             in_text[file, name].append(line)
     in_all = {(*key, line) for key, lines in in_text.items() for line in lines}
 
-    program = Program(arguments.program, str(pathlib.Path(arguments.include).resolve()) + "/")
-    sweep = Sweep(program, in_text, arguments)
-    names = [name for name in program.ask("list")[0] if arguments.only in (None, name)]
-    if arguments.every and WAITS in names and names != [WAITS]:  # what others have made fail is no matter there
-        names.remove(WAITS)
-        beside = Sweep(Program(program.path, program.include), in_text, arguments)
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            started = pool.submit(sweep_of, [WAITS], beside)
-            sweep_of(names, sweep)
-        started.result()
-        sweep.add(beside)
-    else:
-        sweep_of(names, sweep)
-    sweep.run_pairs()
+    # Two at a time with --every: then what one of them has made fail is no matter to the other.
+    covered = set()
+    include = str(pathlib.Path(arguments.include).resolve()) + "/"
+    sweeps = [Sweep(Program(arguments.program, include), in_text, arguments, covered) for _ in range(1 + arguments.every)]
+    names = [name for name in sweeps[0].program.ask("list")[0] if arguments.only in (None, name)]
+    if arguments.every:
+        names.sort(key=lambda name: SLOW.index(name) if name in SLOW else len(SLOW))
+    scenarios = iter(names)  # for all of them together
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        for ended in [pool.submit(sweep_of, scenarios, sweep) for sweep in sweeps]:
+            ended.result()
+    for sweep in sweeps:
+        sweep.run_pairs()
 
-    covered, wrong = sweep.covered, sweep.wrong
+    wrong = [each for sweep in sweeps for each in sweep.wrong]
     here, exempt = in_all | covered, {}
     if arguments.complete:
         gss, scenarios, *command = arguments.complete
@@ -250,8 +241,8 @@ def main():
     allocations = sum(name == ALLOCATION for _, name, _ in covered)
     print(f"call sites: {len(covered)} of {len(here) - len(exempt)} made to fail, {allocations} of them allocations by "
           f"C++; {len(exempt)} cannot be, for reasons; {len(in_all - here)} are not of this build; "
-          f"{sweep.injected} faults, {sweep.pairs} more followed by a second; {len(wrong)} abnormal, "
-          f"{sweep.not_reached} not reached again")
+          f"{sum(sweep.injected for sweep in sweeps)} faults, {sum(sweep.pairs for sweep in sweeps)} more followed by a "
+          f"second; {len(wrong)} abnormal, {sum(sweep.not_reached for sweep in sweeps)} not reached again")
     return 1 if wrong else 0
 
 
