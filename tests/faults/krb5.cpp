@@ -3,6 +3,7 @@
 #include <gsskey/gss.hpp>
 #include <gsskey/krb5/credential.hpp>
 #include <gsskey/krb5/defaults.hpp>
+#include <gsskey/krb5/impersonated_ticket.hpp>
 #include <gsskey/krb5/kdc_exchange.hpp>
 #include <gsskey/krb5/kdc_list.hpp>
 #include <gsskey/krb5/pac.hpp>
@@ -106,7 +107,13 @@ void of_exchanges() {
     faults::need(carry_out(again([&] { return RenewedTicket::in(cache); })));
   }
   const auto target = again([] { return Name::principal("host/localhost@GSSKEY.TEST"); });
+  const auto target_of_proxy = again([] { return Name::principal("other/localhost@GSSKEY.TEST"); });
   faults::need(carry_out(again([&] { return ServiceTicket::for_target(cache, target); })));
+  const auto own = again([] { return TicketCache::in_memory(); });
+  const std::string keys = "FILE:" + realm.keytab();
+  faults::need(carry_out(again([&] { return InitialTicket::with_keytab(own, target, keys.c_str()); })));
+  faults::need(carry_out(again([&] { return ImpersonatedTicket::for_user(other, own, bob, keys.c_str()); })));
+  faults::refused(carry_out(again([&] { return ImpersonatedTicket::for_target(other, own, target_of_proxy); })));
 }
 #endif
 

@@ -61,7 +61,8 @@ READ_THROUGH = {
     "krb5/detail/ndr.hpp": "krb5/pac_info, fuzz/pac",
     "krb5/detail/pac_reader.hpp": "krb5/pac_info, fuzz/pac",
     "krb5/detail/principal_text.hpp": "krb5/principal, fuzz/principal",
-    "krb5/detail/tgs_message.hpp": "krb5/renewed_ticket, fuzz/tgs_message",
+    "krb5/detail/tgs_exchange.hpp": "krb5/renewed_ticket, krb5/impersonated_ticket",
+    "krb5/detail/tgs_message.hpp": "krb5/renewed_ticket, krb5/impersonated_ticket, fuzz/tgs_message",
 }
 # Tests that belong to no one header.
 OTHER_TESTS = ["compile_fail", "consumer", "faults", "fuzz", "headers", "interop", "kernel", "odr", "scenarios",

@@ -20,7 +20,7 @@ VALUES = """Answer ByteView SecretBytes Error FlagSet Seconds UniqueHandle Buffe
 CredentialLease CredentialRef Name MechName Oid OidSet SealKey PublicKey KeyInfo EncryptedPayload EncryptedUpdate TrustedPayload
 Destination Authority KeyOperations RingOperations KeyList Description Permissions ProcKeys Timeout KeyWatch LucidContext Pac
 Principal SidBytes Sid BatchThreads MessageBatch MessageLanes MessageToken MessageMic MechanismList AdvisedError AsioTransport OffloadTo
-SecureStream FdStream FramedTransport CoFramedTransport Task InitialTicket ServiceTicket RenewedTicket
+SecureStream FdStream FramedTransport CoFramedTransport Task InitialTicket ServiceTicket RenewedTicket ImpersonatedTicket
 KdcList TicketLease Prefetch""".split()
 
 CHILDREN = "scenarios/children: "

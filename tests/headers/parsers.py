@@ -32,7 +32,7 @@ TESTED_BY = {
     "krb5/detail/ndr": "krb5/pac_info",
     "krb5/detail/pac_reader": "krb5/pac_info",
     "krb5/detail/tgs_message": "fuzz/tgs_message",
-    "krb5/renewed_ticket": "fuzz/tgs_message",  # but for names, of which it compares the parts
+    "krb5/detail/tgs_exchange": "fuzz/tgs_message",  # but for names, of which it compares the parts
     "messages/detail/rfc4121": "fuzz/rfc4121",
     "sasl/mechanism_list": "fuzz/sasl_text",
 }

@@ -335,6 +335,22 @@ TEST_CASE("a handshake that delegates asks the KDC itself, whatever is in the ca
   must(carry_out(exchange, by(true)));
   CHECK_FALSE(support::without_network([&] { return delegates(cache); }));
   CHECK(delegates(cache));
+
+  // A forwarded ticket that was got ahead, with one for the service: it would have to be forwarded itself.
+  const auto credential = must(cache.credential());
+  const auto ends = must(
+      support::establish(Initiator<mech::Krb5>{support::target(), credential, {.request = {ContextFlag::delegate}}},
+                         support::acceptor<mech::Krb5>({.keep_delegated = true})));
+  const auto forwarded = must(TicketCache::in_memory());
+  krb5_principal bob = nullptr;
+  REQUIRE(krb5_cc_get_principal(cache.context(), cache.get(), &bob) == 0);
+  REQUIRE(krb5_cc_initialize(forwarded.context(), forwarded.get(), bob) == 0);
+  krb5_free_principal(cache.context(), bob);
+  must(copy_to_cache(ends.delegated, forwarded.get()));
+  auto again = must(ServiceTicket::for_target(forwarded, support::target()));
+  must(carry_out(again, by(true)));
+  CHECK_FALSE(support::without_network([&] { return delegates(forwarded); }));
+  CHECK(delegates(forwarded));
 }
 
 TEST_CASE("a cache that takes no ticket any more is an error of the exchange") {

@@ -2,9 +2,11 @@
 // thousand of them come through a handshake and through HTTP.
 #include <gsskey/http/negotiate.hpp>
 #include <gsskey/krb5/authorize.hpp>
+#include <gsskey/krb5/impersonated_ticket.hpp>
 #include <gsskey/krb5/kdc_exchange.hpp>
 #include <gsskey/krb5/pac.hpp>
 
+#include <cstdlib>
 #include <set>
 #include <string>
 #include <utility>
@@ -159,6 +161,36 @@ TEST_CASE("tickets without I/O of the library, over UDP and then, with a PAC, ov
     }));
     CHECK(must(Pac::from(ends.acceptor)).logon()->user == directory->sid(user));
   }
+}
+
+TEST_CASE("S4U2Self and S4U2Proxy without I/O: the target gets the groups of who did not come himself") {
+  const auto* const directory = domain();
+  if (directory == nullptr) return;
+  const auto carry = [&](const KdcStep& step) {
+    return support::ask_kdc(directory->kdc_port(), step.over_tcp, step.request);
+  };
+  const auto own = must(TicketCache::in_memory());
+  auto login = must(InitialTicket::with_password(own, must(Name::user("service")),
+                                                 std::string_view{support::ActiveDirectory::password}));
+  must(support::carry_out(login, carry));
+  const auto cache = must(TicketCache::in_memory());
+  auto self = must(ImpersonatedTicket::for_user(cache, own, must(Name::user("alice")), std::getenv("KRB5_KTNAME")));
+  must(support::carry_out(self, carry));
+  const auto other = [] { return must(Name::host_service("other", "localhost")); };
+  auto proxy = must(ImpersonatedTicket::for_target(cache, own, other()));
+  must(support::carry_out(proxy, carry));
+  const auto credential = must(cache.credential());
+  const auto ends = must(support::without_network(
+      [&] { return support::establish(Initiator<mech::Krb5>{other(), credential}, Acceptor<mech::Krb5>{}); }));
+  CHECK(support::shown(must(ends.acceptor.inquire()).initiator) == "alice@GSSKEY.TEST");
+  const Pac pac = must(Pac::from(ends.acceptor));
+  CHECK(pac.logon()->user == directory->sid("alice"));
+  CHECK(pac.is_member_of(directory->sid("everybody")).yes());
+
+  auto third = must(ImpersonatedTicket::for_target(cache, own, must(Name::host_service("third", "localhost"))));
+  const auto refused = support::carry_out(third, carry);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().text().find("fulfill requested option") != std::string_view::npos);
 }
 
 #ifdef GSSKEY_TEST_ASIO

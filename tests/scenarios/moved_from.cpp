@@ -22,6 +22,7 @@
 #include <gsskey/keyring/handler/upcall.hpp>
 #include <gsskey/keyring/ring_thread.hpp>
 #include <gsskey/keyring/watch.hpp>
+#include <gsskey/krb5/impersonated_ticket.hpp>
 #include <gsskey/krb5/kdc_exchange.hpp>
 #include <gsskey/krb5/kdc_list.hpp>
 #include <gsskey/krb5/pac.hpp>
@@ -721,7 +722,7 @@ TEST_CASE("handoff: ParkedContext, CredentialCache") {
 #endif
 }
 
-TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, RenewedTicket, KdcList") {
+TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, RenewedTicket, ImpersonatedTicket, KdcList") {
   auto cache = must(TicketCache::resolve(support::realm().alice.c_str()));
 #if defined(GSSKEY_GSS_MIT)
   const auto is_over = [](auto& exchange) {
@@ -732,6 +733,9 @@ TEST_CASE("krb5: TicketCache, InitialTicket, ServiceTicket, RenewedTicket, KdcLi
   move_about(must(InitialTicket::with_password(cache, must(Name::user("alice")), "secret")), is_over, is_there);
   move_about(must(ServiceTicket::for_target(cache, target())), is_over, is_there);
   move_about(must(RenewedTicket::in(cache)), is_over, is_there);
+  const auto into = must(TicketCache::in_memory());
+  move_about(must(ImpersonatedTicket::for_user(into, cache, must(Name::user("bob")), "FILE:/nonexistent")), is_over,
+             is_there);
   move_about(
       must(KdcList::of_realm("GSSKEY.TEST")), [](KdcList& list) { CHECK(list.size() == 0); },
       [](KdcList& list) { CHECK(list.size() == 1); });

@@ -193,10 +193,9 @@ class InitialTicket {
 /// credential() of that cache then asks nobody. The way may go through several realms. Move-only; empty by default and
 /// after a move.
 ///
-/// Two kinds of tickets cannot be had in steps, for libkrb5 asks the KDC for them itself: those that a handshake
-/// delegates (krb5_fwd_tgt_creds), and those in another's name, S4U2Self and S4U2Proxy
-/// (krb5_get_credentials_for_proxy). Such a handshake is for a pool: offload_to(). A ticket-granting ticket is renewed
-/// by RenewedTicket.
+/// A ticket that a handshake delegates cannot be had in steps: gss_init_sec_context asks the KDC for it each time
+/// (krb5_fwd_tgt_creds). Such a handshake is for a pool: offload_to(). Tickets in another's name, S4U2Self and
+/// S4U2Proxy, are ImpersonatedTicket's; a ticket-granting ticket is renewed by RenewedTicket.
 ///
 /// Calls: krb5_tkt_creds_free, when it goes.
 /// Errors: usage, if it, the cache or the name is empty; those of Principal::from_name(); gss, with the code of libkrb5

@@ -1,4 +1,4 @@
-// gsskey/krb5/detail/tgs_message: a request to renew a ticket-granting ticket, and what came back, in DER. Internal.
+// gsskey/krb5/detail/tgs_message: a request for a ticket, and what came back, in DER. Internal.
 // SPDX-License-Identifier: MIT
 #pragma once
 
