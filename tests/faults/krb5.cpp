@@ -114,6 +114,7 @@ void of_exchanges() {
   faults::need(carry_out(again([&] { return InitialTicket::with_keytab(own, target, keys.c_str()); })));
   faults::need(carry_out(again([&] { return ImpersonatedTicket::for_user(other, own, bob, keys.c_str()); })));
   faults::refused(carry_out(again([&] { return ImpersonatedTicket::for_target(other, own, target_of_proxy); })));
+  faults::need(carry_out(again([&] { return ImpersonatedTicket::for_target(other, own, target); })));  // it is there
 }
 #endif
 

@@ -175,6 +175,7 @@ TEST_CASE("S4U2Self: a ticket of a user who gave nothing, over UDP and over TCP,
     auto exchange = must(ImpersonatedTicket::for_user(into, own(), user(), keytab_of(realm()).c_str()));
     CHECK(carry_out_cut_off(std::move(exchange), realm(), tcp) == 1);
     CHECK(must(peer_of(into, "host")) == "bob@GSSKEY.TEST");
+    CHECK(carry_out_cut_off(must(ImpersonatedTicket::for_target(into, own(), service("host"))), realm()) == 0);
     const auto elsewhere = peer_of(into, "other");
     REQUIRE_FALSE(elsewhere);
     CHECK(elsewhere.error().text().find("Matching credential not found") != std::string_view::npos);
