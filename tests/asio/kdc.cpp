@@ -3,6 +3,7 @@
 #include <gsskey/asio/kdc.hpp>
 
 #include <asio/io_context.hpp>
+#include <asio/steady_timer.hpp>
 #include <asio/use_future.hpp>
 
 #include <dlfcn.h>
@@ -410,6 +411,48 @@ TEST_CASE("1,000 exchanges wait at once on one thread, and none is lost") {
   CHECK(waiting.size() == count);
   CHECK(must(reach(cache)) == "bob@GSSKEY.TEST");
   REQUIRE(::setrlimit(RLIMIT_NOFILE, &files) == 0);
+}
+
+TEST_CASE("exchanges that are due at once are worked on in their order, and the loop sees to all else in between") {
+  realm();
+  const auto cache = must(TicketCache::in_memory());
+  must(acquire(login(cache)));
+  must(acquire(must(ServiceTicket::for_target(cache, support::target()))));
+  asio::io_context io;
+  // It is due again whenever the loop looks.
+  asio::steady_timer timer{io};
+  std::size_t ticks = 0;
+  const std::function<void(AsioErrorCode)> tick = [&](AsioErrorCode) {
+    ++ticks;
+    timer.expires_at(std::chrono::steady_clock::time_point::min());
+    timer.async_wait(tick);
+  };
+  tick({});
+  constexpr std::size_t count = 20;
+  std::vector<std::pair<std::size_t, std::size_t>> done;  // who, and after how many ticks
+  asio::cancellation_signal signal;
+  for (std::size_t number = 0; number < count; ++number) {
+    auto ended = [&, number](Result<void> ticket) {
+      done.emplace_back(number, ticks);
+      REQUIRE(ticket.has_value() == (number != 7));
+    };
+    auto exchange = must(ServiceTicket::for_target(cache, support::target()));  // is there already
+    if (number == 7) {
+      async_acquire(io.get_executor(), std::move(exchange),
+                    asio::bind_cancellation_slot(signal.slot(), std::move(ended)));
+    } else {
+      async_acquire(io.get_executor(), std::move(exchange), std::move(ended));
+    }
+  }
+  while (done.empty()) io.run_one();
+  signal.emit(asio::cancellation_type::terminal);
+  while (done.size() < count) io.run_one();
+  std::erase_if(done, [](const auto& one) { return one.first == 7; });
+  for (std::size_t place = 1; place < done.size(); ++place) {
+    CAPTURE(place);
+    CHECK(done[place].first == (place < 7 ? place : place + 1));
+    CHECK(done[place].second > done[place - 1].second);
+  }
 }
 
 TEST_CASE("each allocation of ours fails once, and the one who waits is told once") {

@@ -68,7 +68,7 @@ UNREACHED = [(implementation, re.compile(place + "$"), reason) for implementatio
     ("heimdal", r"krb5/detail/login_options.hpp krb5_\w+", "for want of the same"),
     ("mit", r"krb5/detail/login_options.hpp krb5_responder_(otp|pkinit)_\w+",
      "a KDC that asks for them takes a second to start: krb5/login_options has one"),
-    ("heimdal", r"asio/(kdc|kdc_dns|detail/(kdc_\w+|dns_channel)).hpp operator new", "for want of the same"),
+    ("heimdal", r"asio/(kdc|kdc_dns|detail/(kdc_\w+|dns_channel|turns|ticket_fetch)).hpp operator new", "for want of the same"),
     ("heimdal", r"handoff/credential_cache.hpp getrandom", "it has no credential caches of type KEYRING"),
     ("every", r"gss/platform/dlopen.hpp (dlopen|dlsym)", "not where the library is linked: scenarios/dlopen has no library"),
     ("every", r"messages/detail/confounders.hpp getrandom", "of children alone: core/detail/openssl_failure has one"),

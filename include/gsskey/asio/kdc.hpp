@@ -7,6 +7,7 @@
 #include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/asio/detail/completion.hpp>
 #include <gsskey/asio/detail/kdc_carrier.hpp>
+#include <gsskey/asio/detail/turns.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/io/task.hpp>
 #include <gsskey/krb5/kdc_exchange.hpp>
@@ -31,10 +32,14 @@ struct ExchangeWork {
   [[nodiscard]] Task<Outcome> run(Host& host) {
     Exchange running = std::move(exchange);  // ends with this task
     KdcCarrier<Host, Kdcs> carrier{host, patience, std::move(kdcs)};
+    auto first = co_await turn(host);
+    static_cast<void>(first);
     auto next = running.step();
     while (next && !next->is_done()) {
       auto reply = co_await carrier.carry(*next);
       if (!reply) co_return Outcome{unexpected(std::move(reply).error())};
+      auto another = co_await turn(host);
+      static_cast<void>(another);
       next = running.step(*reply);
     }
     if (!next) co_return Outcome{unexpected(carrier.about(std::move(next).error()))};
@@ -58,6 +63,9 @@ struct ExchangeWork {
 /// addresses, each is asked. Who says KDC_ERR_SVC_UNAVAILABLE is passed over. What comes from elsewhere than the
 /// address that was asked is not heard. What comes from there is the reply, whatever else it is: it may end the
 /// exchange.
+///
+/// However many exchanges an execution context has, their steps come one at a time, in order, and its loop does all
+/// else that is due before the next: timers are late by one step, not by those of all whom a KDC has answered.
 ///
 /// The handler is called exactly once, on its associated executor, else on `executor`, unless its execution context is
 /// destroyed before. Where memory is so short that nothing can be posted to an executor, it is called in place.

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/completion.hpp>
+#include <gsskey/asio/detail/ticket_fetch.hpp>
 #include <gsskey/asio/handshake.hpp>
 #include <gsskey/asio/kdc.hpp>
 #include <gsskey/core/error.hpp>
@@ -19,6 +21,8 @@ GSSKEY_BEGIN_ASIO_ABI
 
 /// Is an `offload` for an initiator in drive() and async_handshake(): before the first step async_acquire() fetches a
 /// ticket for its target, unless the cache has one. The steps then find it, run where the task runs, and ask nobody.
+/// Many on one loop who want the same ticket, in the same cache and with the same patience, share one request and its
+/// outcome; who gives up leaves it to the others.
 /// Errors: of the handshake, before anything was sent to the peer: those of ServiceTicket and async_acquire().
 /// Blocks: where those and the steps of an initiator with a ticket do, on disks.
 /// Threads: as async_acquire(): the task's executor is of one thread, or a strand.
@@ -32,10 +36,11 @@ class Prefetch {
   /// Fetches the ticket, for drive().
   template <SteppedHandshake H>
   [[nodiscard]] asio::awaitable<Result<void>> prepare(const H& handshake) const {
-    auto ticket = ServiceTicket::for_target(*cache_, handshake.target());
-    if (!ticket) co_return Result<void>{unexpected(std::move(ticket).error())};
     const auto executor = co_await asio::this_coro::executor;
-    auto fetched = co_await async_acquire(executor, *std::move(ticket), asio::use_awaitable, patience_);
+    const asio_detail::StartWork start{executor};
+    const asio_detail::TicketWork work{cache_, &handshake.target(), patience_};
+    auto fetched = co_await asio::async_initiate<const asio::use_awaitable_t<>&, void(Result<void>)>(
+        start, asio::use_awaitable, work);
     co_return fetched;
   }
 
@@ -66,9 +71,7 @@ struct FiberPrefetch {
 
   template <SteppedHandshake H>
   [[nodiscard]] Task<Result<void>> prepare(const H& handshake) const {
-    auto ticket = ServiceTicket::for_target(offload.cache(), handshake.target());
-    if (!ticket) co_return Result<void>{unexpected(std::move(ticket).error())};
-    ExchangeWork<ServiceTicket> work{*std::move(ticket), offload.patience()};
+    TicketWork work{&offload.cache(), &handshake.target(), offload.patience()};
     auto fetched = co_await work.run(*host);
     co_return fetched;
   }
