@@ -134,7 +134,7 @@ TEST_CASE("what the KDC refuses is told with its name and the realm's") {
   CHECK(contains(refused.error().text(), at(realm().port()) + " over UDP, a KDC of GSSKEY.TEST"));
 }
 
-TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked first") {
+TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked first, by other exchanges too") {
   const auto cache = must(TicketCache::in_memory());
   const auto dead = must(test_detail::ReservedPort::reserve("127.0.0.1", 0));
   asio::io_context io;
@@ -142,12 +142,31 @@ TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked f
   Port silent{io, [&](Port&, const std::string&, const udp::endpoint&) { ++asked; }};
   const support::Environment environment{"KRB5_CONFIG", configuration({at(dead.number), at(silent.number()),
                                                                        "localhost:" + std::to_string(realm().port())})};
-  Acquiring acquiring{io};
-  acquiring.begin(login(cache), short_patience);
-  while (!acquiring.result) io.run_one();
-  silent.close();
-  must(acquiring.end());
+  const auto acquire_by = [&](asio::io_context& loop, auto exchange) {
+    Acquiring acquiring{loop};
+    acquiring.begin(std::move(exchange), short_patience);
+    while (!acquiring.result) {
+      loop.poll();
+      io.poll();
+    }
+    must(*std::move(acquiring.result));
+    CHECK(acquiring.calls == 1);
+  };
+  acquire_by(io, login(cache));
   CHECK(asked == 2);  // of the first request, and none of the second
+  acquire_by(io, must(ServiceTicket::for_target(cache, support::target())));
+  acquire_by(io, login(must(TicketCache::in_memory())));
+  CHECK(asked == 2);
+  SECTION("on another loop nothing is known of it") {
+    asio::io_context another;
+    acquire_by(another, login(must(TicketCache::in_memory())));
+    CHECK(asked == 4);
+  }
+  SECTION("one that krb5.conf does not name any more is not asked") {
+    const support::Environment changed{"KRB5_CONFIG", configuration({at(silent.number()), at(realm().port())})};
+    acquire_by(io, login(must(TicketCache::in_memory())));
+    CHECK(asked == 4);
+  }
 }
 
 TEST_CASE("where nobody answers the last one is told") {

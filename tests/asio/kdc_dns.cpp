@@ -1,7 +1,12 @@
 // KDCs in DNS: a real server's records, and answers that are none, forged, cut, huge, or never come.
 #include <gsskey/asio/kdc_dns.hpp>
 
+#include <gsskey/asio/prefetch.hpp>
+#include <gsskey/asio/renewing.hpp>
+
+#include <asio/co_spawn.hpp>
 #include <asio/io_context.hpp>
+#include <asio/use_awaitable.hpp>
 
 #include <chrono>
 #include <cstdint>
@@ -14,6 +19,7 @@
 #include <vector>
 
 #include "support/acquiring.hpp"
+#include "support/asio.hpp"
 #include "support/catch.hpp"
 #include "support/environment.hpp"
 #include "support/no_network.hpp"
@@ -133,6 +139,30 @@ TEST_CASE("KDCs of SRV records, of URI records before them, in the order of prio
   const support::Environment environment{"KRB5_CONFIG", configuration(defaults)};
   const Server server{records};
   must(acquire(server.kdcs()));
+}
+
+TEST_CASE("a login that is renewed, and the ticket of a handshake, come from KDCs in DNS, too") {
+  if (!has_server()) return support::skip("there is no dnsmasq");
+  const Server server{{srv("udp", realm().port())}};
+  const support::Environment environment{"KRB5_CONFIG", configuration()};
+  asio::io_context io;
+  const auto login = [](const TicketCache& into) {
+    return InitialTicket::with_password(into, must(Name::user("bob")), "hunter2");
+  };
+  AsyncRenewingCredential bob{io.get_executor(), login, {}, server.kdcs()};
+  bool is_done = false;
+  const auto run = [&]() -> asio::awaitable<void> {
+    const auto lease = must(co_await bob.async_lease(asio::use_awaitable));
+    Initiator<mech::Krb5> initiator{support::target(), *lease};
+    const auto refused = co_await prefetch(lease.cache(), support::endless).prepare(initiator);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().minor_status() == static_cast<std::uint32_t>(KRB5_REALM_UNKNOWN));
+    must(co_await prefetch(lease.cache(), support::endless, server.kdcs()).prepare(initiator));
+    must(support::without_network([&] { return initiator.step({}); }));
+    is_done = true;
+  };
+  asio::co_spawn(io, run(), support::Rethrow{});
+  while (!is_done) io.run_one();
 }
 
 TEST_CASE("krb5.conf comes first; it can forbid DNS; who is in neither is told") {

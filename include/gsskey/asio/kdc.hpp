@@ -49,20 +49,20 @@ struct ExchangeWork {
 
 }  // namespace asio_detail
 
-/// Carries out an exchange, an InitialTicket or a ServiceTicket, for any completion token: until the ticket is in the
-/// cache. A handler gets void(Result<void>), and asio::use_future, use_awaitable, deferred, cancel_after do as with
-/// async_handshake(). A cancellation of the token's slot (terminal) ends the exchange at once: nothing goes on but the
-/// look-up of a host.
+/// Carries out an exchange (InitialTicket, ServiceTicket, RenewedTicket, ImpersonatedTicket) for any completion token:
+/// until the ticket is in the cache. A handler gets void(Result<void>), and asio::use_future, use_awaitable, deferred,
+/// cancel_after do as with async_handshake(). A cancellation of the token's slot (terminal) ends the exchange at once:
+/// nothing goes on but the look-up of a host.
 ///
 ///     auto logged_in = co_await async_acquire(executor, std::move(login), asio::use_awaitable);
 ///
 /// The KDCs are those that krb5.conf names (KdcList), in its order; with DnsKdcs of asio/kdc_dns as `kdcs` also those
-/// that are found in DNS. Each is asked over UDP, with a datagram that is sent twice,
-/// then, if none has answered, each over TCP, and all that once more; over TCP only what is too large for UDP, by the
-/// KDC's word or with more than 1,465 bytes. Who has answered is asked first from then on. Where a host has several
-/// addresses, each is asked. Who says KDC_ERR_SVC_UNAVAILABLE is passed over. What comes from elsewhere than the
-/// address that was asked is not heard. What comes from there is the reply, whatever else it is: it may end the
-/// exchange.
+/// that are found in DNS. Each is asked over UDP, with a datagram that is sent twice, then, if none has answered, each
+/// over TCP, and all that once more; over TCP only what is too large for UDP, by the KDC's word or with more than 1,465
+/// bytes. Who has answered is asked first from then on, by other exchanges of the execution context too, for five
+/// minutes. Where a host has several addresses, each is asked. Who says KDC_ERR_SVC_UNAVAILABLE is passed over. What
+/// comes from elsewhere than the address that was asked is not heard. What comes from there is the reply, whatever else
+/// it is: it may end the exchange.
 ///
 /// However many exchanges an execution context has, their steps come one at a time, in order, and its loop does all
 /// else that is due before the next: timers are late by one step, not by those of all whom a KDC has answered.

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -48,6 +49,8 @@ GSSKEY_BEGIN_ASIO_ABI
 /// See: RFC 4120 section 7.2.3.2, for SRV; RFC 2782; ares_set_servers_ports_csv(3), for `servers`.
 struct DnsKdcs {
   std::string servers{};  ///< "192.0.2.1,[2001:db8::1]:5353"; none: those of resolv.conf
+
+  [[nodiscard]] friend auto operator<=>(const DnsKdcs&, const DnsKdcs&) = default;
 };
 
 namespace asio_detail {

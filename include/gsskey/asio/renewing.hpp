@@ -68,7 +68,7 @@ class TicketLease {
   [[nodiscard]] const TicketCache& cache() const&& = delete;
 
  private:
-  template <class Executor, class Begin>
+  template <class Executor, class Begin, class Kdcs>
   friend class AsyncRenewingCredential;
   explicit TicketLease(std::shared_ptr<const asio_detail::LoggedIn> shared) noexcept : shared_{std::move(shared)} {}
 
@@ -105,12 +105,13 @@ struct AsyncRenewal {
 ///   is the parent's, and the child begins another when it asks.
 /// Owner: of the callable. Leases may outlive the AsyncRenewingCredential; the executor's context must. Its end, with
 ///   who waits told of it, is the object's.
-template <class Executor, class Begin>
+template <class Executor, class Begin, class Kdcs = ConfiguredKdcs>
 class AsyncRenewingCredential {
  public:
-  /// Takes the callable: Result<InitialTicket>(const TicketCache&). The cache is borrowed until the login's end.
-  explicit AsyncRenewingCredential(const Executor& executor, Begin begin, AsyncRenewal renewal = {})
-      : state_{std::make_shared<State>(executor, std::move(begin), renewal)} {}
+  /// Takes the callable: Result<InitialTicket>(const TicketCache&). The cache is borrowed until the login's end. Which
+  /// KDCs are asked `kdcs` says, as with async_acquire().
+  explicit AsyncRenewingCredential(const Executor& executor, Begin begin, AsyncRenewal renewal = {}, Kdcs kdcs = {})
+      : state_{std::make_shared<State>(executor, std::move(begin), renewal, std::move(kdcs))} {}
   AsyncRenewingCredential(const AsyncRenewingCredential&) = delete;
   AsyncRenewingCredential& operator=(const AsyncRenewingCredential&) = delete;
   ~AsyncRenewingCredential() { state_->close(); }
@@ -151,15 +152,17 @@ class AsyncRenewingCredential {
 
   /// Lives as long as the login that is under way, and who waits.
   struct State : std::enable_shared_from_this<State> {
-    State(const Executor& its_executor, Begin its_begin, AsyncRenewal its_renewal)
+    State(const Executor& its_executor, Begin its_begin, AsyncRenewal its_renewal, Kdcs its_kdcs)
         : executor{its_executor},
           begin{std::move(its_begin)},
           renewal{its_renewal},
+          kdcs{std::move(its_kdcs)},
           renewed{its_executor, std::chrono::steady_clock::time_point::max()} {}
 
     const Executor executor;
     Begin begin;
     const AsyncRenewal renewal;
+    const Kdcs kdcs;
     std::shared_ptr<const asio_detail::LoggedIn> current{};
     Error error = Error::usage("AsyncRenewingCredential", "nothing was acquired yet");
     bool is_stale = false;  ///< what report() said of `current`
@@ -221,7 +224,7 @@ class AsyncRenewingCredential {
       is_acquiring = true;
       cancellation = signal;
       async_acquire(executor, *std::move(exchange), asio::bind_cancellation_slot(signal->slot(), std::move(done)),
-                    renewal.patience);
+                    renewal.patience, kdcs);
     }
     void finish(TicketCache cache, Result<void> ended, std::uint64_t begun) noexcept {
       if (!ended) return fail(std::move(ended).error(), begun);

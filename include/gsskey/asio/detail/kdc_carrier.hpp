@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <compare>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/kdc_places.hpp>
 #include <gsskey/asio/detail/kdc_wire.hpp>
 #include <gsskey/core/bytes.hpp>
 #include <gsskey/core/detail/krb_error.hpp>
@@ -38,30 +40,12 @@ struct KdcPatience {
 };
 
 /// Has async_acquire() ask the KDCs that krb5.conf names, and no others.
-struct ConfiguredKdcs {};
+struct ConfiguredKdcs {
+  [[nodiscard]] friend auto operator<=>(const ConfiguredKdcs&, const ConfiguredKdcs&) = default;
+};
 
 namespace asio_detail {
 
-/// A KDC, or several: all addresses of the host.
-struct KdcPlace {
-  std::string host{};
-  std::uint16_t port = 88;
-  KdcTransport transport = KdcTransport::any;
-
-  [[nodiscard]] static KdcPlace of(const KdcAddress& kdc) { return {std::string{kdc.host}, kdc.port, kdc.transport}; }
-  [[nodiscard]] bool is_over(bool tcp) const noexcept {
-    return transport == KdcTransport::any || (transport == KdcTransport::tcp) == tcp;
-  }
-};
-using KdcPlaces = std::vector<KdcPlace>;
-
-[[nodiscard]] inline Result<KdcPlaces> configured_kdcs(const std::string& realm) {
-  auto list = KdcList::of_realm(realm);
-  if (!list) return unexpected(std::move(list).error());
-  KdcPlaces places;
-  for (std::size_t index = 0; index < list->size(); ++index) places.push_back(KdcPlace::of((*list)[index]));
-  return places;
-}
 template <class Host>
 [[nodiscard]] inline Task<Result<KdcPlaces>> kdcs_of(Host&, const ConfiguredKdcs&, const std::string& realm,
                                                      KdcPatience) {
@@ -111,6 +95,7 @@ class KdcCarrier {
       auto places = co_await kdcs_of(*host_, kdcs_, realm_, patience_);
       if (!places) co_return Reply{unexpected(about(std::move(places).error()))};
       places_ = *std::move(places);
+      memory().put_first(places_, realm_);
     }
     const bool over_tcp = step.over_tcp || step.request.size() > max_kdc_datagram;
     Error failure = Error::transport("async_resolve", EADDRNOTAVAIL);
@@ -141,7 +126,10 @@ class KdcCarrier {
           const KdcEndpoint endpoint{address, kdc.port, tcp};
           auto reply = co_await ask(endpoint, step.request, over_tcp || round == 3);
           if (is_final(reply)) {
-            if (reply) last_ = endpoint;
+            if (reply) {
+              last_ = endpoint;
+              memory().remember(realm_, kdc);
+            }
             co_return reply;
           }
           if (reply) {
@@ -166,6 +154,9 @@ class KdcCarrier {
   }
 
  private:
+  [[nodiscard]] KdcMemory& memory() const {
+    return asio::use_service<KdcMemory>(asio::query(host_->executor, asio::execution::context));
+  }
   /// A reply that says more than that this KDC cannot, or no memory for one: another KDC is of no help.
   [[nodiscard]] static bool is_final(const Result<SecretBytes>& reply) noexcept {
     if (!reply) return reply.error().domain() == Domain::system;

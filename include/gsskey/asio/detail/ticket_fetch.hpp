@@ -35,52 +35,61 @@ namespace gsskey {
 GSSKEY_BEGIN_ASIO_ABI
 namespace asio_detail {
 
-/// Which ticket, and how long each KDC is waited for. Names that are shown alike, and are of one type, are one.
+/// Which ticket, who is asked, and how long each is waited for. Names that are shown alike, and are of one type, are
+/// one.
+template <class Kdcs>
 struct TicketKey {
   krb5_ccache cache = nullptr;
   std::string type{};  ///< of the name
   std::string target{};
   std::chrono::milliseconds udp{};
   std::chrono::milliseconds tcp{};
+  Kdcs kdcs{};
 
   [[nodiscard]] friend auto operator<=>(const TicketKey&, const TicketKey&) = default;
 
-  [[nodiscard]] static Result<TicketKey> of(const TicketCache& cache, const Name& target, KdcPatience patience) {
+  [[nodiscard]] static Result<TicketKey> of(const TicketCache& cache, const Name& target, KdcPatience patience,
+                                            const Kdcs& kdcs) {
     const auto shown = target.display();
     if (!shown) return unexpected(shown.error());
     const std::string_view type = ByteView{shown->type}.text();
-    return TicketKey{cache.get(), std::string{type}, std::string{shown->text()}, patience.udp, patience.tcp};
+    return TicketKey{cache.get(), std::string{type}, std::string{shown->text()}, patience.udp, patience.tcp, kdcs};
   }
 };
 
+template <class Kdcs>
 struct TicketFetch;
-using TicketFetches = std::map<TicketKey, std::shared_ptr<TicketFetch>>;
+template <class Kdcs>
+using TicketFetches = std::map<TicketKey<Kdcs>, std::shared_ptr<TicketFetch<Kdcs>>>;
 
 /// A ticket that is being fetched, in an operation of its own: who waits for it may give up, and it goes on for the
 /// others. All with the lock of the turns.
+template <class Kdcs>
 struct TicketFetch {
   Queue waiting{};
   std::optional<Result<void>> outcome{};
-  std::optional<TicketFetches::iterator> place{};  ///< where others find it
+  std::optional<typename TicketFetches<Kdcs>::iterator> place{};  ///< where others find it
   asio::cancellation_signal cancellation{};
 };
 
 /// The tickets that are being fetched on an execution context.
+template <class Kdcs>
 class GSSKEY_HIDDEN FetchService : public asio::execution_context::service {
  public:
   GSSKEY_HIDDEN inline static asio::execution_context::id id;
   explicit FetchService(asio::execution_context& context)
-      : asio::execution_context::service{context}, fetches_{std::make_shared<TicketFetches>()} {}
+      : asio::execution_context::service{context}, fetches_{std::make_shared<TicketFetches<Kdcs>>()} {}
 
-  [[nodiscard]] const std::shared_ptr<TicketFetches>& fetches() const noexcept { return fetches_; }
+  [[nodiscard]] const std::shared_ptr<TicketFetches<Kdcs>>& fetches() const noexcept { return fetches_; }
 
  private:
   void shutdown() override {}
 
-  std::shared_ptr<TicketFetches> fetches_;
+  std::shared_ptr<TicketFetches<Kdcs>> fetches_;
 };
 
 /// What the operation does.
+template <class Kdcs>
 struct FetchWork {
   using Outcome = Result<void>;
   static constexpr const char* operation = "async_acquire";
@@ -88,6 +97,7 @@ struct FetchWork {
   const TicketCache* cache;
   Name target;
   KdcPatience patience;
+  Kdcs kdcs;
 
   template <class Host>
   [[nodiscard]] Task<Outcome> run(Host& host) {
@@ -95,20 +105,21 @@ struct FetchWork {
     static_cast<void>(called);
     auto ticket = ServiceTicket::for_target(*cache, target);
     if (!ticket) co_return Outcome{unexpected(std::move(ticket).error())};
-    ExchangeWork<ServiceTicket> exchange{*std::move(ticket), patience};
+    ExchangeWork<ServiceTicket, Kdcs> exchange{*std::move(ticket), patience, std::move(kdcs)};
     auto ended = co_await exchange.run(host);
     co_return ended;
   }
 };
 
 /// One who waits for a ticket, in a fiber, in whose frame it lives.
-template <class Host>
+template <class Host, class Kdcs>
 class TicketWait {
  public:
   explicit TicketWait(Host& host)
       : host_{&host},
         waiting_{host},
-        fetches_{asio::use_service<FetchService>(asio::query(host.executor, asio::execution::context)).fetches()} {}
+        fetches_{
+            asio::use_service<FetchService<Kdcs>>(asio::query(host.executor, asio::execution::context)).fetches()} {}
   TicketWait(const TicketWait&) = delete;
   TicketWait& operator=(const TicketWait&) = delete;
   ~TicketWait() {
@@ -125,12 +136,12 @@ class TicketWait {
   }
 
   /// Throws after a cancellation.
-  [[nodiscard]] Task<Result<void>> outcome(TicketKey key, const TicketCache& cache, const Name& target,
-                                           KdcPatience patience) {
+  [[nodiscard]] Task<Result<void>> outcome(TicketKey<Kdcs> key, const TicketCache& cache, const Name& target,
+                                           KdcPatience patience, Kdcs kdcs) {
     if (join(std::move(key))) {
       auto copy = target.duplicate();
       if (!copy) co_return Result<void>{unexpected(std::move(copy).error())};
-      begin(FetchWork{&cache, *std::move(copy), patience});
+      begin(FetchWork<Kdcs>{&cache, *std::move(copy), patience, std::move(kdcs)});
     }
     auto called = co_await waiting_.called();
     static_cast<void>(called);
@@ -138,16 +149,16 @@ class TicketWait {
   }
 
  private:
-  static void forget(TicketFetch& fetch, TicketFetches& fetches) noexcept {
+  static void forget(TicketFetch<Kdcs>& fetch, TicketFetches<Kdcs>& fetches) noexcept {
     fetches.erase(*std::exchange(fetch.place, std::nullopt));
   }
   /// Whether nobody fetches it yet.
-  [[nodiscard]] bool join(TicketKey key) {
+  [[nodiscard]] bool join(TicketKey<Kdcs> key) {
     const std::lock_guard lock{waiting_.state()->mutex};
     const auto [place, is_new] = fetches_->try_emplace(std::move(key));
     if (is_new) {
       try {
-        place->second = std::make_shared<TicketFetch>();
+        place->second = std::make_shared<TicketFetch<Kdcs>>();
       } catch (...) {
         fetches_->erase(place);
         throw;
@@ -158,7 +169,7 @@ class TicketWait {
     waiting_.join(fetch_->waiting);
     return is_new;
   }
-  void begin(FetchWork work) {
+  void begin(FetchWork<Kdcs> work) {
     auto end = [fetch = fetch_, fetches = fetches_, turns = waiting_.state()](Result<void> ended) {
       const std::lock_guard lock{turns->mutex};
       if (fetch->place) forget(*fetch, *fetches);
@@ -171,11 +182,12 @@ class TicketWait {
 
   Host* host_;
   Waiting<Host> waiting_;
-  std::shared_ptr<TicketFetches> fetches_;
-  std::shared_ptr<TicketFetch> fetch_;
+  std::shared_ptr<TicketFetches<Kdcs>> fetches_;
+  std::shared_ptr<TicketFetch<Kdcs>> fetch_;
 };
 
 /// Waits until the cache has the ticket, or nobody gives it.
+template <class Kdcs>
 struct TicketWork {
   using Outcome = Result<void>;
   static constexpr const char* operation = "async_acquire";
@@ -183,13 +195,14 @@ struct TicketWork {
   const TicketCache* cache;
   const Name* target;
   KdcPatience patience;
+  Kdcs kdcs;
 
   template <class Host>
   [[nodiscard]] Task<Outcome> run(Host& host) {
-    auto key = TicketKey::of(*cache, *target, patience);
+    auto key = TicketKey<Kdcs>::of(*cache, *target, patience, kdcs);
     if (!key) co_return Outcome{unexpected(std::move(key).error())};
-    TicketWait<Host> wait{host};
-    auto outcome = co_await wait.outcome(*std::move(key), *cache, *target, patience);
+    TicketWait<Host, Kdcs> wait{host};
+    auto outcome = co_await wait.outcome(*std::move(key), *cache, *target, patience, std::move(kdcs));
     co_return outcome;
   }
 };
