@@ -79,6 +79,7 @@ struct TurnState {
   bool has_called = false;
   Queue queue{};
 
+  [[nodiscard]] static bool is_called(const Waiter& waiter) noexcept { return waiter.is_called_; }
   /// Who has come, or does not want any more.
   void leave(Waiter& waiter) noexcept {
     waiter.Ring::leave();
@@ -140,13 +141,20 @@ class Waiting final : public Waiter {
   /// Until it is called, who is in a queue already, and then once around the loop: what is due by then comes first.
   /// Throws after a cancellation.
   [[nodiscard]] Task<Nothing> called() {
-    auto until_called = [this](auto resume) {
+    bool waits = false;
+    {
       const std::lock_guard lock{state_->mutex};
-      timer_.async_wait(std::move(resume));
-    };
-    auto woken = co_await awaiting<Transferred>(*host_, until_called);
-    static_cast<void>(woken);
-    end_if_cancelled();
+      waits = !state_->is_called(*this);
+    }
+    if (waits) {  // else without the timer, which the kernel would have to set
+      auto until_called = [this](auto resume) {
+        const std::lock_guard lock{state_->mutex};
+        timer_.async_wait(std::move(resume));
+      };
+      auto woken = co_await awaiting<Transferred>(*host_, until_called);
+      static_cast<void>(woken);
+      end_if_cancelled();
+    }
     auto last = co_await moved_to(*host_, host_->executor);
     static_cast<void>(last);
     end_if_cancelled();
