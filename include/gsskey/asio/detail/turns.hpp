@@ -171,8 +171,8 @@ class Waiting final : public Waiter {
     if (host_->cancellation.cancelled() == asio::cancellation_type::none) return;
     throw AsioSystemError{AsioErrorCode{asio::error::operation_aborted}};
   }
-  /// Locked. Who has not begun to wait yet then does not.
-  void wake() noexcept override { timer_.expires_at(std::chrono::steady_clock::time_point::min()); }
+  /// Locked. Who has not begun to wait yet then does not. A timer that is there can be set: nothing is thrown.
+  void wake() override { timer_.expires_at(std::chrono::steady_clock::time_point::min()); }
 
   Host* host_;
   Timer timer_;
