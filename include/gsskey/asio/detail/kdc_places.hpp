@@ -56,7 +56,7 @@ class GSSKEY_HIDDEN KdcMemory : public asio::execution_context::service {
     const std::lock_guard lock{mutex_};
     const auto found = answered_.find(realm);
     if (found == answered_.end() || Clock::now() >= found->second.until) return;
-    const auto place = std::find(places.begin(), places.end(), found->second.place);
+    const auto place = std::ranges::find(places, found->second.place);
     if (place != places.end()) std::rotate(places.begin(), place, place + 1);
   }
   void remember(const std::string& realm, const KdcPlace& place) {
