@@ -24,7 +24,8 @@ import tempfile
 import calls
 
 
-SLOW = ["watcher", "realm", "heimdal_realm", "stream"]  # programs are started and waited for each time, or it is much
+SLOW = {"realm", "heimdal_realm", "watcher", "stream"}  # programs are started each time, or it is much
+FIRST = ["exchanges", "watcher", "realm"]  # they take longest: so that nobody waits for them at the end
 WHOLLY = "GSSKEY_EXHAUSTIVE" in os.environ
 MOST = 20
 ALLOCATION = "operator new"
@@ -212,7 +213,7 @@ def main():
     sweeps = [Sweep(Program(arguments.program, include), in_text, arguments, covered) for _ in range(1 + arguments.every)]
     names = [name for name in sweeps[0].program.ask("list")[0] if arguments.only in (None, name)]
     if arguments.every:
-        names.sort(key=lambda name: SLOW.index(name) if name in SLOW else len(SLOW))
+        names.sort(key=lambda name: FIRST.index(name) if name in FIRST else len(FIRST))
     scenarios = iter(names)  # for all of them together
     with concurrent.futures.ThreadPoolExecutor() as pool:
         for ended in [pool.submit(sweep_of, scenarios, sweep) for sweep in sweeps]:
