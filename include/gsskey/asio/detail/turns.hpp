@@ -59,16 +59,14 @@ class Queue final : public Ring {
 };
 
 /// One who waits until its turn comes.
-class Waiter : public Ring {
+struct Waiter : Ring {
+  virtual void wake() = 0;
+
+  bool is_called = false;
+
  protected:
   Waiter() noexcept = default;
   ~Waiter() = default;
-
- private:
-  friend struct TurnState;
-  virtual void wake() = 0;
-
-  bool is_called_ = false;
 };
 
 /// Whose turn it is. All with the lock. At most one has been called and has not come yet: so the loop, which runs all
@@ -79,11 +77,10 @@ struct TurnState {
   bool has_called = false;
   Queue queue{};
 
-  [[nodiscard]] static bool is_called(const Waiter& waiter) noexcept { return waiter.is_called_; }
   /// Who has come, or does not want any more.
   void leave(Waiter& waiter) noexcept {
     waiter.Ring::leave();
-    if (std::exchange(waiter.is_called_, false)) call_next();
+    if (std::exchange(waiter.is_called, false)) call_next();
   }
   void line_up(Waiter& waiter) noexcept {
     waiter.join(queue);
@@ -100,7 +97,7 @@ struct TurnState {
     if (!has_called) return;
     auto& next = static_cast<Waiter&>(queue.after());
     next.Ring::leave();
-    next.is_called_ = true;
+    next.is_called = true;
     next.wake();
   }
 };
@@ -144,7 +141,7 @@ class Waiting final : public Waiter {
     bool waits = false;
     {
       const std::lock_guard lock{state_->mutex};
-      waits = !state_->is_called(*this);
+      waits = !is_called;
     }
     if (waits) {  // else without the timer, which the kernel would have to set
       auto until_called = [this](auto resume) {
