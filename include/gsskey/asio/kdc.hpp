@@ -59,13 +59,13 @@ struct ExchangeWork {
 /// The KDCs are those that krb5.conf names (KdcList), in its order; with DnsKdcs of asio/kdc_dns as `kdcs` also those
 /// that are found in DNS. Each is asked over UDP, with a datagram that is sent twice, then, if none has answered, each
 /// over TCP, and all that once more; over TCP only what is too large for UDP, by the KDC's word or with more than 1,465
-/// bytes. Who has answered is asked first from then on, by other exchanges of the execution context too, for five
-/// minutes. Where a host has several addresses, each is asked. Who says KDC_ERR_SVC_UNAVAILABLE is passed over. What
-/// comes from elsewhere than the address that was asked is not heard. What comes from there is the reply, whatever else
-/// it is: it may end the exchange.
+/// bytes. A KDC that has answered is asked first from then on, by other exchanges of the execution context too, for
+/// five minutes. Where a host has several addresses, each is asked. A KDC that says KDC_ERR_SVC_UNAVAILABLE is passed
+/// over. What comes from elsewhere than the address that was asked is not heard. What comes from there is the reply,
+/// whatever else it is: it may end the exchange.
 ///
 /// However many exchanges an execution context has, their steps come one at a time, in order, and its loop does all
-/// else that is due before the next: timers are late by one step, not by those of all whom a KDC has answered.
+/// else that is due before the next: timers are late by one step, not by those of all exchanges that a KDC has answered.
 ///
 /// The handler is called exactly once, on its associated executor, else on `executor`, unless its execution context is
 /// destroyed before. Where memory is so short that nothing can be posted to an executor, it is called in place.

@@ -22,7 +22,7 @@ GSSKEY_BEGIN_ASIO_ABI
 /// Is an `offload` for an initiator in drive() and async_handshake(): before the first step async_acquire() fetches a
 /// ticket for its target, unless the cache has one. The steps then find it, run where the task runs, and ask nobody.
 /// Many on one loop who want the same ticket, in the same cache, with the same patience and from the same KDCs, share
-/// one request and its outcome; who gives up leaves it to the others.
+/// one request and its outcome; one that is cancelled leaves it to the others.
 /// Errors: of the handshake, before anything was sent to the peer: those of ServiceTicket and async_acquire().
 /// Blocks: where those and the steps of an initiator with a ticket do, on disks.
 /// Threads: as async_acquire(): the task's executor is of one thread, or a strand.
