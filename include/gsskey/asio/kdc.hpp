@@ -65,7 +65,7 @@ struct ExchangeWork {
 /// whatever else it is: it may end the exchange.
 ///
 /// However many exchanges an execution context has, their steps come one at a time, in order, and its loop does all
-/// else that is due before the next: timers are late by one step, not by those of all exchanges that a KDC has answered.
+/// else that is due before the next: timers are late by one step, however many exchanges a KDC answers at once.
 ///
 /// The handler is called exactly once, on its associated executor, else on `executor`, unless its execution context is
 /// destroyed before. Where memory is so short that nothing can be posted to an executor, it is called in place.
