@@ -814,7 +814,7 @@ TEST_CASE("io with Asio: AsioTransport, OffloadTo, SecureStream") {
   static_assert(are_values<AsioTransport<Socket>>);
 #ifdef GSSKEY_GSS_KDC_EXCHANGE
   using Begin = Result<InitialTicket> (*)(const TicketCache&);
-  static_assert(are_values<Prefetch, TicketLease>);
+  static_assert(are_values<Prefetch<>, TicketLease>);
   static_assert(stay<AsyncRenewingCredential<asio::any_io_executor, Begin>>);
 #endif
   asio::io_context io;
