@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <random>
 #include <string>
 #include <string_view>
@@ -163,6 +164,21 @@ TEST_CASE("a login that is renewed, and the ticket of a handshake, come from KDC
   };
   asio::co_spawn(io, run(), support::Rethrow{});
   while (!is_done) io.run_one();
+
+  // With a handler, and without a ticket in the cache: no KDC is named but in DNS.
+  const auto cache = must(TicketCache::in_memory());
+  must(support::acquire(support::login(cache), support::endless, server.kdcs()));
+  const auto credential = must(cache.credential());
+  io.restart();  // nothing was left to do
+  support::Sockets sockets{io};
+  std::optional<Result<SecurityContext<mech::Krb5>>> initiated, accepted;
+  async_handshake(Initiator<mech::Krb5>{support::target(), credential}, sockets.client,
+                  prefetch(cache, support::endless, server.kdcs()), [&](auto ended) { initiated = std::move(ended); });
+  async_handshake(support::acceptor<mech::Krb5>(), sockets.server, Inline{},
+                  [&](auto ended) { accepted = std::move(ended); });
+  while (!initiated || (*initiated && !accepted)) REQUIRE(io.run_one() == 1);
+  auto sender = must(*std::move(initiated));
+  CHECK(must(must(*std::move(accepted)).unwrap(must(sender.wrap("there")))).text() == "there");
 }
 
 TEST_CASE("krb5.conf comes first; it can forbid DNS; who is in neither is told") {
