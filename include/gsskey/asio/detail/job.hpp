@@ -12,36 +12,18 @@
 #include <variant>
 
 #include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/context_state.hpp>
 #include <gsskey/core/config.hpp>
 
 namespace gsskey {
 GSSKEY_BEGIN_ASIO_ABI
 namespace asio_detail {
 
-struct DoorState {
-  std::mutex mutex;  // of all jobs of this context: held for moments only
-  bool closed = false;
-};
-
 /// The door from pools to an execution context: closed when the context begins to go, so that no job comes back to what
 /// is no longer there, in whatever order pool and context are destroyed.
-class GSSKEY_HIDDEN HomeDoor : public asio::execution_context::service {
- public:
-  using State = DoorState;
-
-  GSSKEY_HIDDEN inline static asio::execution_context::id id;
-  explicit HomeDoor(asio::execution_context& context)
-      : asio::execution_context::service{context}, state_{std::make_shared<State>()} {}
-
-  [[nodiscard]] const std::shared_ptr<State>& state() const noexcept { return state_; }
-
- private:
-  void shutdown() override {
-    const std::lock_guard lock{state_->mutex};
-    state_->closed = true;
-  }
-
-  std::shared_ptr<State> state_;
+struct HomeDoor {
+  std::mutex mutex;  // of all jobs of this context: held for moments only
+  bool is_closed = false;
 };
 
 /// What a job gives, as it is handed over.
@@ -58,7 +40,7 @@ class PooledJob {
 
   PooledJob(const Executor& home, Job&& job, Handler&& handler)
       : waiting_{std::in_place, home, std::chrono::steady_clock::time_point::max()},
-        door_{asio::use_service<HomeDoor>(asio::query(home, asio::execution::context)).state()},
+        door_{context_state<HomeDoor>(home)},
         job_{std::move(job)},
         handler_{std::move(handler)} {}
 
@@ -164,7 +146,7 @@ class PooledJob {
   /// Locked. Wakes the one who waits.
   void end() noexcept {
     phase_ = Phase::ended;
-    if (!door_->closed) waiting_->cancel();
+    if (!door_->is_closed) waiting_->cancel();
   }
   /// Whoever waited does so no longer. A job that has not begun goes now, and will not begin.
   [[nodiscard]] std::optional<Handler> leave() noexcept {
@@ -177,7 +159,7 @@ class PooledJob {
   }
 
   std::optional<Timer> waiting_;
-  std::shared_ptr<HomeDoor::State> door_;
+  std::shared_ptr<HomeDoor> door_;
   std::optional<Job> job_;
   std::optional<Handler> handler_;
   std::optional<Outcome> outcome_;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/context_state.hpp>
 #include <gsskey/asio/detail/kdc_places.hpp>
 #include <gsskey/asio/detail/kdc_wire.hpp>
 #include <gsskey/core/bytes.hpp>
@@ -95,7 +96,7 @@ class KdcCarrier {
       auto places = co_await kdcs_of(*host_, kdcs_, realm_, patience_);
       if (!places) co_return Reply{unexpected(about(std::move(places).error()))};
       places_ = *std::move(places);
-      memory().put_first(places_, realm_);
+      context_state<KdcMemory>(host_->executor)->put_first(places_, realm_);
     }
     const bool over_tcp = step.over_tcp || step.request.size() > max_kdc_datagram;
     Error failure = Error::transport("async_resolve", EADDRNOTAVAIL);
@@ -128,7 +129,7 @@ class KdcCarrier {
           if (is_final(reply)) {
             if (reply) {
               last_ = endpoint;
-              memory().remember(realm_, kdc);
+              context_state<KdcMemory>(host_->executor)->remember(realm_, kdc);
             }
             co_return reply;
           }
@@ -154,9 +155,6 @@ class KdcCarrier {
   }
 
  private:
-  [[nodiscard]] KdcMemory& memory() const {
-    return asio::use_service<KdcMemory>(asio::query(host_->executor, asio::execution::context));
-  }
   /// A reply that says more than that this KDC cannot, or no memory for one: another KDC is of no help.
   [[nodiscard]] static bool is_final(const Result<SecretBytes>& reply) noexcept {
     if (!reply) return reply.error().domain() == Domain::system;

@@ -46,11 +46,8 @@ using KdcPlaces = std::vector<KdcPlace>;
 }
 /// Who has answered last, of each realm, on an execution context: where the first KDC is dead, one exchange waits for
 /// it and not each. After some minutes the first one is asked again, as the configuration wants it.
-class GSSKEY_HIDDEN KdcMemory : public asio::execution_context::service {
+class KdcMemory {
  public:
-  GSSKEY_HIDDEN inline static asio::execution_context::id id;
-  explicit KdcMemory(asio::execution_context& context) : asio::execution_context::service{context} {}
-
   /// Only one that is among them: who they are is for the configuration to say, and for DNS.
   void put_first(KdcPlaces& places, const std::string& realm) {
     const std::lock_guard lock{mutex_};
@@ -74,8 +71,6 @@ class GSSKEY_HIDDEN KdcMemory : public asio::execution_context::service {
     Clock::time_point until{};
   };
   static constexpr std::size_t max_realms = 64;
-
-  void shutdown() override {}
 
   std::mutex mutex_;  // held for moments
   std::map<std::string, Answered> answered_;

@@ -14,6 +14,7 @@
 
 #include <gsskey/asio/detail/asio.hpp>
 #include <gsskey/asio/detail/completion.hpp>
+#include <gsskey/asio/detail/context_state.hpp>
 #include <gsskey/asio/detail/turns.hpp>
 #include <gsskey/asio/kdc.hpp>
 #include <gsskey/core/bytes.hpp>
@@ -59,6 +60,7 @@ struct TicketKey {
 
 template <class Kdcs>
 struct TicketFetch;
+/// Those of an execution context.
 template <class Kdcs>
 using TicketFetches = std::map<TicketKey<Kdcs>, std::shared_ptr<TicketFetch<Kdcs>>>;
 
@@ -70,22 +72,6 @@ struct TicketFetch {
   std::optional<Result<void>> outcome{};
   std::optional<typename TicketFetches<Kdcs>::iterator> place{};  ///< where others find it
   asio::cancellation_signal cancellation{};
-};
-
-/// The tickets that are being fetched on an execution context.
-template <class Kdcs>
-class GSSKEY_HIDDEN FetchService : public asio::execution_context::service {
- public:
-  GSSKEY_HIDDEN inline static asio::execution_context::id id;
-  explicit FetchService(asio::execution_context& context)
-      : asio::execution_context::service{context}, fetches_{std::make_shared<TicketFetches<Kdcs>>()} {}
-
-  [[nodiscard]] const std::shared_ptr<TicketFetches<Kdcs>>& fetches() const noexcept { return fetches_; }
-
- private:
-  void shutdown() override {}
-
-  std::shared_ptr<TicketFetches<Kdcs>> fetches_;
 };
 
 /// What the operation does.
@@ -116,10 +102,7 @@ template <class Host, class Kdcs>
 class TicketWait {
  public:
   explicit TicketWait(Host& host)
-      : host_{&host},
-        waiting_{host},
-        fetches_{
-            asio::use_service<FetchService<Kdcs>>(asio::query(host.executor, asio::execution::context)).fetches()} {}
+      : host_{&host}, waiting_{host}, fetches_{context_state<TicketFetches<Kdcs>>(host.executor)} {}
   TicketWait(const TicketWait&) = delete;
   TicketWait& operator=(const TicketWait&) = delete;
   ~TicketWait() {

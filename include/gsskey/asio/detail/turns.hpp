@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <gsskey/asio/detail/asio.hpp>
+#include <gsskey/asio/detail/context_state.hpp>
 #include <gsskey/asio/detail/operation.hpp>
 #include <gsskey/core/config.hpp>
 #include <gsskey/io/task.hpp>
@@ -69,8 +70,8 @@ struct Waiter : Ring {
   ~Waiter() = default;
 };
 
-/// Whose turn it is. All with the lock. At most one has been called and has not come yet: so the loop, which runs all
-/// that is ready before it looks at timers and sockets again, never finds two of them.
+/// Whose turn it is, of those on an execution context. All with the lock. At most one has been called and has not come
+/// yet: so the loop, which runs all that is ready before it looks at timers and sockets again, never finds two of them.
 struct TurnState {
   std::mutex mutex;  // held for moments
   bool is_closed = false;
@@ -102,24 +103,6 @@ struct TurnState {
   }
 };
 
-/// The turns of an execution context, until it begins to go.
-class GSSKEY_HIDDEN Turns : public asio::execution_context::service {
- public:
-  GSSKEY_HIDDEN inline static asio::execution_context::id id;
-  explicit Turns(asio::execution_context& context)
-      : asio::execution_context::service{context}, state_{std::make_shared<TurnState>()} {}
-
-  [[nodiscard]] const std::shared_ptr<TurnState>& state() const noexcept { return state_; }
-
- private:
-  void shutdown() override {
-    const std::lock_guard lock{state_->mutex};
-    state_->is_closed = true;
-  }
-
-  std::shared_ptr<TurnState> state_;
-};
-
 /// Waits in a fiber, in whose frame it lives.
 template <class Host>
 class Waiting final : public Waiter {
@@ -127,7 +110,7 @@ class Waiting final : public Waiter {
   explicit Waiting(Host& host)
       : host_{&host},
         timer_{host.executor, std::chrono::steady_clock::time_point::max()},
-        state_{asio::use_service<Turns>(asio::query(host.executor, asio::execution::context)).state()} {}
+        state_{context_state<TurnState>(host.executor)} {}
   ~Waiting() {
     const std::lock_guard lock{state_->mutex};
     state_->leave(*this);
