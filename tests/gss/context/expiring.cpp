@@ -16,9 +16,9 @@ using support::wait_until;
 
 namespace {
 
-/// A credential of bob's, whose tickets live for four seconds.
+/// A credential of bob's, whose tickets live for six seconds.
 Credential<mech::Krb5, Initiate> short_lived() {
-  must(support::realm().realm.kadmin("modprinc -maxlife 4sec bob"));
+  must(support::realm().realm.kadmin("modprinc -maxlife 6sec bob"));
   return must(Credential<mech::Krb5, Initiate>::acquire_with_password(must(Name::user("bob")), "hunter2"));
 }
 
@@ -50,8 +50,8 @@ TEST_CASE("messages pass until the ticket has ended, and none after that") {
   auto ends = short_lived_pair();
   auto client = expiring(ends.initiator);
   auto server = expiring(ends.acceptor);
-  CHECK(must(client.lifetime()) <= Seconds{4});
-  CHECK(must(server.lifetime()) <= Seconds{4});
+  CHECK(must(client.lifetime()) <= Seconds{6});
+  CHECK(must(server.lifetime()) <= Seconds{6});
   CHECK(must(server.unwrap(must(client.wrap("in time")))).text() == "in time");
   must(client.verify_mic("in time", must(server.get_mic("in time"))));
 

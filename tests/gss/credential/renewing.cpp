@@ -53,13 +53,17 @@ struct Clocks {
   ~Clocks() { slept = set_forward = 0; }
 };
 
-/// Of bob, whose tickets live for four seconds.
-Result<Client> short_lived() {
-  static const bool prepared = [] {
-    must(support::realm().realm.kadmin("modprinc -maxlife 4sec bob"));
+/// Bob's tickets live for six seconds, so that a process that stands still for some of them still finds one.
+void shorten() {
+  static const bool done = [] {
+    must(support::realm().realm.kadmin("modprinc -maxlife 6sec bob"));
     return true;
   }();
-  REQUIRE(prepared);
+  REQUIRE(done);
+}
+
+Result<Client> short_lived() {
+  shorten();
   return Client::acquire_with_password(must(Name::user("bob")), "hunter2");
 }
 
@@ -72,7 +76,7 @@ template <class Renewing>
 void use_across_expiry(Renewing& renewing) {
   const std::string bob = support::realm().realm.principal("bob");
   const auto first = must(renewing.lease());
-  CHECK(must(first->lifetime()) <= Seconds{4});
+  CHECK(must(first->lifetime()) <= Seconds{6});
   auto last = first;
   int renewals = 0;
   wait_until([&] {
@@ -92,18 +96,31 @@ void use_across_expiry(Renewing& renewing) {
 
 TEST_CASE("handshakes go on across the end of tickets got with a password") {
   support::realm();
-  RenewingCredential renewing{[] { return short_lived(); }, Seconds{2}};
+  RenewingCredential renewing{[] { return short_lived(); }, Seconds{3}};
   use_across_expiry(renewing);
+}
+
+TEST_CASE("a credential that has ended is never leased, without a margin either") {
+  support::realm();
+  RenewingCredential renewing{[] { return short_lived(); }, Seconds{}};
+  auto held = must(renewing.lease());
+  for (int renewals = 0; renewals < 2;) {
+    const bool is_over = has_ended(*held);
+    const auto lease = must(renewing.lease());
+    if (is_over && lease->get() == held->get()) FAIL("its whole seconds were counted from a moment within the first");
+    renewals += lease->get() != held->get();
+    held = lease;
+  }
 }
 
 #if defined(GSSKEY_GSS_MIT)
 TEST_CASE("handshakes go on across the end of tickets got with a client keytab") {
   auto& realm = support::realm().realm;
-  must(realm.kadmin("modprinc -maxlife 4sec bob"));
+  shorten();
   const std::string keytab = must(realm.export_keytab("bob"));
   const std::string cache = "MEMORY:renewing";
   RenewingCredential renewing{
-      [&] { return Client::acquire_from({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}); }, Seconds{1}};
+      [&] { return Client::acquire_from({.ccache = cache.c_str(), .client_keytab = keytab.c_str()}); }, Seconds{2}};
   use_across_expiry(renewing);
 }
 #endif
@@ -138,7 +155,7 @@ TEST_CASE("threads have a good credential at any time, across renewals") {
                                 ++acquired;
                                 return short_lived();
                               },
-                              Seconds{2}};
+                              Seconds{3}};
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {

@@ -55,12 +55,13 @@ struct Validity {
   Moment renew_at{};
   Moment ends_at{};
 
-  /// Of one that is good for so long from now on. `earlier_by(span)` takes something off the time until it is renewed.
+  /// Of one that is good for so long from now on, but not for no time at all. `earlier_by(span)` takes something off
+  /// the time until it is renewed.
   template <class Earlier>
   [[nodiscard]] static Validity of(Seconds lifetime, Seconds margin, Earlier earlier_by) noexcept {
     Validity made{Moment::now()};
     if (lifetime.is_indefinite()) return made;
-    const std::uint64_t whole = lifetime.count() * Moment::second;
+    const std::uint64_t whole = (lifetime.count() - 1) * Moment::second;  // of the first, some is over already
     const std::uint64_t before = margin.count() * Moment::second;
     const std::uint64_t span = before < whole / 2 ? whole - before : whole / 2;
     made.renew_at = made.acquired.later_by(span - earlier_by(span));
