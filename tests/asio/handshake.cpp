@@ -196,7 +196,7 @@ TEST_CASE("cancelled while the step is on the pool, the loop goes on at once and
                       client.emplace(std::move(established));
                     }));
     asio::post(io, [&] { signal.emit(asio::cancellation_type::terminal); });
-    while (!client) io.run_one();
+    support::run_while(io, [&] { return !client; });
     CHECK(client->error().minor_status() == ECANCELED);
     gate.release();
     pool.join();

@@ -207,7 +207,7 @@ TEST_CASE("a KDC that is unavailable is passed over; if all are, that is what is
     const support::Environment environment{"KRB5_CONFIG", configuration(kdcs)};
     Acquiring acquiring{io};
     acquiring.begin(login(cache), endless);
-    while (!acquiring.result) io.run_one();
+    support::run_while(io, [&] { return !acquiring.result; });
     return *std::move(acquiring.result);
   };
   must(run({at(unavailable.number()), at(realm().port())}));
@@ -252,7 +252,7 @@ TEST_CASE("datagrams that are lost are sent again, and answers that come late an
   const support::Environment environment{"KRB5_CONFIG", configuration({at(lossy.number())})};
   Acquiring acquiring{io};
   acquiring.begin(login(cache), short_patience);
-  while (!acquiring.result) io.run_one();
+  support::run_while(io, [&] { return !acquiring.result; });
   lossy.close();
   must(acquiring.end());
   REQUIRE(requests.size() == 8);
@@ -275,7 +275,7 @@ TEST_CASE("what another port answers is not heard; what the KDC's own answers is
   const auto run = [&] {
     acquiring.calls = 0;
     acquiring.begin(login(cache), endless);
-    while (!acquiring.result) io.run_one();
+    support::run_while(io, [&] { return !acquiring.result; });
     return *std::exchange(acquiring.result, std::nullopt);
   };
   must(run());
@@ -371,7 +371,7 @@ TEST_CASE("a cancellation ends an exchange wherever it is, and nothing runs on; 
     const support::Environment environment{"KRB5_CONFIG", configuration({at(silent.number())})};
     Acquiring acquiring{io};
     acquiring.begin(login(cache), endless);
-    while (!has_come) io.run_one();
+    support::run_while(io, [&] { return !has_come; });
     cancel(acquiring);
   }
   SECTION("while a KDC says nothing over TCP") {
@@ -386,7 +386,7 @@ TEST_CASE("a cancellation ends an exchange wherever it is, and nothing runs on; 
     const support::Environment environment{"KRB5_CONFIG", configuration({at(listening.local_endpoint().port())})};
     Acquiring acquiring{io};
     acquiring.begin(login(cache), {10ms, 24h});
-    while (!has_come) io.run_one();
+    support::run_while(io, [&] { return !has_come; });
     cancel(acquiring);
   }
   CHECK(open_files() == before);
@@ -417,14 +417,14 @@ TEST_CASE("1,000 exchanges wait at once on one thread, and none is lost") {
           ++done;
         },
         endless);
-    while (waiting.size() <= number) io.run_one();
+    support::run_while(io, [&] { return waiting.size() <= number; });
   }
   const auto each = (support::heap::live_bytes() - before) / static_cast<long>(count);
   CAPTURE(each);
   CHECK(each < 32768);
   CHECK(done == 0);
   for (const auto& [request, from] : waiting) asleep.send(honest(request), from);
-  while (done < count) io.run_one();
+  support::run_while(io, [&] { return done < count; });
   asleep.close();
   io.run();
   CHECK(waiting.size() == count);
@@ -463,9 +463,9 @@ TEST_CASE("exchanges that are due at once are worked on in their order, and the 
       async_acquire(io.get_executor(), std::move(exchange), std::move(ended));
     }
   }
-  while (done.empty()) io.run_one();
+  support::run_while(io, [&] { return done.empty(); });
   signal.emit(asio::cancellation_type::terminal);
-  while (done.size() < count) io.run_one();
+  support::run_while(io, [&] { return done.size() < count; });
   std::erase_if(done, [](const auto& one) { return one.first == 7; });
   for (std::size_t place = 1; place < done.size(); ++place) {
     CAPTURE(place);

@@ -163,7 +163,7 @@ TEST_CASE("a login that is renewed, and the ticket of a handshake, come from KDC
     is_done = true;
   };
   asio::co_spawn(io, run(), support::Rethrow{});
-  while (!is_done) io.run_one();
+  support::run_while(io, [&] { return !is_done; });
 
   // With a handler, and without a ticket in the cache: no KDC is named but in DNS.
   const auto cache = must(TicketCache::in_memory());
@@ -176,7 +176,7 @@ TEST_CASE("a login that is renewed, and the ticket of a handshake, come from KDC
                   prefetch(cache, support::endless, server.kdcs()), [&](auto ended) { initiated = std::move(ended); });
   async_handshake(support::acceptor<mech::Krb5>(), sockets.server, Inline{},
                   [&](auto ended) { accepted = std::move(ended); });
-  while (!initiated || (*initiated && !accepted)) REQUIRE(io.run_one() == 1);
+  support::run_while(io, [&] { return !initiated || (*initiated && !accepted); });
   auto sender = must(*std::move(initiated));
   CHECK(must(must(*std::move(accepted)).unwrap(must(sender.wrap("there")))).text() == "there");
 }
@@ -237,7 +237,7 @@ TEST_CASE("DNS that says nothing, or what is none, is told, and nothing of a for
     const auto cache = must(TicketCache::in_memory());
     Acquiring acquiring{io};
     acquiring.begin(support::login(cache), patience, DnsKdcs{at(dns.number())});
-    while (!acquiring.result) io.run_one();
+    support::run_while(io, [&] { return !acquiring.result; });
     io.poll();
     dns.close();
     const auto ended = *std::move(acquiring.result);
@@ -325,7 +325,7 @@ TEST_CASE("a cancellation ends a look-up at once, and nothing is left of it; so 
     const auto cache = must(TicketCache::in_memory());
     Acquiring acquiring{io};
     acquiring.begin(support::login(cache), support::endless, DnsKdcs{at(silent.number())});
-    while (!has_come) io.run_one();
+    support::run_while(io, [&] { return !has_come; });
     acquiring.signal.emit(asio::cancellation_type::terminal);
     const auto result = acquiring.end();
     REQUIRE_FALSE(result);
@@ -336,7 +336,7 @@ TEST_CASE("a cancellation ends a look-up at once, and nothing is left of it; so 
     Port silent_too{dropped, [&](Port&, const std::string&, const udp::endpoint&) { has_come = true; }};
     Acquiring lost{dropped};
     lost.begin(support::login(cache), support::endless, DnsKdcs{at(silent_too.number())});
-    while (!has_come) dropped.run_one();
+    support::run_while(dropped, [&] { return !has_come; });
   }
   CHECK(support::open_files() == before);
 }

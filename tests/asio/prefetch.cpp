@@ -63,7 +63,7 @@ struct Loop {
   }
   template <class Condition>
   void run_until(Condition condition) {
-    while (!condition()) io.run_one();
+    support::run_while(io, [&] { return !condition(); });
   }
   [[nodiscard]] CutOff initiator(const char* host = "localhost") const {
     return CutOff{Initiator<Krb5>{must(Name::host_service("host", host)), *credential}};

@@ -1,6 +1,8 @@
-// Replies to a renewal: what is taken lies within the input, numbers and times are what an encoder writes for them; the
-// writer writes what the reader takes, or nothing where there is no room. SPDX-License-Identifier: MIT
+// Replies to a renewal, and those that a proxy brings: what is taken lies within the input, numbers and times are what
+// an encoder writes for them; the writer writes what the reader takes, or nothing where there is no room.
+// SPDX-License-Identifier: MIT
 #include <gsskey/krb5/detail/tgs_message.hpp>
+#include <gsskey/krb5/kdc_proxy.hpp>
 
 #include "input.hpp"
 
@@ -36,6 +38,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
     is_written_alike(part.enctype);
     is_written_alike(part.nonce);
+  }
+  if (const auto brought = kdc_proxy_reply(bytes)) {
+    expect(!brought->empty() && fuzz::is_within(*brought, bytes), "a reply lies within what the proxy has answered");
+  }
+  if (size != 0) {
+    const auto message = kdc_proxy_message({.request = bytes, .realm = "R"});
+    const auto request = kdc_proxy_reply(*message);
+    expect(request && *request == ByteView{bytes}, "a message for a proxy is read as it was written");
   }
   fuzz::Bytes room(size + 16);
   const std::size_t least = size + 2 + (size >= 0x80 ? size >= 0x100 ? 2u : 1u : 0u);

@@ -29,6 +29,7 @@ TESTED_BY = {
     "keyring/quota": "fuzz/keyring_text",
     "krb5/detail/principal_text": "fuzz/principal",
     "krb5/enctype": None,  # two bytes of it
+    "krb5/kdc_proxy": "fuzz/tgs_message",
     "krb5/detail/ndr": "krb5/pac_info",
     "krb5/detail/pac_reader": "krb5/pac_info",
     "krb5/detail/tgs_message": "fuzz/tgs_message",

@@ -154,7 +154,7 @@ void meet_hostile_replies(Ask ask) {
 /// Always wants one more.
 struct Endless {
   using Handle = void*;
-  struct Options {};
+  struct Needs {};
   static constexpr const char* operation = "endless";
   static constexpr unsigned more = 1;
   static void free(krb5_context, Handle) {}
@@ -162,11 +162,27 @@ struct Endless {
     *flags = more;
     return 0;
   }
-  static Error failure(const gss_detail::ExchangeParts&, Options, krb5_error_code) {
+  static Error failure(const gss_detail::ExchangeParts&, Needs, krb5_error_code) {
     return Error::usage(operation, "never");
   }
-  static Result<void> finish(const gss_detail::ExchangeParts&, Handle, bool) { return {}; }
+  static Result<void> finish(const gss_detail::ExchangeParts&, const Needs&, Handle, bool) { return {}; }
 };
+
+std::size_t tickets_in(const TicketCache& cache, const std::string& service) {
+  krb5_principal wanted = nullptr;
+  REQUIRE(krb5_parse_name(cache.context(), service.c_str(), &wanted) == 0);
+  krb5_cc_cursor cursor = nullptr;
+  REQUIRE(krb5_cc_start_seq_get(cache.context(), cache.get(), &cursor) == 0);
+  std::size_t found = 0;
+  krb5_creds ticket{};
+  while (krb5_cc_next_cred(cache.context(), cache.get(), &cursor, &ticket) == 0) {
+    found += krb5_principal_compare(cache.context(), ticket.server, wanted) != 0;
+    krb5_free_cred_contents(cache.context(), &ticket);
+  }
+  krb5_cc_end_seq_get(cache.context(), cache.get(), &cursor);
+  krb5_free_principal(cache.context(), wanted);
+  return found;
+}
 
 }  // namespace
 
@@ -413,7 +429,7 @@ TEST_CASE("a service of another realm, two realms away") {
   must(realm().kadmin("addprinc -pw near krbtgt/MIDDLE.TEST@GSSKEY.TEST"));
   const auto middle =
       start("MIDDLE.TEST", {{"krbtgt/MIDDLE.TEST@GSSKEY.TEST", "near"}, {"krbtgt/FAR.TEST", "far"}}, {});
-  const auto far = start("FAR.TEST", {{"krbtgt/FAR.TEST@MIDDLE.TEST", "far"}}, {"host/far.test"});
+  const auto far = start("FAR.TEST", {{"krbtgt/FAR.TEST@MIDDLE.TEST", "far"}}, {"host/far.test", "host/two.far.test"});
   std::string configuration = test_detail::read_file(realm().krb5_conf());
   configuration += "[capaths]\n GSSKEY.TEST = {\n  FAR.TEST = MIDDLE.TEST\n }\n";
   const std::string path = realm().folder() + "/paths.conf";
@@ -422,15 +438,38 @@ TEST_CASE("a service of another realm, two realms away") {
   const std::map<std::string, std::uint16_t, std::less<>> ports{
       {"GSSKEY.TEST", realm().port()}, {"MIDDLE.TEST", middle.port()}, {"FAR.TEST", far.port()}};
   const auto cache = logged_in();
-  std::vector<std::string> asked;
-  auto exchange = must(ServiceTicket::for_target(cache, must(Name::principal("host/far.test@FAR.TEST"))));
-  must(carry_out(exchange, [&](const KdcStep& step) {
-    asked.emplace_back(step.realm);
-    return ask_kdc(ports.find(step.realm)->second, step.over_tcp, step.request);
-  }));
+  const auto realms_asked_for = [&](const char* service) {
+    std::vector<std::string> asked;
+    auto exchange = must(ServiceTicket::for_target(cache, must(Name::principal(service))));
+    must(carry_out(exchange, [&](const KdcStep& step) {
+      asked.emplace_back(step.realm);
+      return ask_kdc(ports.find(step.realm)->second, step.over_tcp, step.request);
+    }));
+    return asked;
+  };
+  const auto asked = realms_asked_for("host/far.test@FAR.TEST");
   CHECK(asked.front() == "GSSKEY.TEST");
   CHECK(asked.back() == "FAR.TEST");
   CHECK(asked.size() >= 3);
+  // The ticket-granting ticket that was got on the way is in the cache, and once.
+  CHECK(realms_asked_for("host/two.far.test@FAR.TEST") == std::vector<std::string>{"FAR.TEST"});
+  CHECK(realms_asked_for("host/two.far.test@FAR.TEST").empty());
+  CHECK(tickets_in(cache, "krbtgt/FAR.TEST@MIDDLE.TEST") == 1);
+  CHECK(tickets_in(cache, "host/two.far.test@FAR.TEST") == 1);
+  CHECK(tickets_in(cache, "krbtgt/GSSKEY.TEST@GSSKEY.TEST") == 1);
+}
+
+TEST_CASE("a cache that says in which realm its login was is believed, as by libkrb5 itself") {
+  const auto cache = logged_in();
+  krb5_data elsewhere{};
+  std::string realm_name = "ELSEWHERE.TEST";
+  elsewhere.data = realm_name.data();
+  elsewhere.length = static_cast<unsigned>(realm_name.size());
+  REQUIRE(krb5_cc_set_config(cache.context(), cache.get(), nullptr, "start_realm", &elsewhere) == 0);
+  auto exchange = must(ServiceTicket::for_target(cache, must(Name::principal("host/far.test@FAR.TEST"))));
+  const auto refused = exchange.step();  // there is no ticket-granting ticket of that realm
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().minor_status() == static_cast<OM_uint32>(KRB5_CC_NOTFOUND));
 }
 
 #endif

@@ -15,6 +15,7 @@
 
 #include <cstddef>
 #include <exception>
+#include <stdexcept>
 #include <string>
 
 namespace support {
@@ -34,6 +35,14 @@ struct Sockets {
   Socket client;
   Socket server;
 };
+
+/// Runs the loop as long as `condition()`. One that has nothing left to do would be asked for ever.
+template <class Condition>
+void run_while(asio::io_context& io, Condition condition) {
+  while (condition()) {
+    if (io.run_one() == 0) throw std::runtime_error{"the loop has nothing left to do"};
+  }
+}
 
 /// What a coroutine threw goes to the test.
 struct Rethrow {

@@ -176,10 +176,10 @@ class InitialTicket {
     auto& exchange = *made.exchange_;
     auto& parts = exchange.parts;
     if (auto opened = parts.open(operation, into, client); !opened) return unexpected(std::move(opened).error());
-    auto set = exchange.options.set(parts, std::move(options), identity);
+    auto set = exchange.needs.set(parts, std::move(options), identity);
     if (!set) return unexpected(std::move(set).error());
     const krb5_error_code code = krb5_init_creds_init(parts.context.get(), parts.principal, gss_detail::nobody_to_ask,
-                                                      nullptr, 0, exchange.options.get(), &exchange.handle);
+                                                      nullptr, 0, exchange.needs.get(), &exchange.handle);
     if (code != 0) return unexpected(gss_detail::failed_krb5(parts.context.get(), operation, code));
     if (auto proven = prove(exchange); !proven) return unexpected(std::move(proven).error());
     return made;
@@ -211,7 +211,7 @@ class ServiceTicket {
   ServiceTicket() noexcept = default;
 
   /// Begins the exchange for `target`: give the handshake the same name.
-  /// Calls: krb5_init_context, krb5_cc_get_principal, krb5_tkt_creds_init.
+  /// Calls: krb5_init_context, krb5_cc_get_principal, krb5_cc_next_cred, krb5_tkt_creds_init.
   /// Blocks: on the disks that krb5.conf and the cache are on; on DNS, for a service on a host, unless krb5.conf has
   ///   dns_canonicalize_hostname = false: Name::principal() asks nobody.
   [[nodiscard]] static Result<ServiceTicket> for_target(const TicketCache& cache, const Name& target) noexcept {
@@ -228,9 +228,14 @@ class ServiceTicket {
     wanted.server = parts.principal;
     krb5_error_code code = krb5_cc_get_principal(parts.context.get(), parts.cache, &wanted.client);
     if (code != 0) return unexpected(gss_detail::failed_krb5(parts.context.get(), "krb5_cc_get_principal", code));
-    code = gss_detail::krb5_tkt_creds_init(parts.context.get(), parts.cache, &wanted, KRB5_GC_NO_STORE,
-                                           &made.exchange_->handle);
+    auto& few = made.exchange_->needs;
+    auto copied = few.copy(parts.context.get(), parts.cache, wanted.client, wanted.server);
+    if (copied) {
+      code = gss_detail::krb5_tkt_creds_init(parts.context.get(), few.get(), &wanted, KRB5_GC_NO_STORE,
+                                             &made.exchange_->handle);
+    }
     krb5_free_principal(parts.context.get(), wanted.client);
+    if (!copied) return unexpected(std::move(copied).error());
     if (code != 0) return unexpected(gss_detail::failed_krb5(parts.context.get(), operation, code));
     return made;
   }
@@ -238,7 +243,8 @@ class ServiceTicket {
   /// Takes the reply of a KDC to the last request, nothing the first time, and returns what is next: nothing, at once,
   /// if the ticket is there already. After an error, and when the ticket is in the cache, the exchange is over. A reply
   /// that somebody on the way has forged can end it, or make a ticket that the service refuses.
-  /// Calls: krb5_tkt_creds_step; at the end krb5_tkt_creds_get_creds, krb5_cc_store_cred.
+  /// Calls: krb5_tkt_creds_step; at the end krb5_tkt_creds_get_creds, krb5_cc_store_cred, also for the ticket-granting
+  ///   tickets of other realms on the way.
   /// Errors: those of the class; usage too, when it is over; transport, for a reply that is empty (EBADMSG) or longer
   ///   than 1 MiB (EMSGSIZE); policy, after 32 requests without a ticket.
   /// Blocks: on the disk that the cache is on; on DNS, for a host of no known realm where krb5.conf has

@@ -15,6 +15,7 @@
 #include <gsskey/gss/buffer.hpp>
 #include <gsskey/gss/name.hpp>
 #include <gsskey/gss/platform/select.hpp>
+#include <gsskey/krb5/detail/exchange_cache.hpp>
 #include <gsskey/krb5/detail/libkrb5.hpp>
 #include <gsskey/krb5/principal.hpp>
 #include <gsskey/krb5/ticket_cache.hpp>
@@ -81,7 +82,7 @@ struct ExchangeParts {
 /// The calls for a ticket of a service. libkrb5 could put it into the cache, but does not say whether it could.
 struct ServiceCalls {
   using Handle = krb5_tkt_creds_context;
-  struct Options {};
+  using Needs = ExchangeCache;
   static constexpr const char* operation = "krb5_tkt_creds_step";
   static constexpr unsigned more = 1;  // KRB5_TKT_CREDS_STEP_FLAG_CONTINUE
   static void free(krb5_context context, Handle handle) noexcept { gss_detail::krb5_tkt_creds_free(context, handle); }
@@ -89,19 +90,20 @@ struct ServiceCalls {
                                             krb5_data* realm, unsigned* flags) noexcept {
     return gss_detail::krb5_tkt_creds_step(context, handle, in, out, realm, flags);
   }
-  [[nodiscard]] static Error failure(const ExchangeParts& parts, const Options&, krb5_error_code code) noexcept {
+  [[nodiscard]] static Error failure(const ExchangeParts& parts, const Needs&, krb5_error_code code) noexcept {
     return failed_krb5(parts.context.get(), operation, code);
   }
-  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, Handle handle, bool was_asked) noexcept {
+  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, const Needs& few, Handle handle,
+                                           bool was_asked) noexcept {
     if (!was_asked) return {};  // it was in the cache
     const krb5_context context = parts.context.get();
     krb5_creds ticket{};
-    krb5_error_code code = krb5_tkt_creds_get_creds(context, handle, &ticket);
+    const krb5_error_code code = krb5_tkt_creds_get_creds(context, handle, &ticket);
     if (code != 0) return unexpected(failed_krb5(context, "krb5_tkt_creds_get_creds", code));
-    code = krb5_cc_store_cred(context, parts.cache, &ticket);
+    auto stored = few.give_back(parts.cache);
+    if (stored) stored = few.store(parts.cache, ticket);
     krb5_free_cred_contents(context, &ticket);
-    if (code != 0) return unexpected(failed_krb5(context, "krb5_cc_store_cred", code));
-    return {};
+    return stored;
   }
 };
 
@@ -110,7 +112,7 @@ template <class Calls, class Step>
 class KdcExchange {
  public:
   ExchangeParts parts;
-  typename Calls::Options options;  // outlive the handle
+  typename Calls::Needs needs;  // outlive the handle
   typename Calls::Handle handle = nullptr;
 
   KdcExchange() noexcept = default;
@@ -148,13 +150,13 @@ class KdcExchange {
     free_data(parts.context.get(), out);
     free_data(parts.context.get(), realm);
     if (code == 0 && !has_request) {
-      auto stored = Calls::finish(parts, handle, requests_ != 0);
+      auto stored = Calls::finish(parts, needs, handle, requests_ != 0);
       if (!stored) return unexpected(std::move(stored).error());
       return Step{};
     }
     if (code != 0) {
       const bool is_too_large = code == KRB5KRB_ERR_RESPONSE_TOO_BIG && !over_tcp_;
-      if (!is_too_large) return unexpected(Calls::failure(parts, options, code));
+      if (!is_too_large) return unexpected(Calls::failure(parts, needs, code));
       over_tcp_ = true;
     }
     ++requests_;

@@ -3,8 +3,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 
+#include <string_view>
 #include <utility>
 
+#include <gsskey/core/bytes.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/core/unique_handle.hpp>
 #include <gsskey/gss/mechanism.hpp>
@@ -26,6 +28,9 @@ using ::krb5_tkt_creds_get_creds;
 using ::krb5_tkt_creds_init;
 using ::krb5_tkt_creds_step;
 inline void free_data(krb5_context context, krb5_data& data) noexcept { krb5_free_data_contents(context, &data); }
+[[nodiscard]] inline std::string_view text_of(const krb5_data& data) noexcept {
+  return ByteView{data.data, data.length}.text();
+}
 #else
 using krb5_tkt_creds_context = void*;
 [[nodiscard]] inline krb5_error_code krb5_init_creds_step(...) noexcept { return KRB5_KDC_UNREACH; }

@@ -238,7 +238,7 @@ class InitialOptions {
 /// The calls for a login.
 struct InitialCalls {
   using Handle = krb5_init_creds_context;
-  using Options = InitialOptions;
+  using Needs = InitialOptions;
   static constexpr const char* operation = "krb5_init_creds_step";
   static constexpr unsigned more = KRB5_INIT_CREDS_STEP_FLAG_CONTINUE;
   static void free(krb5_context context, Handle handle) noexcept { krb5_init_creds_free(context, handle); }
@@ -247,11 +247,11 @@ struct InitialCalls {
     return gss_detail::krb5_init_creds_step(context, handle, in, out, realm, flags);
   }
   /// Why there was no answer, if there was none; else the words of libkrb5.
-  [[nodiscard]] static Error failure(const ExchangeParts& parts, Options& options, krb5_error_code code) noexcept {
+  [[nodiscard]] static Error failure(const ExchangeParts& parts, Needs& options, krb5_error_code code) noexcept {
     if (options.answerer.failure) return *std::exchange(options.answerer.failure, std::nullopt);
     return failed_krb5(parts.context.get(), operation, code);
   }
-  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, Handle handle, bool) noexcept {
+  [[nodiscard]] static Result<void> finish(const ExchangeParts& parts, const Needs&, Handle handle, bool) noexcept {
     const krb5_context context = parts.context.get();
     krb5_creds ticket{};
     krb5_error_code code = krb5_init_creds_get_creds(context, handle, &ticket);

@@ -32,9 +32,6 @@ struct TgsRequest {
   bool is_there = false;                ///< the ticket, in the cache already: nothing is to be asked
 };
 
-[[nodiscard]] inline std::string_view text_of(const krb5_data& data) noexcept {
-  return ByteView{data.data, data.length}.text();
-}
 /// For calls that only read it.
 [[nodiscard]] inline krb5_data data_of(ByteView bytes) noexcept {
   krb5_data data{};
