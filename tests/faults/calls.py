@@ -26,9 +26,9 @@ WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     (r"ERR_\w+|OPENSSL_cleanse|CRYPTO_memcmp|OSSL_PARAM_\w+", NEVER),
     (r"(EVP|X509|SSL)\w*_free|SSL_(version|get1?_\w*(certificate|finished)|is_\w+|session_reused|num_\w+|get_extms_support|ctrl)", NEVER),
     (r"gss_release_\w+|gss_delete_sec_context|gss_krb5_free_lucid_sec_context", "released"),
-    (r"krb5_free_\w+|krb5_\w+_(free|close)|krb5_cc_destroy|profile_(release|free_list)", "released"),
+    (r"krb5_free_\w+|krb5_\w+_(free|close)|krb5_cc_(destroy|end_seq_get)|profile_(release|free_list)", "released"),
     (r"krb5_cc_get_(name|type)|krb5_get_error_message|krb5_responder_list_questions", NEVER),  # strings
-    (r"krb5_principal_compare", NEVER),
+    (r"krb5_principal_compare\w*|krb5_is_config_principal", NEVER),
     (r"close|munmap|timer_delete|dlclose|free_mb_mgr", "released"),
     (r"krb5_gss_register_acceptor_identity|gsskrb5_register_acceptor_identity", "major"),
     (r"mkdtemp|malloc|dlopen|dlsym|new|alloc_mb_mgr", "null"),
