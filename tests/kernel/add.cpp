@@ -34,7 +34,7 @@ void check_refused(const KeyringRef& ring, const T& type, ByteView payload, int 
 
 /// What others of this user have left counts until it is collected. Three stay: both user rings, and the session.
 void wait_for_collector() {
-  support::eventually([] { return support::keys_in_quota() <= 3; });
+  support::eventually([] { return support::keys_in_quota() <= 3; }, 500);
 }
 
 }  // namespace

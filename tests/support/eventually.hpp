@@ -6,9 +6,9 @@
 
 namespace support {
 
-/// Whether `condition()` comes true; asked again every 10 ms, `patience` times.
+/// Whether `condition()` comes true; asked again every 10 ms, `patience` times: 30 s, on a machine with much to do.
 template <class Condition>
-bool eventually(Condition condition, int patience = 500) {
+bool eventually(Condition condition, int patience = 3000) {
   while (!condition()) {
     if (patience-- == 0) return false;
     ::poll(nullptr, 0, 10);
