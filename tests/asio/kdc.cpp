@@ -8,8 +8,12 @@
 
 #include <dlfcn.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstring>
 #include <filesystem>
@@ -40,6 +44,17 @@ using namespace std::chrono_literals;
 using asio::ip::tcp;
 using asio::ip::udp;
 using support::must;
+
+namespace {
+/// Seconds that are added to the clock of timers.
+std::atomic<long> later{0};
+}  // namespace
+
+extern "C" int clock_gettime(clockid_t clock, timespec* out) noexcept {
+  const int result = static_cast<int>(::syscall(SYS_clock_gettime, clock, out));
+  if (clock == CLOCK_MONOTONIC) out->tv_sec += later;
+  return result;
+}
 
 namespace {
 
@@ -162,11 +177,37 @@ TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked f
     acquire_by(another, login(must(TicketCache::in_memory())));
     CHECK(asked == 4);
   }
+  SECTION("for five minutes") {
+    later = 290;
+    acquire_by(io, login(must(TicketCache::in_memory())));
+    CHECK(asked == 2);
+    later = 310;
+    acquire_by(io, login(must(TicketCache::in_memory())));
+    CHECK(asked == 4);
+    later = 0;
+  }
   SECTION("one that krb5.conf does not name any more is not asked") {
     const support::Environment changed{"KRB5_CONFIG", configuration({at(silent.number()), at(realm().port())})};
     acquire_by(io, login(must(TicketCache::in_memory())));
     CHECK(asked == 4);
   }
+}
+
+TEST_CASE("who has answered is remembered of 64 realms, and what is there is forgotten before there are more") {
+  asio_detail::KdcMemory memory;
+  const asio_detail::KdcPlace backup{.host = "backup.test"};
+  const auto asked_first = [&](const std::string& realm) {
+    asio_detail::KdcPlaces places{{.host = "first.test"}, backup};
+    memory.put_first(places, realm);
+    return places.front().host;
+  };
+  for (int realm = 0; realm < 64; ++realm) memory.remember(std::to_string(realm), backup);
+  for (int realm = 0; realm < 64; ++realm) CHECK(asked_first(std::to_string(realm)) == "backup.test");
+  memory.remember("7", backup);
+  CHECK(asked_first("8") == "backup.test");
+  memory.remember("another", backup);
+  CHECK(asked_first("8") == "first.test");
+  CHECK(asked_first("another") == "backup.test");
 }
 
 TEST_CASE("where nobody answers the last one is told") {

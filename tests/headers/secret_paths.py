@@ -30,6 +30,7 @@ NOT_SECRET = {
     "ProcKeys": "what everybody may see of keys",
     "PublicKey::encrypt": "is encrypted",
     "PublicKey::sign": "a signature",
+    "kdc_proxy_message": "what a KDC is asked, for everybody on the way to see",
     "request_key_line": "a line of a file that everybody reads",
 }
 
