@@ -8,6 +8,7 @@
 
 #include <dlfcn.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -226,6 +227,18 @@ TEST_CASE("where nobody answers the last one is told") {
   CHECK(nobody(at(dead.number)) == ECONNREFUSED);
   const tcp::acceptor listening{io, {asio::ip::address_v4::loopback(), 0}};  // and no more
   CHECK(nobody(at(listening.local_endpoint().port())) == ETIMEDOUT);
+  tcp::acceptor full{io, tcp::v4()};  // its queue: a connection never comes about
+  full.bind({asio::ip::address_v4::loopback(), 0});
+  full.listen(0);
+  std::vector<tcp::socket> queue;
+  bool is_full = false;
+  while (!is_full && queue.size() < 16) {
+    queue.emplace_back(io, tcp::v4()).non_blocking(true);
+    const auto to = full.local_endpoint();
+    is_full = ::connect(queue.back().native_handle(), to.data(), static_cast<socklen_t>(to.size())) != 0;
+  }
+  CHECK(is_full);
+  CHECK(nobody(at(full.local_endpoint().port())) == ETIMEDOUT);
   const support::Environment environment{"KRB5_CONFIG", configuration({"no..such"})};
   const auto unknown = acquire(login(cache));
   REQUIRE_FALSE(unknown);
