@@ -93,11 +93,17 @@ class End {
 
   void is_told_by(const char* call, Seconds left) const {
     CAPTURE(call);
-    CHECK(static_cast<long>(left.count()) >= end_ - now());
+    CHECK(static_cast<long>(left.count()) >= end_ - now() - lost);
     CHECK(static_cast<long>(left.count()) <= end_ - before_);
   }
 
  private:
+  /// Heimdal asks the clock twice, for what is left and for when that is over: in between a second may begin.
+#if defined(GSSKEY_GSS_HEIMDAL)
+  static constexpr long lost = 1;
+#else
+  static constexpr long lost = 0;
+#endif
   long end_;
   long before_ = earlier();
 };
