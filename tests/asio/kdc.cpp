@@ -179,13 +179,15 @@ TEST_CASE("dead and silent KDCs are passed over, and who has answered is asked f
     CHECK(asked == 4);
   }
   SECTION("for five minutes") {
+    const struct Reset {
+      ~Reset() { later = 0; }
+    } reset;
     later = 290;
     acquire_by(io, login(must(TicketCache::in_memory())));
     CHECK(asked == 2);
     later = 310;
     acquire_by(io, login(must(TicketCache::in_memory())));
     CHECK(asked == 4);
-    later = 0;
   }
   SECTION("one that krb5.conf does not name any more is not asked") {
     const support::Environment changed{"KRB5_CONFIG", configuration({at(silent.number()), at(realm().port())})};

@@ -472,4 +472,33 @@ TEST_CASE("a cache that says in which realm its login was is believed, as by lib
   CHECK(refused.error().minor_status() == static_cast<OM_uint32>(KRB5_CC_NOTFOUND));
 }
 
+TEST_CASE("a cache in a file that is cut anywhere is an Error, or what is left of it is used") {
+  const std::string path = realm().folder() + "/cut";
+  const std::string name = "FILE:" + path;
+  std::string whole;
+  {
+    const auto cache = must(TicketCache::resolve(name.c_str()));
+    auto exchange = login(cache);
+    must(carry_out(exchange, by(true)));
+    whole = test_detail::read_file(path);
+  }
+  REQUIRE(whole.size() > 500);
+  std::size_t refused = 0;
+  for (std::size_t size = 0; size < whole.size(); size += size < 64 ? 1 : stride) {
+    CAPTURE(size);
+    must(test_detail::write_file(path, whole.substr(0, size)));
+    const auto cache = must(TicketCache::resolve(name.c_str()));
+    auto exchange = ServiceTicket::for_target(cache, support::target());
+    const auto step = exchange ? exchange->step() : Result<KdcStep>{unexpected(exchange.error())};
+    REQUIRE_FALSE(step);  // the only ticket is not whole
+    CHECK(step.error().domain() == Domain::gss);
+    CHECK_FALSE(step.error().text().empty());
+    ++refused;
+  }
+  CHECK(refused > 64);
+  must(test_detail::write_file(path, whole));
+  auto exchange = must(ServiceTicket::for_target(must(TicketCache::resolve(name.c_str())), support::target()));
+  must(carry_out(exchange, by(true)));
+}
+
 #endif

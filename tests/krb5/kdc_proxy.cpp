@@ -110,6 +110,8 @@ TEST_CASE("messages of any size, byte by byte as MS-KKDCP has them") {
     CHECK(must(kdc_proxy_reply(message)).text() == request);
   }
   CHECK(kdc_proxy_message({}).error().domain() == Domain::usage);
+  const std::string longer((1u << 20) + 1, 'x');
+  CHECK(kdc_proxy_message({.request = longer, .realm = "R"}).error().minor_status() == EMSGSIZE);
 }
 
 TEST_CASE("answers that are none") {

@@ -8,10 +8,12 @@
 #include <utility>
 
 #include <gsskey/core/bytes.hpp>
+#include <gsskey/core/detail/big_endian.hpp>
 #include <gsskey/core/detail/der.hpp>
 #include <gsskey/core/detail/reader.hpp>
 #include <gsskey/core/error.hpp>
 #include <gsskey/gss/platform/select.hpp>
+#include <gsskey/krb5/detail/kdc_exchange.hpp>
 #include <gsskey/krb5/detail/tgs_message.hpp>
 #include <gsskey/krb5/kdc_exchange.hpp>
 
@@ -29,11 +31,15 @@ GSSKEY_BEGIN_GSS_ABI
 ///     auto reply = kdc_proxy_reply(answered);
 ///     if (reply) next = exchange.step(*reply);
 ///
-/// Errors: usage, for a step that is done; system (ENOMEM).
+/// Errors: usage, for a step that is done; transport (EMSGSIZE), for a request longer than 1 MiB; system (ENOMEM).
 /// See: MS-KKDCP section 2.2.2.
 [[nodiscard]] inline Result<SecretBytes> kdc_proxy_message(const KdcStep& step) noexcept {
   constexpr std::size_t most_around = 64;  // six elements and a length
-  if (step.is_done()) return unexpected(Error::usage("kdc_proxy_message", "the exchange asks for nothing"));
+  constexpr const char* operation = "kdc_proxy_message";
+  if (step.is_done()) return unexpected(Error::usage(operation, "the exchange asks for nothing"));
+  if (step.request.size() > gss_detail::max_kdc_reply) {
+    return unexpected(Error::transport(operation, EMSGSIZE, "the request is longer than 1 MiB"));
+  }
   auto message = SecretBytes::with_size(step.request.size() + step.realm.size() + most_around);
   if (!message) return unexpected(std::move(message).error());
   detail::BackwardDer out{message->data(), message->size()};
@@ -41,15 +47,13 @@ GSSKEY_BEGIN_GSS_ABI
   out.put(0xa1, 0x1b, step.realm);
   const std::size_t content = out.end();
   out.put(step.request);
-  const auto size = static_cast<std::uint32_t>(step.request.size());
-  const unsigned char length[] = {static_cast<unsigned char>(size >> 24), static_cast<unsigned char>(size >> 16),
-                                  static_cast<unsigned char>(size >> 8), static_cast<unsigned char>(size)};
+  unsigned char length[4];
+  detail::to_big_endian(step.request.size(), length, sizeof length);
   out.put(length);
   out.wrap(0x04, content);
   out.wrap(0xa0, content);
   out.wrap(0x30, end);
-  auto written = SecretBytes::copy_of(out.written());
-  return written;
+  return SecretBytes::copy_of(out.written());
 }
 
 /// Returns the reply of a KDC in what a proxy has answered, a part of `body`, for the exchange's next step().

@@ -17,6 +17,7 @@ GSSKEY_BEGIN_ABI
 
 /// Returns when something ends that is good for `lifetime` from `now` on: a credential or a context, for instance.
 /// Indefinite becomes the last time that there is. The clock is system_clock for people, steady_clock for timers.
+/// GSS-API tells lifetimes in whole seconds, of which the first has begun: what it told ends up to a second earlier.
 template <class Clock = std::chrono::system_clock>
 [[nodiscard]] constexpr typename Clock::time_point expiry(Seconds lifetime,
                                                           typename Clock::time_point now = Clock::now()) noexcept {

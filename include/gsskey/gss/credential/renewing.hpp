@@ -158,6 +158,8 @@ class CredentialLease {
 /// of their life is over. Acceptors' credentials never end, so they are acquired once: the keytab is read anew for each
 /// handshake.
 ///
+/// A lifetime is told in whole seconds, of which the first has begun: the last one counts as over.
+///
 /// Time is that of two clocks: the machine's, which goes on while it sleeps and which nobody sets, and the real one, by
 /// which tickets end. A credential is due when it is by either, and when the real clock was set back by more than five
 /// minutes behind the moment at which it was acquired.
