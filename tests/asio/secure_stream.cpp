@@ -444,6 +444,88 @@ TEMPLATE_TEST_CASE("a write whose rest cannot be initiated goes on with the same
   CHECK(peer.next_layer().available() == 0);
 }
 
+TEMPLATE_TEST_CASE("small buffers go in one packet, which may be given up as any other", "", CONTEXTS) {
+  asio::io_context io;
+  auto contexts = Contexts<TestType>::make();
+  Sockets sockets{io};
+  SecureStream<Valve, TestType> stream{Valve{std::move(sockets.client)}, std::move(contexts.ours)};
+  Stream peer{std::move(sockets.server), std::move(contexts.theirs)};
+  const bool is_async = GENERATE(false, true);
+  const auto text = some_text(3000);
+  std::vector<asio::const_buffer> buffers{{}};
+  for (std::size_t at = 0; at < text.size(); at += 100) buffers.push_back(asio::buffer(text) + at);
+  for (std::size_t at = 1; at < buffers.size(); ++at) buffers[at] = asio::buffer(buffers[at], 100);
+  std::string received(text.size(), '\0');
+  const auto receive = [&] {
+    received.assign(text.size(), '\0');
+    asio::read(peer, asio::buffer(received));
+    CHECK(received == text);
+    CHECK(peer.next_layer().available() == 0);
+  };
+
+  std::error_code code;
+  stream.next_layer().open = 100'000;
+  CHECK(write_or_cancel(io, stream, buffers, is_async, code) == text.size());
+  const std::size_t packet = 100'000 - stream.next_layer().open;
+  CHECK(packet < text.size() + 100);
+  receive();
+
+  for (const std::size_t point : {std::size_t{0}, std::size_t{5}, packet - 1}) {
+    CAPTURE(point);
+    stream.next_layer().open = point;
+    CHECK(write_or_cancel(io, stream, buffers, is_async, code) == 0);
+    CHECK(code);
+    stream.next_layer().open = 100'000;
+    auto last = text;
+    last.back() ^= 1;
+    CHECK(write_or_cancel(io, stream, asio::buffer(last), is_async, code) == 0);
+    CHECK(code == std::errc::invalid_argument);
+    CHECK(write_or_cancel(io, stream, point == 5 ? std::vector{asio::const_buffer(asio::buffer(text))} : buffers,
+                          is_async, code) == text.size());
+    receive();
+  }
+
+  // More is not worth a copy: the next write begins within the long buffer.
+  const auto body = some_text(30'000);
+  const std::array<asio::const_buffer, 2> both{asio::buffer(text), asio::buffer(body)};
+  CHECK(write_or_cancel(io, stream, both, is_async, code) == 8192);
+}
+
+TEST_CASE("two writes at once: the second is an Error, and the first goes on") {
+  asio::io_context io;
+  auto contexts = Contexts<Krb5Context>::make();
+  Sockets sockets{io};
+  SecureStream<Valve, Krb5Context> stream{Valve{std::move(sockets.client)}, std::move(contexts.ours)};
+  Stream peer{std::move(sockets.server), std::move(contexts.theirs)};
+  stream.next_layer().open = 10;
+  const std::array<asio::const_buffer, 2> first{asio::buffer("fir", 3), asio::buffer("st", 2)};
+  const std::array<asio::const_buffer, 2> second{asio::buffer("no", 2), asio::buffer("ne", 2)};
+  std::error_code code;
+  std::size_t count = 1;
+  asio::cancellation_signal signal;
+  stream.async_write_some(first, asio::bind_cancellation_slot(signal.slot(), [&](std::error_code its, std::size_t) {
+                            code = its;
+                          }));
+  io.poll();
+  stream.async_write_some(second, [&](std::error_code its, std::size_t written) {
+    CHECK(its == std::errc::connection_already_in_progress);
+    count = written;
+  });
+  io.restart();
+  io.poll();
+  CHECK(count == 0);
+  CHECK_FALSE(code);
+  signal.emit(asio::cancellation_type::terminal);
+  io.restart();
+  io.run();
+  CHECK(code == asio::error::operation_aborted);
+  stream.next_layer().open = 100'000;
+  CHECK(write_or_cancel(io, stream, asio::buffer("first", 5), true, code) == 5);
+  std::string received(5, '\0');
+  asio::read(peer, asio::buffer(received));
+  CHECK(received == "first");
+}
+
 TEST_CASE("empty packets: some are passed over, and then it is enough") {
   Streams streams;
   const auto send_empty = [&](int count) {

@@ -36,8 +36,7 @@ bool is_too_long(const Error& error) { return error.domain() == Domain::transpor
 
 void in_portions(fuzz::Input& input) {
   const std::size_t max_size = input.number() % 5000;
-  const bool keeps_memory = input.byte() % 2u != 0;
-  IncomingFrame frame{max_size, "receive", keeps_memory};
+  IncomingFrame frame{max_size};
   for (int count = 0; count < 20 && !input.at_end(); ++count) {
     fuzz::Bytes token(input.number() % (max_size + 100), static_cast<unsigned char>(count + 1));
     for (std::size_t at = 0; at < token.size(); ++at) token[at] = static_cast<unsigned char>(token[at] + at * 31);
@@ -49,8 +48,7 @@ void in_portions(fuzz::Input& input) {
       if (wire.at >= FrameHeader::size) {
         const std::size_t body = wire.at - FrameHeader::size;
         expect(body + room.size <= token.size(), "no room for more than was announced");
-        expect(keeps_memory || room.size <= std::max(IncomingFrame::first_size, body + 1),
-               "nor for much more than came");
+        expect(room.size <= std::max(IncomingFrame::first_size, body + 1), "nor for much more than came");
       }
       const std::size_t portion = std::min<std::size_t>(room.size, 1 + input.number());
       expect(wire.read(room.data, portion).has_value(), "no more is asked for than was sent");
@@ -66,7 +64,7 @@ void in_portions(fuzz::Input& input) {
       }
     }
     expect(token.size() <= max_size && frame.token() == ByteView{token}, "the token that was sent");
-    if (!keeps_memory) expect(ByteView{frame.take()} == ByteView{token}, "exactly that");
+    expect(ByteView{frame.take()} == ByteView{token}, "exactly that");
     frame.restart();
     expect(!frame.has_begun() && frame.token().empty(), "the next one may come");
   }

@@ -274,6 +274,24 @@ TEST_CASE("what fails to open ends the receiving, and not the sending") {
   CHECK(opened(honest, sealed(layer, "still"), 100) == "still");
 }
 
+TEMPLATE_TEST_CASE("the end of the stream is no Error before whole packets were taken", "", MarkedContext, ManyMarked) {
+  for (const bool is_whole : {true, false}) {
+    CAPTURE(is_whole);
+    Layer writer{MarkedContext{}};
+    std::string wire;
+    for (int count = 0; count < 20; ++count) wire += sealed(writer, std::string(1, static_cast<char>('a' + count)));
+    if (!is_whole) wire.pop_back();
+    RecordLayer<TestType> reader{TestType{}, {.max_received = 100}};
+    CHECK(must(reader.put(wire)) == wire.size());
+    const auto ended = reader.ended();
+    CHECK(ended.has_value() == is_whole);
+    if (!ended) CHECK(ended.error().minor_status() == ECONNRESET);
+    std::string text;
+    while (!reader.opened().empty()) text += taken(reader);
+    CHECK(text == std::string{"abcdefghijklmnopqrst"}.substr(0, is_whole ? 20 : 19));
+  }
+}
+
 TEST_CASE("the end of the stream is an Error within a packet only") {
   Layer writer{MarkedContext{}};
   const auto wire = sealed(writer, "message");
@@ -291,20 +309,24 @@ TEST_CASE("the end of the stream is an Error within a packet only") {
   CHECK(bare.ended());
 }
 
-TEST_CASE("one packet at a time: what follows waits until it was taken") {
+TEMPLATE_TEST_CASE("all that has come is read at once, and taken one packet after the other", "", MarkedContext,
+                   ManyMarked) {
   Layer writer{MarkedContext{}};
-  const auto first = sealed(writer, "first");
-  const auto both = first + sealed(writer, "second");
-  Layer reader{MarkedContext{}};
-  CHECK(must(reader.put(both)) == first.size());
-  CHECK(must(reader.put(ByteView{both}.subview(first.size()))) == 0);
+  auto wire = sealed(writer, "first");
+  wire += sealed(writer, "second");
+  wire += sealed(writer, "third");
+  const auto last = wire.substr(wire.size() - 1);
+  wire.pop_back();
+  RecordLayer<TestType> reader{TestType{}};
+  CHECK(must(reader.put(wire)) == wire.size());
+  CHECK(must(reader.put("x")) == 0);
   CHECK(must(reader.room()).size == 0);
   reader.consume(2);
   CHECK(reader.opened().text() == "rst");
   reader.consume(100);
-  CHECK(reader.opened().empty());
-  CHECK(must(reader.put(ByteView{both}.subview(first.size()))) == both.size() - first.size());
   CHECK(taken(reader) == "second");
+  CHECK(reader.opened().empty());
+  CHECK(opened(reader, last, 1) == "third");
 }
 
 TEST_CASE("more than there was room for cannot have come") {
@@ -514,11 +536,12 @@ TEST_CASE("many at once: a write that is given up at any point: the same bytes g
   }
 }
 
-TEST_CASE("many at once: what comes before what cannot be opened is taken, and nothing behind it") {
+TEMPLATE_TEST_CASE("what comes before what cannot be opened is taken, and nothing behind it", "", MarkedContext,
+                   ManyMarked) {
   Layer honest{MarkedContext{}, {.max_sent = 106}};
   const auto text = some_text(4000);
   const auto good = sealed(honest, text);  // 40 packets of 106 bytes
-  ManyLayer reader{ManyMarked{}, {.max_received = 106}};
+  RecordLayer<TestType> reader{TestType{}, {.max_received = 106}};
   std::string wire = good;
   const std::size_t bad = GENERATE(0u, 1u, 15u, 16u, 39u);
   std::size_t whole = 100 * bad;
@@ -558,12 +581,12 @@ TEST_CASE("many at once: what comes before what cannot be opened is taken, and n
   CHECK(opened(honest, sealed(reader, "still"), 100) == "still");
 }
 
-TEST_CASE("many at once: the end of the stream is an Error within a packet only") {
+TEMPLATE_TEST_CASE("the end of the stream is an Error within any of many packets", "", MarkedContext, ManyMarked) {
   Layer writer{MarkedContext{}, {.max_sent = 30}};
   const auto wire = sealed(writer, some_text(72));  // three packets of 30 bytes
   for (std::size_t size = 0; size <= wire.size(); ++size) {
     CAPTURE(size);
-    ManyLayer reader{ManyMarked{}};
+    RecordLayer<TestType> reader{TestType{}};
     CHECK(opened(reader, wire.substr(0, size), 100).size() == size / 30 * 24);
     const auto ended = reader.ended();
     CHECK(ended.has_value() == (size % 30 == 0));
@@ -571,10 +594,10 @@ TEST_CASE("many at once: the end of the stream is an Error within a packet only"
   }
 }
 
-TEST_CASE("many at once: memory grows with what has come, and none is kept") {
+TEMPLATE_TEST_CASE("memory grows with what has come, and none is kept", "", MarkedContext, ManyMarked) {
   const auto text = some_text(100'000);
   Layer writer{MarkedContext{}};
-  ManyLayer reader{ManyMarked{}};
+  RecordLayer<TestType> reader{TestType{}};
   const std::string half(8000, 'x');
   const long idle = support::heap::live_bytes();
   const std::string_view header{"\0\0\x3f\xfc", 4};
@@ -585,7 +608,7 @@ TEST_CASE("many at once: memory grows with what has come, and none is kept") {
   static_cast<void>(must(reader.put(half)));
   CHECK(support::heap::live_bytes() - idle <= 2 * 8192);
 
-  reader = ManyLayer{ManyMarked{}};
+  reader = RecordLayer<TestType>{TestType{}};
   for (int round = 0; round < 3; ++round) {
     const bool is_same = opened(reader, sealed(writer, text), 1'000'000) == text;
     const long left = support::heap::live_bytes() - idle;

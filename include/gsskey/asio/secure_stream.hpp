@@ -104,7 +104,8 @@ class SecureStream {
                                                                         next_);
   }
   /// Writes as much of the first non-empty buffer as RecordLayer::seal() takes at once, for a token of
-  /// void(AsioErrorCode, std::size_t). What is written is not copied before it is sealed.
+  /// void(AsioErrorCode, std::size_t). Where that is shorter than 8 KiB, bytes of those behind it go along, so that small
+  /// buffers share a packet; they alone are copied before they are sealed.
   template <class Buffers, class Token = DefaultToken>
   auto async_write_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(AsioErrorCode, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
@@ -127,8 +128,7 @@ class SecureStream {
     }
     return take(buffers);
   }
-  /// Writes as much of the first non-empty buffer as RecordLayer::seal() takes at once, and returns how many bytes; 0
-  /// unless all of it was sent.
+  /// Writes as much of `buffers` as async_write_some() does, and returns how many bytes; 0 unless all of it was sent.
   template <class Buffers>
   [[nodiscard]] std::size_t write_some(const Buffers& buffers, AsioErrorCode& code) {
     code = {};
@@ -137,9 +137,12 @@ class SecureStream {
     if (code) return 0;
     const std::size_t count = asio::write(next_, unsent(), code);
     layer_.sent(count);
-    if (!layer_.has_unsent()) return sealed;
-    layer_.abandon(asio_detail::first_nonempty(buffers));
-    return 0;
+    if (layer_.has_unsent()) {
+      abandon(message_of(buffers));
+      return 0;
+    }
+    together_.wipe();
+    return sealed;
   }
   /// Reads at least one byte, or throws AsioSystemError.
   template <class Buffers>
@@ -215,21 +218,25 @@ class SecureStream {
       } else {
         if (sealed == 0) return self.complete(refused, 0);
         layer.sent(count);
-        if (!layer.has_unsent()) return self.complete({}, sealed);
+        if (!layer.has_unsent()) {
+          stream.together_.wipe();
+          return self.complete({}, sealed);
+        }
         if (!code && self.get_cancellation_state().cancelled() != asio::cancellation_type::none) {
           code = asio::error::operation_aborted;
         }
         if (code || count == 0) {
-          layer.abandon(asio_detail::first_nonempty(buffers));
+          stream.abandon(stream.message_of(buffers));
           return self.complete(code, 0);
         }
       }
       // `self` takes `buffers` along, into what throws, too.
-      const ByteView message = asio_detail::first_nonempty(buffers);
+      SecureStream& owner = stream;
+      const ByteView message = owner.message_of(buffers);
       try {
-        stream.next_.async_write_some(stream.unsent(), std::move(self));
+        owner.next_.async_write_some(owner.unsent(), std::move(self));
       } catch (...) {
-        layer.abandon(message);
+        owner.abandon(message);
         throw;
       }
     }
@@ -274,21 +281,38 @@ class SecureStream {
   }
   template <class Buffers>
   [[nodiscard]] std::size_t seal(const Buffers& buffers, AsioErrorCode& code) noexcept {
-    ByteView message = asio_detail::first_nonempty(buffers);
-    SecretBytes together;
-    if (message.size() < layer_.abandoned()) {  // what is to be repeated may be cut otherwise
-      auto memory = SecretBytes::with_size(std::min(layer_.abandoned(), asio::buffer_size(buffers)));
+    constexpr std::size_t small = 8192;  // more is not worth a copy
+    if (layer_.has_unsent() && layer_.abandoned() == 0) {  // another write is under way, which needs together_
+      code = fail(layer_.seal({}).error());
+      return 0;
+    }
+    // What is to be repeated may be cut otherwise.
+    const std::size_t wanted =
+        std::min(layer_.abandoned() != 0 ? layer_.abandoned() : small, asio::buffer_size(buffers));
+    if (asio_detail::first_nonempty(buffers).size() < wanted) {
+      auto memory = SecretBytes::with_size(wanted);
       if (!memory) {
         code = fail(memory.error());
         return 0;
       }
-      together = *std::move(memory);
-      static_cast<void>(asio::buffer_copy(asio::buffer(together.data(), together.size()), buffers));
-      message = together;
+      together_ = *std::move(memory);
+      static_cast<void>(asio::buffer_copy(asio::buffer(together_.data(), together_.size()), buffers));
     }
-    const auto sealed = layer_.seal(message);
-    if (!sealed) code = fail(sealed.error());
+    const auto sealed = layer_.seal(message_of(buffers));
+    if (!sealed) {
+      together_.wipe();
+      code = fail(sealed.error());
+    }
     return sealed ? *sealed : 0;
+  }
+  /// What seal() was given of `buffers`.
+  template <class Buffers>
+  [[nodiscard]] ByteView message_of(const Buffers& buffers) const noexcept {
+    return together_.empty() ? asio_detail::first_nonempty(buffers) : ByteView{together_};
+  }
+  void abandon(ByteView message) noexcept {
+    layer_.abandon(message);
+    together_.wipe();
   }
   /// What is to be sent next. Several packets lie together: one buffer goes with a cheaper system call than two.
   [[nodiscard]] auto unsent() const noexcept {
@@ -303,6 +327,7 @@ class SecureStream {
 
   NextLayer next_;
   RecordLayer<C> layer_;
+  SecretBytes together_;  // small buffers of the write that is under way
   std::optional<Error> error_;
 };
 

@@ -48,10 +48,9 @@ class IncomingFrame {
   /// Units: bytes.
   static constexpr std::size_t first_size = 512;
 
-  /// Takes frames of at most `max_size` bytes. Errors name `operation`, a string that is never freed. With
-  /// `keeps_memory` the memory of a frame is kept for the next one, and is then a little larger than what has come.
-  explicit IncomingFrame(std::size_t max_size, const char* operation = "receive", bool keeps_memory = false) noexcept
-      : operation_{operation}, max_size_{max_size}, keeps_memory_{keeps_memory} {}
+  /// Takes frames of at most `max_size` bytes. Errors name `operation`, a string that is never freed.
+  explicit IncomingFrame(std::size_t max_size, const char* operation = "receive") noexcept
+      : operation_{operation}, max_size_{max_size} {}
 
   // One that was moved from is as before its first byte.
   IncomingFrame(IncomingFrame&& other) noexcept
@@ -59,8 +58,7 @@ class IncomingFrame {
         max_size_{other.max_size_},
         received_{std::exchange(other.received_, 0)},
         memory_{std::move(other.memory_)},
-        header_{other.header_},
-        keeps_memory_{other.keeps_memory_} {}
+        header_{other.header_} {}
   IncomingFrame& operator=(IncomingFrame&& other) noexcept {
     if (this == &other) return *this;
     operation_ = other.operation_;
@@ -68,7 +66,6 @@ class IncomingFrame {
     received_ = std::exchange(other.received_, 0);
     memory_ = std::move(other.memory_);
     header_ = other.header_;
-    keeps_memory_ = other.keeps_memory_;
     return *this;
   }
 
@@ -104,11 +101,6 @@ class IncomingFrame {
     std::size_t size = first_size < doubled ? doubled : first_size;
     if (size > length) size = length;
     if (!is_full || memory_.size() >= size) return {};
-    if (keeps_memory_) {
-      // Of frames that are a little longer each time, few get a new block.
-      if (size < 2 * memory_.size()) size = 2 * memory_.size();
-      if (size > max_size_) size = max_size_;
-    }
     return memory_.resize(size);
   }
   /// Takes what belongs to this frame from the beginning of `bytes`, and returns how many bytes that are; the rest is
@@ -139,16 +131,16 @@ class IncomingFrame {
     return is_complete() ? ByteView{memory_.data(), header_.length()} : ByteView{};
   }
   /// Moves out what the frame holds, and is ready for the next one; empty, and nothing has changed, until the frame is
-  /// complete. Not with `keeps_memory`, whose memory is larger than the frame.
+  /// complete.
   [[nodiscard]] SecretBytes take() noexcept {
     if (!is_complete()) return {};
     received_ = 0;
     return std::move(memory_);
   }
-  /// Forgets the frame, and is ready for the next one. The memory is wiped now, or, with `keeps_memory`, at the end.
+  /// Forgets the frame, and is ready for the next one. The memory is wiped.
   void restart() noexcept {
     received_ = 0;
-    if (!keeps_memory_) memory_.wipe();
+    memory_.wipe();
   }
 
  private:
@@ -157,7 +149,6 @@ class IncomingFrame {
   std::size_t received_ = 0;  // of header and token together
   SecretBytes memory_;
   FrameHeader header_{};
-  bool keeps_memory_;
 };
 
 /// Carries tokens over a stream, each behind its length in four bytes, big-endian: a BlockingTransport.

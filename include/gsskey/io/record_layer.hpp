@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <type_traits>
 #include <utility>
 
@@ -50,8 +51,9 @@ struct RecordOptions {
 ///   sending    seal(), then send unsent() and say sent(), until has_unsent() is false; then the next
 ///   receiving  read into room() and say received(), or put(); then take opened() and say consume(), until it is empty
 ///
-/// With a context that WrapsManyMessages (MessageLanes) 16 packets at most are sealed, and opened, at once. For its
-/// lanes a write of 4 KiB or more is cut into as many as make that worth while. It has no Protection::integrity.
+/// All packets that have come are read at once, up to 128 KiB of them, and opened one by one. With a context that
+/// WrapsManyMessages (MessageLanes) 16 packets at most are sealed, and opened, together. For its lanes a write of 4 KiB
+/// or more is cut into as many as make that worth while. It has no Protection::integrity.
 ///
 /// Both directions are independent of one another. GSS-API has no closing message: ended() says whether the stream has
 /// ended between packets; whether the peer meant it is for the protocol above to know. A hostile peer costs no more
@@ -72,7 +74,7 @@ class RecordLayer {
         protection_{options.protection},
         max_sent_{options.max_sent},
         max_raw_{std::max(options.max_received, std::uint32_t{1})},
-        frame_{frame_of(options)} {}
+        packets_{without_header(options.max_received), max_empty_packets, receiving} {}
 
   [[nodiscard]] C& context() noexcept GSSKEY_LIFETIMEBOUND { return context_; }
   [[nodiscard]] const C& context() const noexcept GSSKEY_LIFETIMEBOUND { return context_; }
@@ -169,21 +171,17 @@ class RecordLayer {
   /// Returns what has been opened and not consumed, of several packets that of the first one.
   /// Owner: the layer; good until consume(); an empty one until put(), received() or room().
   [[nodiscard]] ByteView opened() const noexcept GSSKEY_LIFETIMEBOUND {
+    if (protection_ != Protection::none) return packets_.opened();
     const Incoming& in = in_.value;
-    if constexpr (has_many) {
-      if (protection_ != Protection::none) return frame_.opened();
-    }
     return ByteView{in.plain}.subview(in.begin, in.end - in.begin);
   }
   /// Takes note that `count` bytes of opened() were taken, after which it is what the next packet holds, if that has
   /// come. With the last one memory is wiped.
   void consume(std::size_t count) noexcept {
     Incoming& in = in_.value;
-    if constexpr (has_many) {
-      if (protection_ != Protection::none) {
-        if (auto next = frame_.consume(context_, count); !next) in.failure = std::move(next).error();
-        return;
-      }
+    if (protection_ != Protection::none) {
+      if (auto next = packets_.consume(count, opener()); !next) in.failure = std::move(next).error();
+      return;
     }
     in.begin += std::min(count, in.end - in.begin);
     if (in.begin != in.end) return;
@@ -197,7 +195,7 @@ class RecordLayer {
     Incoming& in = in_.value;
     if (in.failure) return unexpected(*in.failure);
     if (!opened().empty()) return IncomingFrame::Room{nullptr, 0};
-    if (protection_ != Protection::none) return frame_.room();
+    if (protection_ != Protection::none) return packets_.room();
     if (in.plain.empty()) {
       auto memory = SecretBytes::with_size(std::min<std::size_t>(in.raw_size, max_raw_));
       if (!memory) return unexpected(memory.error());
@@ -214,23 +212,10 @@ class RecordLayer {
     if (in.failure) return unexpected(*in.failure);
     if (!opened().empty() && count != 0) return fail(Error::usage(receiving, more_than_room));
     if (protection_ == Protection::none) return received_raw(count);
-    if constexpr (has_many) {
-      if (protection_ != Protection::encrypted) return fail(Error::usage(receiving, lacks_integrity_only));
-      if (count == 0) return {};
-      if (auto came = frame_.came(context_, count); !came) return fail(std::move(came).error());
-      return {};
-    } else {
-      if (auto came = frame_.came(count); !came) return fail(came.error());
-      if (!frame_.is_complete()) return {};
-      auto plain = unwrap(frame_.token());
-      if (!plain) return fail(plain.error());
-      frame_.restart();
-      in.plain = *std::move(plain);
-      in.end = in.plain.size();
-      in.empty_packets = in.plain.empty() ? in.empty_packets + 1 : 0;
-      if (in.empty_packets > max_empty_packets) return fail(detail::too_many_empty(receiving));
-      return {};
-    }
+    if (has_many && protection_ != Protection::encrypted) return fail(Error::usage(receiving, lacks_integrity_only));
+    if (count == 0) return {};
+    if (auto came = packets_.came(count, opener()); !came) return fail(std::move(came).error());
+    return {};
   }
   /// Takes bytes that have come in pieces of any size, up to the end of the first packet that is not empty or further,
   /// and returns how many it took: 0 while opened() is not empty.
@@ -253,13 +238,12 @@ class RecordLayer {
   ///   nothing more can be received.
   [[nodiscard]] Result<void> ended() noexcept {
     if (in_.value.failure) return unexpected(*in_.value.failure);
-    if (!frame_.has_begun()) return {};
+    if (!packets_.is_within()) return {};
     return fail(Error::transport(receiving, ECONNRESET, "the peer closed the connection within a packet"));
   }
 
  private:
   static constexpr bool has_many = WrapsManyMessages<C>;
-  using Frame = std::conditional_t<has_many, detail::IncomingPackets, IncomingFrame>;
   using Token = std::remove_cvref_t<decltype(*std::declval<C&>().wrap(ByteView{}))>;
   static constexpr const char* sealing = "RecordLayer::seal";
   static constexpr const char* receiving = "RecordLayer::received";
@@ -282,11 +266,10 @@ class RecordLayer {
     }
   };
   struct Incoming {
-    SecretBytes plain{};  // of a packet; without protection, memory to read to
+    SecretBytes plain{};  // without protection, memory to read to
     std::size_t begin = 0;
     std::size_t end = 0;
     std::size_t raw_size = IncomingFrame::first_size;
-    unsigned empty_packets = 0;
     std::optional<Error> failure{};
 
     [[nodiscard]] static Incoming moved_from() noexcept {
@@ -298,13 +281,6 @@ class RecordLayer {
 
   [[nodiscard]] static constexpr std::uint32_t without_header(std::uint32_t size) noexcept {
     return size > FrameHeader::size ? size - static_cast<std::uint32_t>(FrameHeader::size) : 0;
-  }
-  [[nodiscard]] static Frame frame_of(const RecordOptions& options) noexcept {
-    if constexpr (has_many) {
-      return {without_header(options.max_received), max_empty_packets, receiving};
-    } else {
-      return Frame{without_header(options.max_received), receiving, true};
-    }
   }
   [[nodiscard]] unexpected<Error> fail(Error error) noexcept {
     in_.value.failure = error;
@@ -350,6 +326,14 @@ class RecordLayer {
       return unexpected(Error::usage(receiving, lacks_integrity_only));
     }
   }
+  /// What opens packets.
+  [[nodiscard]] auto opener() noexcept {
+    if constexpr (has_many) {
+      return [this](std::span<BatchToken> tokens) noexcept { context_.unwrap(tokens); };
+    } else {
+      return [this](ByteView token) noexcept { return unwrap(token); };
+    }
+  }
   /// Seals as many packets as are given to the context at once.
   [[nodiscard]] Result<std::size_t> seal_many(ByteView message) noexcept
     requires WrapsManyMessages<C>
@@ -390,7 +374,7 @@ class RecordLayer {
   std::uint32_t max_sent_;
   std::uint32_t max_raw_;
   std::uint32_t limit_ = 0;
-  Frame frame_;
+  detail::IncomingPackets<has_many ? detail::packets_at_once : 1> packets_;
   detail::MovedOut<Outgoing> out_;
   detail::MovedOut<Incoming> in_;
 };

@@ -340,7 +340,7 @@ class MessageProtector {
     auto receiver = receiver_of(operation, found.wrap.header.flags);
     if (!receiver) return unexpected(std::move(receiver).error());
     found.receiver = *receiver;
-    if (!found.wrap.read(token, found.receiver->mac_size())) [[unlikely]] {
+    if (!found.wrap.read_rest(token, found.receiver->mac_size())) [[unlikely]] {
       return unexpected(refused(operation, GSS_S_DEFECTIVE_TOKEN));
     }
     return found;

@@ -77,10 +77,12 @@ template <WrapsManyMessages C>
   return Error::transport(operation, EPROTO, "the peer sends one empty packet after the other");
 }
 
-/// Packets that come in pieces of any size. As many at once as have come whole are opened, where they are.
+/// Packets that come in pieces of any size. All that have come are read at once, and opened one by one or, by a context
+/// for which `at_once` is more than one, so many together where they are.
 ///
 /// Memory is there while more of a packet than its length is. It is IncomingFrame::first_size bytes at first, and
 /// doubles when it was full, to `most` or the longest packet: no more than twice what the peer once sent at a time.
+template <std::size_t at_once>
 class IncomingPackets {
  public:
   /// Takes packets of at most `max_size` bytes, and `max_empty` in a row without any of the message.
@@ -102,7 +104,14 @@ class IncomingPackets {
   }
   ~IncomingPackets() { free(); }
 
-  [[nodiscard]] bool has_begun() const noexcept { return place_.begin != place_.end; }
+  /// Whether a packet has come in part.
+  [[nodiscard]] bool is_within() const noexcept {
+    std::size_t at = place_.begin;
+    for (std::uint64_t size = 0; (size = packet_at(at)) != 0 && size <= place_.end - at;) {
+      at += static_cast<std::size_t>(size);
+    }
+    return at != place_.end;
+  }
   [[nodiscard]] ByteView opened() const noexcept {
     return place_.next != place_.count ? place_.parts[place_.next] : ByteView{};
   }
@@ -113,8 +122,8 @@ class IncomingPackets {
   }
   /// Takes note that `count` bytes have come to room().
   /// Errors: those of open(); usage, for more than there was room.
-  template <WrapsManyMessages C>
-  [[nodiscard]] Result<void> came(C& context, std::size_t count) noexcept {
+  template <class Unwrap>
+  [[nodiscard]] Result<void> came(std::size_t count, Unwrap unwrap) noexcept {
     if (count > room().size) {
       return unexpected(Error::usage(operation_, "more bytes are said to have come than there was room for"));
     }
@@ -125,17 +134,18 @@ class IncomingPackets {
       if (header_.length() > max_size_) return unexpected(oversized(operation_, header_.length(), max_size_));
       if (auto grown = grow(header_.bytes); !grown) return grown;
     }
-    return open(context);
+    return open(unwrap);
   }
   /// Takes note that `count` bytes of opened() were taken. With the last ones come those of the packets behind.
   /// Errors: those of open().
-  template <WrapsManyMessages C>
-  [[nodiscard]] Result<void> consume(C& context, std::size_t count) noexcept {
+  template <class Unwrap>
+  [[nodiscard]] Result<void> consume(std::size_t count, Unwrap unwrap) noexcept {
     if (place_.next == place_.count) return {};
     ByteView& part = place_.parts[place_.next];
     part = part.subview(count);
     if (!part.empty() || ++place_.next != place_.count) return {};
-    return open(context);
+    plain_.wipe();
+    return open(unwrap);
   }
 
  private:
@@ -145,45 +155,30 @@ class IncomingPackets {
   struct Place {
     std::size_t begin = 0;  // of what has come and was not opened
     std::size_t end = 0;
-    std::array<ByteView, packets_at_once> parts{};  // what was opened
+    std::array<ByteView, at_once> parts{};  // what was opened
     std::size_t count = 0;
     std::size_t next = 0;  // of the parts, the first that was not taken
   };
 
   [[nodiscard]] std::size_t max_packet() const noexcept { return FrameHeader::size + std::size_t{max_size_}; }
 
-  /// Opens packets until there is something to take, or no whole packet is left.
-  /// Errors: transport, EMSGSIZE for a packet too long, EPROTO for too many empty ones; system (ENOMEM); those of the
-  ///   context's unwrap(), once all before has been taken.
-  template <WrapsManyMessages C>
-  [[nodiscard]] Result<void> open(C& context) noexcept {
+  /// Opens packets until there is something to take, or no whole packet is left. `unwrap` does so to a token and returns
+  /// Result<SecretBytes>, or does so to several, a std::span of BatchToken.
+  /// Errors: transport, EMSGSIZE for a packet too long, EPROTO for too many empty ones; system (ENOMEM); those of
+  ///   `unwrap`, once all before has been taken.
+  template <class Unwrap>
+  [[nodiscard]] Result<void> open(Unwrap& unwrap) noexcept {
     place_.next = place_.count = 0;
     while (place_.count == 0 && !failure_) {
-      std::array<BatchToken, packets_at_once> tokens;
-      std::size_t count = 0;
-      for (; count < packets_at_once; ++count) {
-        const auto token = next_token();
-        if (!token) {
-          failure_ = token.error();
-          break;
-        }
-        if (!*token) break;
-        tokens[count].token = **token;
-      }
+      std::array<std::span<unsigned char>, at_once> tokens;
+      const std::size_t count = next_tokens(tokens);
       if (count == 0) break;
-      context.unwrap(std::span<BatchToken>{tokens.data(), count});
-      for (std::size_t at = 0; at < count; ++at) {
-        auto& message = tokens[at].message;
-        if (!message) {
-          failure_ = std::move(message).error();
-          break;
-        }
-        empty_ = message->empty() ? empty_ + 1 : 0;
-        if (empty_ > max_empty_) {
-          failure_ = too_many_empty(operation_);
-          break;
-        }
-        if (!message->empty()) place_.parts[place_.count++] = {message->data(), message->size()};
+      if constexpr (at_once == 1) {
+        auto plain = unwrap(ByteView{tokens[0].data(), tokens[0].size()});
+        if (plain) plain_ = *std::move(plain);
+        static_cast<void>(plain ? put(plain_) : fail(std::move(plain).error()));
+      } else {
+        open_all({tokens.data(), count}, unwrap);
       }
     }
     if (place_.count != 0) return {};
@@ -191,23 +186,53 @@ class IncomingPackets {
     free();  // what is behind was opened, too
     return unexpected(*failure_);
   }
-  /// The token of the next packet, if all of it has come.
-  [[nodiscard]] Result<std::optional<std::span<unsigned char>>> next_token() noexcept {
-    const std::size_t size = place_.end - place_.begin;
-    if (memory_.empty() || size < FrameHeader::size) return std::nullopt;
-    unsigned char* const from = memory_.data() + place_.begin;
+  template <class Unwrap>
+  void open_all(std::span<const std::span<unsigned char>> tokens, Unwrap& unwrap) noexcept {
+    std::array<BatchToken, at_once> all;
+    for (std::size_t at = 0; at < tokens.size(); ++at) all[at].token = tokens[at];
+    unwrap(std::span<BatchToken>{all.data(), tokens.size()});
+    for (std::size_t at = 0; at < tokens.size(); ++at) {
+      auto& message = all[at].message;
+      if (!(message ? put({message->data(), message->size()}) : fail(std::move(message).error()))) return;
+    }
+  }
+  /// False if nothing behind it is to be taken.
+  [[nodiscard]] bool put(ByteView message) noexcept {
+    empty_ = message.empty() ? empty_ + 1 : 0;
+    if (empty_ > max_empty_) return fail(too_many_empty(operation_));
+    if (!message.empty()) place_.parts[place_.count++] = message;
+    return true;
+  }
+  [[nodiscard]] bool fail(Error error) noexcept {
+    failure_ = std::move(error);
+    return false;
+  }
+  /// How long the packet there says that it is, with its header; 0 until that has come.
+  [[nodiscard]] std::uint64_t packet_at(std::size_t at) const noexcept {
+    if (memory_.empty() || place_.end - at < FrameHeader::size) return 0;
     FrameHeader header;
-    std::memcpy(header.bytes, from, FrameHeader::size);
-    const std::size_t length = header.length();
-    if (length > max_size_) return unexpected(oversized(operation_, length, max_size_));
-    if (size - FrameHeader::size < length) return std::nullopt;
-    place_.begin += FrameHeader::size + length;
-    return std::span{from + FrameHeader::size, length};
+    std::memcpy(header.bytes, memory_.data() + at, FrameHeader::size);
+    return std::uint64_t{FrameHeader::size} + header.length();
+  }
+  /// The tokens of the next packets that have come whole, as many as there is room for; how many.
+  [[nodiscard]] std::size_t next_tokens(std::array<std::span<unsigned char>, at_once>& tokens) noexcept {
+    for (std::size_t count = 0; count < at_once; ++count) {
+      const std::uint64_t size = packet_at(place_.begin);
+      if (size > max_packet()) {
+        static_cast<void>(fail(oversized(operation_, static_cast<std::size_t>(size - FrameHeader::size), max_size_)));
+        return count;
+      }
+      if (size == 0 || size > place_.end - place_.begin) return count;
+      tokens[count] = {memory_.data() + place_.begin + FrameHeader::size,
+                       static_cast<std::size_t>(size) - FrameHeader::size};
+      place_.begin += static_cast<std::size_t>(size);
+    }
+    return at_once;
   }
   /// Frees or wipes what is not needed any more, and makes room.
   [[nodiscard]] Result<void> settle() noexcept {
     if (memory_.empty()) return {};
-    if (!has_begun()) {
+    if (place_.begin == place_.end) {
       free();
       return {};
     }
@@ -235,10 +260,12 @@ class IncomingPackets {
   void free() noexcept {
     if (!memory_.empty()) explicit_bzero(memory_.data(), place_.end);
     memory_ = {};
-    place_ = {};
+    plain_.wipe();
+    place_.begin = place_.end = place_.count = place_.next = 0;
   }
   void take(IncomingPackets& other) noexcept {
     memory_ = std::move(other.memory_);
+    plain_ = std::move(other.plain_);
     header_ = other.header_;
     place_ = std::exchange(other.place_, {});
     size_ = other.size_;
@@ -250,6 +277,7 @@ class IncomingPackets {
   std::uint32_t max_size_;
   unsigned max_empty_;
   MessageToken memory_;  // wiped by free()
+  SecretBytes plain_;    // what was opened, unless that is in memory_
   FrameHeader header_{};
   Place place_;
   std::size_t size_ = IncomingFrame::first_size;  // of memory_ when it is made

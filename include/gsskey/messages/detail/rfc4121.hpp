@@ -30,9 +30,8 @@ struct WrapToken {
 
   [[nodiscard]] bool is_sealed() const noexcept { return (header.flags & sealed) != 0; }
 
-  /// False if the lengths do not fit together.
-  [[nodiscard]] bool read(ByteView token, std::size_t mac_size) noexcept {
-    if (!header.read(token, true)) return false;
+  /// Of a token whose header was read. False if the lengths do not fit together.
+  [[nodiscard]] bool read_rest(ByteView token, std::size_t mac_size) noexcept {
     const ByteView after = token.subview(header_size);
     rest = {after, header.rotation};
     const std::size_t around = is_sealed() ? rfc3961::block_size + header_size + mac_size : mac_size;
