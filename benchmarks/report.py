@@ -198,6 +198,12 @@ def streams():
             print(f"{name:40}{rate:13.0f}{fairness:13.2f}{busy:13.0f}{idle:13.0f}", flush=True)
 
 
+def postgres():
+    title("queries and rows of PostgreSQL: MB per CPU second of the client (reference: libpq with TLS 1.3, AES-256-GCM)")
+    for name, ours, reference in table(program("postgres")):
+        figure(name, float(ours), float(reference))
+
+
 def handoff():
     title("a context to another process: park and claim (reference: plain C that exports and imports, in the clear)")
     rows = {name: (float(ours), float(reference)) for mode in ["time", "rate"]
@@ -318,6 +324,8 @@ if os.path.exists(program("lanes")):
     lanes()
 if os.path.exists(program("streams")):
     streams()
+if os.path.exists(program("postgres")):
+    postgres()
 if os.path.exists(program("handoff")):
     handoff()
 if os.path.exists(program("http")):

@@ -503,9 +503,8 @@ TEST_CASE("two writes at once: the second is an Error, and the first goes on") {
   std::error_code code;
   std::size_t count = 1;
   asio::cancellation_signal signal;
-  stream.async_write_some(first, asio::bind_cancellation_slot(signal.slot(), [&](std::error_code its, std::size_t) {
-                            code = its;
-                          }));
+  stream.async_write_some(
+      first, asio::bind_cancellation_slot(signal.slot(), [&](std::error_code its, std::size_t) { code = its; }));
   io.poll();
   stream.async_write_some(second, [&](std::error_code its, std::size_t written) {
     CHECK(its == std::errc::connection_already_in_progress);

@@ -83,8 +83,7 @@ class EndOf : public End {
     while (!packets.empty()) {
       GSSKEY_TRY(const auto taken, layer_->put(packets));
       packets = packets.subview(taken);
-      message += layer_->opened().text();
-      layer_->consume(layer_->opened().size());
+      for (; !layer_->opened().empty(); layer_->consume(layer_->opened().size())) message += layer_->opened().text();
     }
     return "bytes " + base64_encode({message.data(), message.size()});
   }

@@ -58,6 +58,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <coroutine>
 #include <cstdarg>
@@ -1265,7 +1266,9 @@ TEST_CASE("io: handshakes and streams") {
                      SecureStream sending{std::move(one), std::move(ours)};
                      SecureStream receiving{std::move(other), std::move(theirs)};
                      std::error_code code;
-                     static_cast<void>(sending.write_some(asio::buffer(message.data(), message.size()), code));
+                     const asio::const_buffer whole{message.data(), message.size()};
+                     const std::array small{asio::buffer(whole, size / 3), whole + size / 3};  // are put together
+                     static_cast<void>(sending.write_some(small, code));
                      if (code) return;
                      auto part = must(SecretBytes::with_size(size / 2));
                      static_cast<void>(receiving.read_some(asio::buffer(part.data(), part.size()), code));

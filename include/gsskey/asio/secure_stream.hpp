@@ -104,8 +104,8 @@ class SecureStream {
                                                                         next_);
   }
   /// Writes as much of the first non-empty buffer as RecordLayer::seal() takes at once, for a token of
-  /// void(AsioErrorCode, std::size_t). Where that is shorter than 8 KiB, bytes of those behind it go along, so that small
-  /// buffers share a packet; they alone are copied before they are sealed.
+  /// void(AsioErrorCode, std::size_t). Where that is shorter than 8 KiB, bytes of those behind it go along, so that
+  /// small buffers share a packet; they alone are copied before they are sealed.
   template <class Buffers, class Token = DefaultToken>
   auto async_write_some(const Buffers& buffers, Token&& token = DefaultToken()) {
     return asio::async_compose<Token, void(AsioErrorCode, std::size_t)>(WriteSome<Buffers>{*this, buffers}, token,
@@ -281,7 +281,7 @@ class SecureStream {
   }
   template <class Buffers>
   [[nodiscard]] std::size_t seal(const Buffers& buffers, AsioErrorCode& code) noexcept {
-    constexpr std::size_t small = 8192;  // more is not worth a copy
+    constexpr std::size_t small = 8192;                    // more is not worth a copy
     if (layer_.has_unsent() && layer_.abandoned() == 0) {  // another write is under way, which needs together_
       code = fail(layer_.seal({}).error());
       return 0;

@@ -299,7 +299,8 @@ class MessageBatch {
     /// are, the protector says.
     [[nodiscard]] bool read(std::span<const unsigned char> token, rfc4121::WrapToken& wrap) const noexcept {
       const ByteView bytes{token.data(), token.size()};
-      return wrap.header.read(bytes, true) && is_usual(wrap.header) && wrap.read_rest(bytes, mac_size()) && wrap.is_sealed();
+      return wrap.header.read(bytes, true) && is_usual(wrap.header) && wrap.read_rest(bytes, mac_size()) &&
+             wrap.is_sealed();
     }
     [[nodiscard]] bool read(ByteView mic, rfc4121::Header& header) const noexcept {
       return header.read(mic, false) && is_usual(header) && mic.size() == rfc4121::header_size + mac_size();

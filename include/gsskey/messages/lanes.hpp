@@ -22,13 +22,14 @@ GSSKEY_BEGIN_GSS_ABI
 /// A MessageBatch whose messages go side by side on each core: alone, a message in CBC mode waits for each of its
 /// blocks; several fill the processor.
 ///
-/// In lanes go messages of AES of at most 65,000 octets, where there are as many as make it pay: four to encrypt or
-/// decrypt (eight under SHA-256, for which OpenSSL uses the processor's SHA instructions), and from four (SHA-384) to
-/// 16 (SHA-256) MICs. The others are done one after the other, and so are all where the processor lacks AES-NI or AVX2,
-/// or where libipsec-mb does not give what OpenSSL gives, at which each thread looks before its first message. The
-/// difference is one of time: octets, sequence numbers and errors are those of MessageProtector.
-/// Threads: each thread keeps lanes of its own, 210 KB, from its first call until it ends; until then a plug-in stays
-///   loaded. The first get_mic or verify_mic with a MIC that is not behind its message adds 260 KB.
+/// In lanes go messages of AES of at most 65,000 octets, where there are as many as make it pay: two under SHA-256,
+/// three under SHA-384, four under SHA-1 (of MICs six), and three under each where the processor has no instructions
+/// for SHA. The others are done one after the other, and so are all where the processor lacks AES-NI or AVX2, or where
+/// libipsec-mb does not give what OpenSSL gives, at which each thread looks before its first message. The difference is
+/// one of time: octets, sequence numbers and errors are those of MessageProtector.
+/// Threads: each thread keeps lanes of its own, 210 KB, under SHA-256 twice that, from its first call until it ends;
+///   until then a plug-in stays loaded. The first get_mic or verify_mic with a MIC that is not behind its message adds
+///   260 KB.
 class MessageLanes : public MessageBatch {
  public:
   /// Derives the keys for both directions.

@@ -97,6 +97,13 @@ inline void exclusive_or(unsigned char* to, const unsigned char* with) noexcept 
   block[1] ^= other[1];
   std::memcpy(to, block, block_size);
 }
+/// Swaps two blocks that lie one behind the other.
+inline void swap_blocks(unsigned char* first) noexcept {
+  unsigned char both[2 * block_size];
+  std::memcpy(both, first, sizeof both);
+  std::memcpy(first, both + block_size, block_size);
+  std::memcpy(first + block_size, both, block_size);
+}
 inline void exclusive_or(unsigned char* to, const unsigned char* with, std::size_t size) noexcept {
   for (std::size_t at = 0; at < size; ++at) to[at] = static_cast<unsigned char>(to[at] ^ with[at]);
 }
