@@ -1267,7 +1267,7 @@ TEST_CASE("io: handshakes and streams") {
                      SecureStream receiving{std::move(other), std::move(theirs)};
                      std::error_code code;
                      const asio::const_buffer whole{message.data(), message.size()};
-                     const std::array small{asio::buffer(whole, size / 3), whole + size / 3};  // are put together
+                     const std::array<asio::const_buffer, 2> small{asio::buffer(whole, size / 3), whole + size / 3};
                      static_cast<void>(sending.write_some(small, code));
                      if (code) return;
                      auto part = must(SecretBytes::with_size(size / 2));

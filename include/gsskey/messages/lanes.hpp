@@ -22,11 +22,11 @@ GSSKEY_BEGIN_GSS_ABI
 /// A MessageBatch whose messages go side by side on each core: alone, a message in CBC mode waits for each of its
 /// blocks; several fill the processor.
 ///
-/// In lanes go messages of AES of at most 65,000 octets, where there are as many as make it pay: two under SHA-256,
-/// three under SHA-384, four under SHA-1 (of MICs six), and three under each where the processor has no instructions
-/// for SHA. The others are done one after the other, and so are all where the processor lacks AES-NI or AVX2, or where
-/// libipsec-mb does not give what OpenSSL gives, at which each thread looks before its first message. The difference is
-/// one of time: octets, sequence numbers and errors are those of MessageProtector.
+/// In lanes go messages of AES of at most 65,000 octets, where there are as many as make it pay: two under SHA-256 (to
+/// decrypt and of MICs one), three under SHA-384, four under SHA-1 (of MICs six), and three under each where the
+/// processor has no instructions for SHA. The others are done one after the other, and so are all where the processor
+/// lacks AES-NI or AVX2, or where libipsec-mb does not give what OpenSSL gives, at which each thread looks before its
+/// first message. The difference is one of time: octets, sequence numbers and errors are those of MessageProtector.
 /// Threads: each thread keeps lanes of its own, 210 KB, under SHA-256 twice that, from its first call until it ends;
 ///   until then a plug-in stays loaded. The first get_mic or verify_mic with a MIC that is not behind its message adds
 ///   260 KB.
@@ -115,7 +115,7 @@ class MessageLanes : public MessageBatch {
       return done;
     }
     void open(rfc4121::Receiver& receiver, std::span<BatchToken> group) noexcept {
-      if (!in_lanes(opening_, group.size())) return State::open(receiver, group);
+      if (!in_lanes(opening_, group.size(), true)) return State::open(receiver, group);
       rfc3961::LaneText texts[most];
       rfc4121::WrapToken wraps[most];
       BatchToken* tokens[most];
@@ -190,8 +190,8 @@ class MessageLanes : public MessageBatch {
     static_assert(most == Lanes::width);
 
     /// Whether so many messages are to go in lanes.
-    [[nodiscard]] bool in_lanes(const Keys& key, std::size_t count) const noexcept {
-      return key && count >= key->least() && Lanes::of_thread().serve(*protector->state_->type);
+    [[nodiscard]] bool in_lanes(const Keys& key, std::size_t count, bool opens = false) const noexcept {
+      return key && count >= key->least(opens) && Lanes::of_thread().serve(*protector->state_->type);
     }
     /// Whether the header within, which nobody can change, is the one outside: but for the rotation count.
     [[nodiscard]] static bool is_of(const rfc3961::LaneText& text, std::span<unsigned char> token) noexcept {
