@@ -315,6 +315,13 @@ TEST_CASE("counts that are not those of the arrays, arrays that are not there, a
   CHECK(refused(with(domain_at, u32(3))));
   CHECK(refused(with(domain_at, u32(16))));
   CHECK(refused(with(domain_at, u32(0xffffffff))));
+  CHECK(refused(with(pointer + 40, u32(0))));                      // no domain
+  const std::size_t name = whole.find(u32(50) + u32(0) + u32(5));  // room, offset and count of "carol"
+  REQUIRE(name != std::string::npos);
+  CHECK_FALSE(refused(with(name, u32(5))));
+  CHECK(refused(with(name, u32(4))));
+  CHECK(refused(with(name + 4, u32(1))));
+  for (const std::size_t other : {0u, 4u, 6u, 0x80000005u}) CHECK(refused(with(name + 8, u32(other))));
 }
 
 TEST_CASE("each cut, and each byte changed, of what a KDC made: refused, or read within its bytes") {
