@@ -116,6 +116,12 @@ TEST_CASE("a session ends with its ticket, if that ends first, and one that is o
   CHECK(length + skew + 60 > ticket.count());
   was_set = static_cast<long>(length) + 1;
   CHECK(seal_fault(refused(sessions, cookie)) == SealFault::expired);
+  if (!known_faults.acceptors_outlive_tickets) return;
+  // The context lasts, and its ticket has ended.
+  const auto late = must(HttpSessions::from_ring(*site, "late.example.com", {.acceptor_skew = ticket}));
+  const auto none = late.issue(accepted);
+  REQUIRE_FALSE(none);
+  CHECK(routine_error(none.error()) == RoutineError::context_expired);
 }
 
 TEST_CASE("no byte of a cookie can be changed, cut off or added") {
