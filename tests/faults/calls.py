@@ -17,7 +17,7 @@ NEVER = "cannot fail"
 WAYS = [(re.compile(f"^(?:{names})$"), way) for names, way in [
     # Here "cannot": void, or an error of the arguments alone, which are constants here; or absence is no failure.
     (r"mem(cpp|cpy|move|set|cmp|chr|mem)|str\w+|(v?s|f)n?printf|free|abort|_?exit|time|(secure_)?getenv|unsetenv", NEVER),
-    (r"init_mb_mgr_auto|imb_get_errno", NEVER),  # not with a processor that it knows: played in messages/lanes
+    (r"init_mb_mgr_(auto|avx2)|imb_get_errno", NEVER),  # not with a processor that it knows: played in messages/lanes
     (r"gss_userok|inet_pton|dlerror", NEVER),  # "no" is an answer
     (r"from_chars|is\w+|to(upper|lower)|gmtime_r|timegm", NEVER),
     (r"get(pid|ppid|tid|uid|euid|gid|egid|resuid|resgid)|clock_gettime|syslog|dl_iterate_phdr|closefrom", NEVER),

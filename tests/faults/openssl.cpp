@@ -185,12 +185,27 @@ void derivations() {
   }
 }
 
-const faults::Register registered[] = {
-    {"take_over", &messages}, {"batch", &batch},
 #ifdef GSSKEY_TEST_LANES
-    {"lanes", &lanes},        {"records", &records},
+/// Where there is no memory for them, there are none yet.
+void lanes_of_every_type() {
+  for (const auto& type : rfc3961::encryption_types) {
+    rfc3961::Lanes own;
+    const bool served = own.serve(type);
+    check(served || own.serve(type) == (type.digest != nullptr), "lanes of a type, once there is memory");
+  }
+}
 #endif
-    {"seal", &seals},         {"derivation", &derivations},
+
+const faults::Register registered[] = {
+    {"take_over", &messages},
+    {"batch", &batch},
+#ifdef GSSKEY_TEST_LANES
+    {"lanes", &lanes},
+    {"records", &records},
+    {"lanes_of_every_type", &lanes_of_every_type},
+#endif
+    {"seal", &seals},
+    {"derivation", &derivations},
 };
 
 }  // namespace
