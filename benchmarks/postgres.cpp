@@ -5,9 +5,7 @@
 #include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <netinet/tcp.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
-#include <openssl/x509.h>
 #include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -30,6 +28,7 @@
 #include <vector>
 
 #include "handshakes.hpp"
+#include "tls_server.hpp"
 
 using namespace gsskey;
 using mech::Krb5;
@@ -78,24 +77,6 @@ class TlsStream {
  private:
   SSL* ssl_;
 };
-
-SSL_CTX* tls_server() {
-  EVP_PKEY* const key = EVP_EC_gen("P-256");
-  X509* const certificate = X509_new();
-  X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-  X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-  X509_set_pubkey(certificate, key);
-  X509_sign(certificate, key, EVP_sha256());
-  SSL_CTX* const context = SSL_CTX_new(TLS_server_method());
-  SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION);
-  if (SSL_CTX_use_certificate(context, certificate) != 1 || SSL_CTX_use_PrivateKey(context, key) != 1 ||
-      SSL_CTX_set_ciphersuites(context, "TLS_AES_256_GCM_SHA384") != 1) {
-    give_up("SSL_CTX", "refused");
-  }
-  X509_free(certificate);
-  EVP_PKEY_free(key);
-  return context;
-}
 
 /// What comes behind a length that counts itself.
 template <class Stream>
@@ -258,7 +239,8 @@ int main() {
   if (::sched_setaffinity(0, sizeof one, &one) != 0) give_up("sched_setaffinity", "refused");
   int port = 0;
   const int listener = listening(port);
-  SSL_CTX* const tls = tls_server();
+  SSL_CTX* const tls = SSL_CTX_new(TLS_server_method());
+  if (!make_tls_server(tls, "TLS_AES_256_GCM_SHA384")) give_up("SSL_CTX", "refused");
   constexpr std::size_t ways = 3;
   std::vector<std::thread> servers;
   std::thread accepting{[&] {

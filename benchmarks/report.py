@@ -82,7 +82,7 @@ def allocations():
     title("heap allocations per operation")
     for name, ours, reference in table(program("allocations")):
         guards = GUARDS.get(name, GUARDS.get(name.split()[0], 0))
-        figure(name, float(ours), float(reference), digits=1, bar=1 + guards / float(reference))
+        figure(name, float(ours), float(reference), digits=1, bar=(float(reference) + guards) / float(reference))
 
 
 def sizes():

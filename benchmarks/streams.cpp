@@ -3,8 +3,6 @@
 // time of the busier one; and 1,000 such streams at once. Medians of rounds in which all take turns.
 // SPDX-License-Identifier: MIT
 #include <malloc.h>
-#include <openssl/evp.h>
-#include <openssl/x509.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -35,6 +33,8 @@
 #include <tuple>
 #include <utility>
 #include <vector>
+
+#include "tls_server.hpp"
 
 using namespace gsskey;
 using asio::ip::tcp;
@@ -91,21 +91,7 @@ struct Handshake {
 class Tls {
  public:
   explicit Tls(const char* suite) {
-    EVP_PKEY* const key = EVP_EC_gen("P-256");
-    X509* const certificate = X509_new();
-    ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1);
-    X509_gmtime_adj(X509_getm_notBefore(certificate), 0);
-    X509_gmtime_adj(X509_getm_notAfter(certificate), 3600);
-    X509_set_pubkey(certificate, key);
-    if (X509_sign(certificate, key, EVP_sha256()) == 0) fail("X509_sign", suite);
-    SSL_CTX* const native = server_.native_handle();
-    if (SSL_CTX_use_certificate(native, certificate) != 1 || SSL_CTX_use_PrivateKey(native, key) != 1 ||
-        SSL_CTX_set_ciphersuites(native, suite) != 1) {
-      fail("SSL_CTX", suite);
-    }
-    SSL_CTX_set_num_tickets(native, 0);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
+    if (!make_tls_server(server_.native_handle(), suite)) fail("SSL_CTX", suite);
   }
   template <class Stream>
   static void handshake(asio::io_context& io, asio::io_context& other, Stream& from, Stream& to) {

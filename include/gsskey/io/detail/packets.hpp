@@ -162,9 +162,9 @@ class IncomingPackets {
 
   [[nodiscard]] std::size_t max_packet() const noexcept { return FrameHeader::size + std::size_t{max_size_}; }
 
-  /// Opens packets until there is something to take, or no whole packet is left. `unwrap` does so to a token and
-  /// returns Result<SecretBytes>, or does so to several, a std::span of BatchToken. Errors: transport, EMSGSIZE for a
-  /// packet too long, EPROTO for too many empty ones; system (ENOMEM); those of
+  /// Opens packets until there is something to take, or no whole packet is left. `unwrap` does so to a token and gives
+  /// Result<SecretBytes>, or does so to several, a std::span of BatchToken.
+  /// Errors: transport, EMSGSIZE for a packet too long, EPROTO for too many empty ones; system (ENOMEM); those of
   ///   `unwrap`, once all before has been taken.
   template <class Unwrap>
   [[nodiscard]] Result<void> open(Unwrap& unwrap) noexcept {
